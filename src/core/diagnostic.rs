@@ -13,7 +13,7 @@ pub enum Severity {
 }
 
 /// A place in a file, in bytes from its start.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Place {
     /// The file's name as the user gave it.
     pub file: String,
@@ -24,7 +24,7 @@ pub struct Place {
 }
 
 /// A replacement that would mend the problem without changing what the user means.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fix {
     /// What to replace, in bytes.
     pub span: std::ops::Range<usize>,

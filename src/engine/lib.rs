@@ -1,1 +1,5 @@
-//! Stub.
+//! DOES. Looks at the world through a provider, runs a finished plan, writes down what it did.
+//!
+//! It names no cloud, decides nothing that a plan should have decided, and never prints.
+
+pub mod clock;
