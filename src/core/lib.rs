@@ -3,7 +3,16 @@
 //! No I/O, no async, no clock, no randomness: the same arguments give the same answer, byte for byte.
 
 pub mod address;
+pub mod desired;
 pub mod diagnostic;
 pub mod digest;
+pub mod event;
 pub mod failure;
+pub mod launch;
+pub mod observed;
+pub mod plan;
+pub mod policy;
+pub mod schema;
+pub mod slots;
+pub mod stamp;
 pub mod value;

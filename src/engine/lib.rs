@@ -3,3 +3,4 @@
 //! It names no cloud, decides nothing that a plan should have decided, and never prints.
 
 pub mod clock;
+pub mod provider;

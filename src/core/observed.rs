@@ -1,0 +1,272 @@
+//! One look at the world, including what could not be seen.
+//!
+//! A provider fills it in; nothing here interprets it. Not seen is not absent: what a [`Gap`] covers is neither
+//! created nor deleted.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::address::Kind;
+use crate::desired::Lookup;
+use crate::failure::Failure;
+use crate::value::Fields;
+
+/// One look at the world.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Observed {
+    /// When the look began.
+    pub at: Timestamp,
+    /// What is known about each scope, by alias.
+    pub scopes: BTreeMap<String, ScopeSeen>,
+    /// Every object that carries our stack's mark, or whose client token says that we launched it. Sorted by
+    /// (scope, kind, id).
+    pub objects: Vec<Object>,
+    /// Answers to the lookups that were asked, by scope.
+    pub lookups: Vec<Answer>,
+    /// What could not be seen.
+    pub gaps: Vec<Gap>,
+    /// Id → name, for screens (`sg-…` → `web`).
+    pub labels: BTreeMap<String, String>,
+}
+
+/// One scope: an account and a region.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScopeSeen {
+    /// Twelve digits; empty when it could not be asked.
+    pub account: String,
+    /// `us-east-1`.
+    pub region: String,
+    /// Zone → whether its provider says it is available.
+    pub zones: BTreeMap<String, bool>,
+    /// Read calls made, by action.
+    pub calls: BTreeMap<String, u32>,
+}
+
+/// The answer to one lookup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Where it was asked.
+    pub scope: String,
+    /// What was asked.
+    pub asked: Lookup,
+    /// What came back.
+    pub found: Found,
+}
+
+/// What a lookup found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Found {
+    /// An image.
+    Image {
+        /// `ami-…`.
+        id: String,
+        /// Its name.
+        name: String,
+        /// When it was made.
+        created: Option<Timestamp>,
+        /// `/dev/xvda`.
+        root_device: Option<String>,
+    },
+    /// Subnets, sorted by zone and id.
+    Subnets(Vec<Subnet>),
+    /// A security group's id in each VPC that has one of that name: (vpc, id).
+    SecurityGroups(Vec<(String, String)>),
+    /// There is none; says what was looked for.
+    Nothing(String),
+}
+
+/// One subnet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subnet {
+    /// `subnet-…`.
+    pub id: String,
+    /// Its zone.
+    pub zone: String,
+    /// `vpc-…`.
+    pub vpc: String,
+    /// Free IPv4 addresses.
+    pub free: u32,
+}
+
+/// Something that could not be seen. While it stands, nothing of that kind in that scope is created or deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// Which scope.
+    pub scope: String,
+    /// Which kind; `None`: everything of the scope.
+    pub kind: Option<Kind>,
+    /// What was to be read, in words: `instances`, `image al2023-*`.
+    pub what: String,
+    /// Why it could not.
+    pub failure: Failure,
+    /// True when only health, names or a lookup are missing: what exists is still fully known.
+    pub partial: bool,
+}
+
+/// Where a thing is in its life. Every provider state maps to one of these, exhaustively.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Being made (`pending`, `creating`).
+    Starting,
+    /// There (`running`, `available`, `in-use`).
+    Up,
+    /// On its way to stopped.
+    Stopping,
+    /// Stopped.
+    Stopped,
+    /// Going for good (`shutting-down`, `deleting`).
+    Leaving,
+    /// Gone, still listed (`terminated`, `deleted`).
+    Gone,
+    /// Could not be made, or broken for good (`error`).
+    Failed,
+}
+
+impl Phase {
+    /// It still is, or will be again, something: it counts, it costs, it can be changed.
+    pub fn alive(self) -> bool {
+        match self {
+            Self::Starting | Self::Up | Self::Stopping | Self::Stopped => true,
+            Self::Leaving | Self::Gone | Self::Failed => false,
+        }
+    }
+}
+
+/// One thing in the world.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Object {
+    /// Scope's alias.
+    pub scope: String,
+    /// What it is.
+    pub kind: Kind,
+    /// The provider's id.
+    pub id: String,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// The provider's reason for the phase; may be empty.
+    pub says: String,
+    /// Its zone.
+    pub zone: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// The client token of the call that made it; `None` where the provider does not tell.
+    pub token: Option<String>,
+    /// Its place in that call, from 0.
+    pub index: u32,
+    /// The call's own id (`r-…`); empty for none.
+    pub reservation: String,
+    /// All its tags.
+    pub tags: BTreeMap<String, String>,
+    /// Its fields by [`crate::schema`] name, as far as they were seen. A field that is missing here was not
+    /// observed; a field that is there with [`crate::value::Value::Null`] is known to be empty.
+    pub fields: Fields,
+    /// Health signals.
+    pub signals: Vec<Signal>,
+    /// Where a volume hangs.
+    pub attached: Option<Attached>,
+    /// Ids of its parts: `root` → `vol-…`.
+    pub links: BTreeMap<String, String>,
+    /// Facts for outputs that are not fields: `private-ip`, `public-ip`.
+    pub facts: Fields,
+}
+
+/// Where a volume hangs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attached {
+    /// The machine's id.
+    pub to: String,
+    /// `/dev/sdf`.
+    pub device: String,
+    /// False while it is on its way in or out.
+    pub settled: bool,
+}
+
+/// What a signal is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// The phase itself.
+    State,
+    /// EC2's system status check.
+    SystemStatus,
+    /// EC2's instance status check.
+    InstanceStatus,
+    /// EC2's attached-EBS check: a volume's matter.
+    EbsStatus,
+    /// A scheduled event.
+    ScheduledEvent,
+}
+
+/// Who says so. Two signals from one reporter are one witness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reporter {
+    /// EC2's control plane.
+    Ec2Control,
+    /// EC2's host and guest checks.
+    Ec2Host,
+    /// EC2's storage checks.
+    Ec2Ebs,
+}
+
+/// What a signal says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reading {
+    /// Well.
+    Ok,
+    /// Not well.
+    Bad,
+    /// Nothing known; never worsens a verdict.
+    NoData,
+}
+
+/// One health signal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signal {
+    /// What it is about.
+    pub source: Source,
+    /// Who says so.
+    pub reporter: Reporter,
+    /// What it says.
+    pub reading: Reading,
+    /// Since when, by the provider's clock, where it tells.
+    pub since: Option<Timestamp>,
+    /// Cannot recover: no dwell.
+    pub hard: bool,
+    /// In words: `instance status impaired`; for an event its code.
+    pub says: String,
+    /// For [`Source::ScheduledEvent`]: when it may start.
+    pub not_before: Option<Timestamp>,
+}
+
+impl Observed {
+    /// Whether everything of `kind` in `scope` was seen, so that what is missing is absent.
+    pub fn sees_all(&self, scope: &str, kind: Kind) -> bool {
+        !self.gaps.iter().any(|g| g.scope == scope && !g.partial && g.kind.is_none_or(|k| k == kind))
+    }
+
+    /// The answer to a lookup, if it was asked and answered.
+    pub fn answer(&self, scope: &str, asked: &Lookup) -> Option<&Found> {
+        self.lookups.iter().find(|a| a.scope == scope && a.asked == *asked).map(|a| &a.found)
+    }
+
+    /// The object of that id.
+    pub fn object(&self, id: &str) -> Option<&Object> {
+        self.objects.iter().find(|o| o.id == id)
+    }
+
+    /// How many read calls it took.
+    pub fn calls(&self) -> u32 {
+        self.scopes.values().flat_map(|s| s.calls.values()).sum()
+    }
+
+    /// An id as a person knows it: `sg-1` → `web` where the name is known.
+    pub fn label<'a>(&'a self, id: &'a str) -> &'a str {
+        self.labels.get(id).map_or(id, String::as_str)
+    }
+}

@@ -1,0 +1,411 @@
+//! A finished plan: what changes, why, in which steps, what is held, and what it will feel like.
+//!
+//! Only types and their seal stand here; making one is [`crate::make`]'s work, checking one [`crate::vet`]'s. A plan
+//! leaves nothing to decide when it runs, holds no secret, and is the same, byte for byte, for the same situation.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::address::{Address, Group, Kind};
+use crate::digest::Digest;
+use crate::launch::{Launch, NewVolume};
+use crate::observed::Gap;
+use crate::value::{Fields, Value};
+
+/// The saved form's version; another version is refused.
+pub const FORMAT: u32 = 1;
+
+/// A finished plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The digest of everything below; [`Plan::seal`] sets it.
+    pub id: Digest,
+    /// What it is based on.
+    pub basis: Basis,
+    /// What changes, sorted by address; deletes and replacements are shown last by the presenter.
+    pub changes: Vec<Change>,
+    /// The steps, in an order that respects `needs`.
+    pub steps: Vec<Step>,
+    /// What we would like to change and why not yet.
+    pub held: Vec<Held>,
+    /// Things to say that change nothing: outdated lookups, copied tags, foreign objects.
+    pub notes: Vec<Note>,
+    /// What it will feel like, group by group.
+    pub forecast: Vec<Forecast>,
+    /// What could not be seen.
+    pub gaps: Vec<Gap>,
+    /// Fields that no list shows: (group, field, how many machines).
+    pub unread: Vec<(Group, String, u32)>,
+    /// When looking again may give another answer (a dwell that ends, a quarantine that runs out).
+    pub look_again_at: Option<Timestamp>,
+    /// Cost under the provider's limits.
+    pub takes: Takes,
+}
+
+/// What a plan is based on; `apply` compares it with the world it meets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Basis {
+    /// Stack's id.
+    pub stack: String,
+    /// Stack's name.
+    pub name: String,
+    /// When the world was looked at.
+    pub at: Timestamp,
+    /// Digest of the declaration, secrets as keyed digests.
+    pub declaration: Digest,
+    /// Account and region of each scope, by alias.
+    pub scopes: BTreeMap<String, (String, String)>,
+    /// Objects of ours that were seen.
+    pub objects: u32,
+    /// Read calls it took.
+    pub calls: u32,
+}
+
+/// What is done to one address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Made new.
+    Create,
+    /// Changed in place, live or stopped.
+    Update,
+    /// A new one first, then the old one goes.
+    Replace,
+    /// Goes.
+    Delete,
+    /// Only our own tags are put right; nothing a user declared changes.
+    Restamp,
+    /// Holds data and is no longer declared: marked with a date, deleted later.
+    Quarantine,
+    /// Is declared again: the quarantine mark is taken away.
+    Release,
+    /// A volume goes to the machine of its slot.
+    Attach,
+}
+
+/// Why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// The file moved.
+    Declared,
+    /// The world moved.
+    Drifted,
+    /// Both moved.
+    Conflict,
+    /// It is not well, or dead.
+    Unhealthy,
+    /// The provider has announced its end.
+    Retiring,
+    /// The zones are out of balance.
+    Uneven,
+    /// Two claim one slot.
+    Duplicate,
+    /// Our tags were taken away or are of an older version.
+    Stamp,
+    /// A lookup's answer moved and `follow = "always"`.
+    Outdated,
+    /// The user asked for it (`destroy`, `replace`).
+    Asked,
+}
+
+/// One reason, with its words.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Reason {
+    /// Which sort.
+    pub why: Why,
+    /// `count 6 → 7`; `instance status impaired 14m`. No trailing full stop.
+    pub says: String,
+}
+
+/// One field's change. A secret field shows `(secret)` digests, never its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldChange {
+    /// Its name in the file.
+    pub field: String,
+    /// What the world has; labelled for people.
+    pub old: Value,
+    /// What the file wishes; labelled for people.
+    pub new: Value,
+    /// Who moved.
+    pub why: Why,
+    /// Why it forces replacement, if it does.
+    pub forces_replacement: Option<String>,
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Whose.
+    pub address: Address,
+    /// The live object, where there is one.
+    pub object: Option<String>,
+    /// What is done.
+    pub action: Action,
+    /// Why; never empty.
+    pub reasons: Vec<Reason>,
+    /// Field by field.
+    pub fields: Vec<FieldChange>,
+    /// Zone where it is or will be.
+    pub zone: String,
+    /// One word of what it is: the type or the size.
+    pub what: String,
+    /// How it goes, for the screen: `launch first · terminate · data/2 follows`.
+    pub how: String,
+    /// Digest of everything observed that justified it; `apply` computes it again and refuses on difference.
+    pub fingerprint: Digest,
+}
+
+/// A change that is wished but not made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The change.
+    pub change: Change,
+    /// What it waits for, in words: `web/2 (floor 6 of 6)`.
+    pub waits_for: String,
+    /// Which rule holds it.
+    pub by: Hold,
+}
+
+/// The rules that hold changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hold {
+    /// Protection stands on the object: needs `unprotect`.
+    Protection,
+    /// More deletes than `max-deletes` allows.
+    DeleteCap,
+    /// Zero desired with live objects: needs `--allow-empty`.
+    ZeroDesired,
+    /// The floor of healthy replicas.
+    Floor,
+    /// The breaker is open and a probe is under way or failed.
+    Breaker,
+    /// The zone is impaired, or the fleet is frozen.
+    Outage,
+    /// What must be known could not be seen.
+    Blind,
+    /// A quarantine date.
+    Quarantine,
+    /// A dwell, backoff or cool-down.
+    Time,
+    /// `--target` or `--exclude` left it out.
+    Filter,
+    /// A lookup found nothing, or no zone is left.
+    Unresolved,
+    /// A foreign owner or an unclear claim.
+    Foreign,
+}
+
+impl Hold {
+    /// Rules a person must lift by hand: a run that meets them is refused with exit 6.
+    pub fn is_refusal(self) -> bool {
+        match self {
+            Self::Protection | Self::DeleteCap | Self::ZeroDesired | Self::Foreign => true,
+            Self::Floor
+            | Self::Breaker
+            | Self::Outage
+            | Self::Blind
+            | Self::Quarantine
+            | Self::Time
+            | Self::Filter
+            | Self::Unresolved => false,
+        }
+    }
+}
+
+/// Something to say that changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// Sort: `outdated`, `copied-tags`, `foreign`, `extra`.
+    pub kind: String,
+    /// About what: an address, a group, or an object id.
+    pub about: String,
+    /// In words.
+    pub says: String,
+}
+
+/// What the plan does to one group, seen from its users.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// Which group.
+    pub group: Group,
+    /// Live members before.
+    pub before: u32,
+    /// Members afterwards.
+    pub after: u32,
+    /// Members the file wants.
+    pub wanted: u32,
+    /// Zone → members before and after.
+    pub zones: BTreeMap<String, (u32, u32)>,
+    /// Never fewer ready than so many while it runs.
+    pub floor: u32,
+    /// Ready now.
+    pub ready: u32,
+    /// Members needed: `wanted − max-unavailable`.
+    pub needed: u32,
+    /// Left after losing any one machine.
+    pub left_after_machine: u32,
+    /// Zone → left after losing it.
+    pub left_after_zone: BTreeMap<String, u32>,
+}
+
+/// Cost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Takes {
+    /// Changing calls.
+    pub calls: u32,
+    /// Launches.
+    pub launches: u32,
+    /// Terminations and deletes.
+    pub deletes: u32,
+    /// Least time under the provider's limits, in milliseconds.
+    pub least_ms: u64,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Alias of the scope in which it acts.
+    pub scope: String,
+    /// Steps (indices into `Plan::steps`, all smaller than its own) that must have succeeded before.
+    pub needs: Vec<u32>,
+    /// Changes (indices into `Plan::changes`) it serves; never empty.
+    pub changes: Vec<u32>,
+    /// What it does.
+    pub does: Do,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Do {
+    /// One changing call.
+    Call(Call),
+    /// Waits until the world shows something.
+    Wait(Wait),
+}
+
+/// An object that exists, or one that this plan makes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// It exists.
+    Id(String),
+    /// The plan makes it for this address.
+    New(Address),
+}
+
+/// One changing call, as a provider understands it. Every one may be repeated safely.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Call {
+    /// Launches a batch of machines, all or none.
+    Launch(Launch),
+    /// Terminates machines.
+    Terminate(Vec<String>),
+    /// Stops machines.
+    Stop(Vec<String>),
+    /// Starts machines.
+    Start(Vec<String>),
+    /// Changes fields of one object in place; the fields are [`crate::schema`]'s. `tags` is not among them.
+    Change {
+        /// Which object.
+        id: String,
+        /// Of which kind.
+        kind: Kind,
+        /// New values.
+        fields: Fields,
+        /// Ids of its parts that the change touches: `root` → `vol-…`.
+        links: BTreeMap<String, String>,
+    },
+    /// Sets and takes away tags.
+    Tag {
+        /// Which objects.
+        ids: Vec<String>,
+        /// Set, overwriting.
+        set: BTreeMap<String, String>,
+        /// Taken away.
+        unset: Vec<String>,
+    },
+    /// Makes a volume.
+    CreateVolume(NewVolume),
+    /// Attaches a volume.
+    Attach {
+        /// The volume.
+        volume: Target,
+        /// The machine.
+        machine: Target,
+        /// `/dev/sdf`.
+        device: String,
+    },
+    /// Detaches a volume, naming holder and device.
+    Detach {
+        /// The volume.
+        volume: String,
+        /// Its holder.
+        machine: String,
+        /// `/dev/sdf`.
+        device: String,
+    },
+    /// Deletes a volume.
+    DeleteVolume(String),
+}
+
+/// Waits until every target shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wait {
+    /// What to look at.
+    pub targets: Vec<Target>,
+    /// What it must show.
+    pub until: Until,
+    /// Fails after so many seconds.
+    pub within: u64,
+}
+
+/// What a wait waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Until {
+    /// Phase is up.
+    Running,
+    /// Up, both checks pass, and have for `warm` seconds.
+    Healthy {
+        /// Seconds.
+        warm: u64,
+    },
+    /// Phase is stopped.
+    Stopped,
+    /// Gone, by a read by id: the fence before what it held is given on.
+    Terminated,
+    /// A volume is up and hangs nowhere.
+    Free,
+    /// A volume hangs, settled.
+    Attached,
+    /// Gone from a read by id.
+    Deleted,
+}
+
+impl Plan {
+    /// Sets the id from all the rest.
+    pub fn seal(mut self) -> Self {
+        self.id = self.digest();
+        self
+    }
+
+    /// The digest of everything but the id.
+    pub fn digest(&self) -> Digest {
+        let blank = Self { id: Digest(String::new()), ..self.clone() };
+        Digest::of_json(&blank)
+    }
+
+    /// Nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+}

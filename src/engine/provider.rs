@@ -1,0 +1,73 @@
+//! The world through a keyhole: what every provider can do for the engine.
+//!
+//! A provider reads and performs. It never plans, never waits, never retries a whole call and never prints.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use evenkeel_core::address::Address;
+use evenkeel_core::desired::Lookup;
+use evenkeel_core::digest::Digest;
+use evenkeel_core::failure::Failure;
+use evenkeel_core::observed::{Answer, Gap, Object, ScopeSeen};
+use evenkeel_core::plan::Call;
+
+/// What to look for in one scope.
+#[derive(Debug, Clone, Default)]
+pub struct Wants {
+    /// The scope's alias; comes back on every object.
+    pub scope: String,
+    /// The stack's id.
+    pub stack: String,
+    /// Questions about images, subnets and groups.
+    pub lookups: BTreeSet<Lookup>,
+    /// Also ask what only a read per object shows.
+    pub deep: bool,
+}
+
+/// What one scope shows.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    /// Account, region, zones, calls.
+    pub seen: ScopeSeen,
+    /// Everything of the stack.
+    pub objects: Vec<Object>,
+    /// Answers to the lookups.
+    pub answers: Vec<Answer>,
+    /// What could not be seen.
+    pub gaps: Vec<Gap>,
+    /// Id → name.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Boot scripts by their keyed digest: they travel beside a plan, never in it.
+pub type Payloads = BTreeMap<Digest, Vec<u8>>;
+
+/// What a call made: address → id.
+pub type Made = BTreeMap<Address, String>;
+
+/// The reading half. `drift` and `plan` are given nothing else.
+#[async_trait]
+pub trait Eyes: Send + Sync {
+    /// Everything of the stack in full paginated lists, concurrently. Never fails as a whole: what could not be
+    /// read is a gap.
+    async fn read(&self, wants: &Wants) -> Reading;
+
+    /// These objects by id: the fresh look that a wait, a fence or a destructive call needs. Ids that the provider
+    /// says do not exist are simply missing from the answer.
+    ///
+    /// # Errors
+    /// When the look itself failed: then nothing is known.
+    async fn look(&self, ids: &BTreeSet<String>) -> Result<Vec<Object>, Failure>;
+}
+
+/// The changing half.
+#[async_trait]
+pub trait Provider: Eyes {
+    /// Makes one call. Repeating it is safe: creates carry tokens, the rest is idempotent. Every target must be an
+    /// id by now.
+    ///
+    /// # Errors
+    /// The failure of the wire call that failed; what ran before it stands.
+    async fn perform(&self, call: &Call, payloads: &Payloads) -> Result<Made, Failure>;
+}
