@@ -5,9 +5,11 @@
 pub mod address;
 pub mod desired;
 pub mod diagnostic;
+pub mod diff;
 pub mod digest;
 pub mod event;
 pub mod failure;
+pub mod identity;
 pub mod launch;
 pub mod observed;
 pub mod plan;

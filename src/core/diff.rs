@@ -1,0 +1,267 @@
+//! Field by field: who moved, the file or the world?
+//!
+//! Three values meet without a state file: what the file wishes, what the world shows, and the digest of what was
+//! last applied (chapter 02). A field the file does not mention and we never set is nobody's business of ours.
+
+use crate::address::Kind;
+use crate::plan::Why;
+use crate::schema::{self, Change, Field, Seen};
+use crate::stamp::Vector;
+use crate::value::{Fields, Value};
+
+/// One field's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Which field.
+    pub field: &'static Field,
+    /// What the world shows; `None`: not observed, its digest differs from the file's.
+    pub live: Option<Value>,
+    /// What the file wishes.
+    pub want: Value,
+    /// Who moved.
+    pub why: Why,
+    /// For a table: keys that we set last time and the file no longer has.
+    pub dropped: Vec<String>,
+}
+
+/// All answers for one object.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Differences {
+    /// Fields that must change.
+    pub fields: Vec<Difference>,
+    /// Nothing differs, but the stamp says otherwise (done by hand, or an older stamp): write it anew.
+    pub restamp: bool,
+    /// Fields that no list showed and whose digest agrees with the file.
+    pub unread: Vec<&'static str>,
+}
+
+impl Difference {
+    /// Why only a replacement can bring it about, if so.
+    pub fn forces_replacement(&self) -> Option<String> {
+        match self.field.change {
+            Change::Replace(why) => Some(why.to_owned()),
+            Change::Live | Change::Stopped => None,
+            Change::Grow => {
+                let shrinks = self.want.int() < self.live.as_ref().and_then(Value::int);
+                shrinks.then(|| "EBS cannot shrink".to_owned())
+            }
+        }
+    }
+
+    /// Whether it must be stopped for it.
+    pub fn needs_stop(&self) -> bool {
+        match self.field.change {
+            Change::Stopped => true,
+            Change::Replace(_) | Change::Live | Change::Grow => false,
+        }
+    }
+}
+
+/// Compares what the file wishes with what the world shows and with what was last applied (`last`; `None` where the
+/// stamp cannot be read). `key` is the stack's digest key.
+pub fn diff(kind: Kind, key: &str, want: &Fields, live: &Fields, last: Option<&Vector>) -> Differences {
+    let mut out = Differences::default();
+    for field in schema::fields(kind).iter().filter(|f| f.name != "zone" && f.name != "subnet") {
+        let wish = want.get(field.name).unwrap_or(&Value::Null);
+        let applied = last.map(|l| l.was(field.code, key, wish));
+        let Some(shown) = live.get(field.name) else {
+            // Nothing shows it. Only what we applied ourselves can speak.
+            match applied {
+                Some(true) if !wish.is_nothing() && field.seen == Seen::Deep => out.unread.push(field.name),
+                Some(true) => {}
+                // A deep field whose digest differs has moved in the file; a listed one that was not shown this
+                // time (a part that could not be read) is not judged at all.
+                Some(false) if field.seen == Seen::Deep => {
+                    let (live, want) = (None, wish.clone());
+                    out.fields.push(Difference { field, live, want, why: Why::Declared, dropped: vec![] });
+                }
+                Some(false) | None => out.restamp |= last.is_none(),
+            }
+            continue;
+        };
+        if wish.is_nothing() && last.and_then(|l| l.get(field.code)).is_none() {
+            continue;
+        }
+        let dropped = match last {
+            Some(l) if applied != Some(true) => dropped(field, l, key, wish, shown),
+            Some(_) | None => vec![],
+        };
+        if same(field, wish, shown) && dropped.is_empty() {
+            out.restamp |= applied != Some(true);
+            continue;
+        }
+        let why = match (applied, last) {
+            (Some(true), _) => Why::Drifted,
+            (_, Some(l)) if was_live(field, l, key, wish, shown) => Why::Declared,
+            (_, Some(_)) => Why::Conflict,
+            // Without a stamp nobody can say who moved; the file is what the user wants.
+            (_, None) => Why::Declared,
+        };
+        out.fields.push(Difference { field, live: Some(shown.clone()), want: wish.clone(), why, dropped });
+    }
+    out
+}
+
+/// Whether the world fulfils the wish: a table may hold more than was asked for, a preference is fulfilled by any of
+/// its list, and nothing is nothing.
+fn same(field: &Field, wish: &Value, shown: &Value) -> bool {
+    match field.name {
+        "type" => match wish {
+            Value::List(any) => any.contains(shown),
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::Map(_) => wish == shown,
+        },
+        _ => covers(wish, shown),
+    }
+}
+
+fn covers(wish: &Value, shown: &Value) -> bool {
+    match (wish, shown) {
+        (Value::Map(w), Value::Map(s)) => w.iter().all(|(k, v)| s.get(k).is_some_and(|s| covers(v, s))),
+        _ => wish == shown || (wish.is_nothing() && shown.is_nothing()),
+    }
+}
+
+/// Whether the world still shows what was last applied, so that the file must have moved.
+fn was_live(field: &Field, last: &Vector, key: &str, wish: &Value, shown: &Value) -> bool {
+    match field.name {
+        // The digest is of the list of preference; any type shown may have come from it.
+        "type" => true,
+        _ => {
+            // A table shows more than was asked for (defaults, other people's tags): compare the part that was.
+            last.was(field.code, key, shown)
+                || last.was(field.code, key, &masked(wish, shown))
+                || smaller(shown).any(|part| last.was(field.code, key, &part))
+        }
+    }
+}
+
+/// Keys of a table that were applied last time, are still there, and are no longer wished.
+fn dropped(field: &Field, last: &Vector, key: &str, wish: &Value, shown: &Value) -> Vec<String> {
+    let whole = std::iter::once(shown.clone());
+    let applied = whole.chain(smaller(shown)).find(|part| last.was(field.code, key, part));
+    match (applied, wish) {
+        (Some(Value::Map(was)), Value::Map(w)) => was.into_keys().filter(|k| !w.contains_key(k)).collect(),
+        (Some(Value::Map(was)), Value::Null) => was.into_keys().collect(),
+        _ => vec![],
+    }
+}
+
+/// `shown`, without the keys that the wish does not mention.
+fn masked(wish: &Value, shown: &Value) -> Value {
+    match (wish, shown) {
+        (Value::Map(w), Value::Map(s)) => {
+            let inner = s.iter().filter_map(|(k, v)| Some((k.clone(), masked(w.get(k)?, v))));
+            Value::Map(inner.collect())
+        }
+        _ => shown.clone(),
+    }
+}
+
+/// Every table that is `shown` with one key left out: finds the last applied tags when the file adds one tag and
+/// somebody else has added another.
+fn smaller(shown: &Value) -> impl Iterator<Item = Value> + '_ {
+    let map = match shown {
+        Value::Map(m) => Some(m),
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::List(_) => None,
+    };
+    map.into_iter().flat_map(|m| {
+        m.keys().map(move |left_out| {
+            Value::Map(m.iter().filter(|(k, _)| *k != left_out).map(|(k, v)| (k.clone(), v.clone())).collect())
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn one(name: &str, v: impl Into<Value>) -> Fields {
+        Fields::from([(name.to_owned(), v.into())])
+    }
+
+    fn verdict(want: &Fields, live: &Fields, applied: &Fields) -> Option<Why> {
+        let last = Vector::of(Kind::Machines, "k", applied);
+        diff(Kind::Machines, "k", want, live, Some(&last)).fields.first().map(|d| d.why)
+    }
+
+    #[test]
+    fn three_values_tell_who_moved() {
+        let f = |v: &str| one("security-groups", Value::set([v]));
+        assert_eq!(verdict(&f("a"), &f("a"), &f("a")), None);
+        assert_eq!(verdict(&f("a"), &f("b"), &f("a")), Some(Why::Drifted));
+        assert_eq!(verdict(&f("b"), &f("a"), &f("a")), Some(Why::Declared));
+        assert_eq!(verdict(&f("c"), &f("b"), &f("a")), Some(Why::Conflict));
+        let last = Vector::of(Kind::Machines, "k", &f("a"));
+        let by_hand = diff(Kind::Machines, "k", &f("b"), &f("b"), Some(&last));
+        assert!(by_hand.fields.is_empty() && by_hand.restamp);
+    }
+
+    #[test]
+    fn what_nobody_set_is_nobodys_difference() {
+        assert_eq!(verdict(&Fields::new(), &one("key", "theirs"), &Fields::new()), None);
+        assert_eq!(verdict(&Fields::new(), &one("key", "ours"), &one("key", "ours")), Some(Why::Declared));
+    }
+
+    #[test]
+    fn an_older_stamp_restamps_and_never_replaces() {
+        let f = one("image", "ami-1");
+        let d = diff(Kind::Machines, "k", &f, &f, None);
+        assert!(d.fields.is_empty() && d.restamp);
+    }
+
+    #[test]
+    fn any_type_of_the_preference_will_do() {
+        let want = one("type", Value::List(vec!["t3.small".into(), "t3a.small".into()]));
+        assert_eq!(verdict(&want, &one("type", "t3a.small"), &want), None);
+        assert_eq!(verdict(&want, &one("type", "m5.large"), &want), Some(Why::Drifted));
+    }
+
+    #[test]
+    fn tags_of_other_people_are_left_alone() {
+        let tags = |all: &[(&str, &str)]| {
+            one("tags", Value::Map(all.iter().map(|(k, v)| ((*k).to_owned(), (*v).into())).collect::<BTreeMap<_, _>>()))
+        };
+        let ours = tags(&[("team", "a")]);
+        assert_eq!(verdict(&ours, &tags(&[("team", "a"), ("backup", "yes")]), &ours), None);
+        assert_eq!(verdict(&ours, &tags(&[("team", "b"), ("backup", "yes")]), &ours), Some(Why::Drifted));
+        let more = tags(&[("team", "a"), ("cost", "1")]);
+        assert_eq!(verdict(&more, &tags(&[("team", "a"), ("backup", "yes")]), &ours), Some(Why::Declared));
+    }
+
+    #[test]
+    fn a_tag_that_the_file_drops_is_taken_away_and_no_other() {
+        let tags = |all: &[&str]| one("tags", Value::Map(all.iter().map(|k| ((*k).to_owned(), "x".into())).collect()));
+        let last = Vector::of(Kind::Machines, "k", &tags(&["a", "b"]));
+        for live in [tags(&["a", "b"]), tags(&["a", "b", "theirs"])] {
+            let d = diff(Kind::Machines, "k", &tags(&["a"]), &live, Some(&last));
+            assert_eq!((d.fields[0].why, d.fields[0].dropped.clone()), (Why::Declared, vec!["b".to_owned()]));
+        }
+    }
+
+    #[test]
+    fn a_field_that_no_list_shows_is_judged_by_its_digest() {
+        let (a, b) = (one("user-data", "digest-a"), one("user-data", "digest-b"));
+        let last = Vector::of(Kind::Machines, "k", &a);
+        let same = diff(Kind::Machines, "k", &a, &Fields::new(), Some(&last));
+        assert_eq!((same.fields.len(), same.unread), (0, vec!["user-data"]));
+        let moved = diff(Kind::Machines, "k", &b, &Fields::new(), Some(&last));
+        assert_eq!(moved.fields[0].why, Why::Declared);
+        assert_eq!(moved.fields[0].forces_replacement().as_deref(), Some("boot scripts run at the first boot only"));
+        let part = one("root-size", 8u32);
+        let unseen =
+            diff(Kind::Machines, "k", &part, &Fields::new(), Some(&Vector::of(Kind::Machines, "k", &Fields::new())));
+        assert!(unseen.fields.is_empty(), "a root disk that could not be read is not judged");
+    }
+
+    #[test]
+    fn a_disk_only_grows() {
+        let d = |want: u32, live: u32| {
+            let last = Vector::of(Kind::Volumes, "k", &one("size", live));
+            diff(Kind::Volumes, "k", &one("size", want), &one("size", live), Some(&last)).fields[0].forces_replacement()
+        };
+        assert_eq!(d(20, 10), None);
+        assert_eq!(d(10, 20).as_deref(), Some("EBS cannot shrink"));
+    }
+}

@@ -1,0 +1,176 @@
+//! Whose is it? Every object that a look brings back gets exactly one answer.
+//!
+//! Ownership is by the stack's id, never by name. Tags can be copied, stripped and edited by anybody; the client
+//! token cannot, so where the provider shows it, it is the second witness (chapter 02).
+
+use crate::address::{Address, Group, Kind};
+use crate::launch::{group_mark, token_prefix};
+use crate::observed::Object;
+use crate::stamp::{LaunchTag, tag};
+
+/// Whose an object is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// Ours: this slot, by this launch.
+    Slot(Address, LaunchTag),
+    /// Launched by us, but its marks were taken away or cannot be read; the group is known if its token says so.
+    Stripped(Option<Group>),
+    /// Bears our marks, but we did not launch it: somebody copied the tags. Never touched.
+    Copied,
+    /// Managed by something else as well, named here. Refused unless forced.
+    Foreign(String),
+}
+
+/// Tags by which other tools mark what they manage: key (or its beginning, with `*`) and who it is.
+const MANAGERS: &[(&str, &str)] = &[
+    ("aws:autoscaling:groupName", "an Auto Scaling group"),
+    ("aws:cloudformation:stack-name", "CloudFormation"),
+    ("aws:ec2spot:fleet-request-id", "a Spot Fleet"),
+    ("aws:ec2:fleet-id", "an EC2 Fleet"),
+    ("karpenter.sh/*", "Karpenter"),
+    ("sigs.k8s.io/cluster-api-provider-aws/*", "Cluster API"),
+    ("eks:nodegroup-name", "an EKS node group"),
+    ("KubernetesCluster", "kOps"),
+    ("terraform", "Terraform"),
+    ("ManagedBy=terraform", "Terraform"),
+    ("managed-by=terraform", "Terraform"),
+    ("pulumi:project", "Pulumi"),
+    ("ManagedBy=pulumi", "Pulumi"),
+];
+
+/// Who else manages an object with these tags, if anyone can be recognised.
+pub fn manager(tags: &std::collections::BTreeMap<String, String>) -> Option<&'static str> {
+    MANAGERS.iter().find_map(|(pattern, who)| {
+        let hit = if let Some((key, value)) = pattern.split_once('=') {
+            tags.get(key).is_some_and(|v| v.eq_ignore_ascii_case(value))
+        } else if let Some(start) = pattern.strip_suffix('*') {
+            tags.keys().any(|k| k.starts_with(start))
+        } else {
+            tags.contains_key(*pattern)
+        };
+        hit.then_some(*who)
+    })
+}
+
+/// Whose `object` is, seen by `stack`. `groups` are the names that a token's group mark may stand for. `declared`
+/// says which tags the user wants on a group: those are never taken for another tool's.
+pub fn claim(object: &Object, stack: &str, groups: &[Group], declared: impl Fn(&Group, &str) -> bool) -> Claim {
+    let prefix = token_prefix(stack);
+    let token = object.token.as_deref().filter(|t| !t.is_empty());
+    let launched_by_us = token.map(|t| t.starts_with(&prefix));
+    let marked = object.tags.get(tag::STACK);
+    if let Some(other) = marked.filter(|s| *s != stack) {
+        return Claim::Foreign(format!("the stack with id {other}"));
+    }
+    let group: Option<Group> =
+        object.tags.get(tag::ADDRESS).and_then(|a| a.parse().ok()).filter(|g: &Group| g.kind == object.kind);
+    let foreign = object.tags.iter().filter(|(k, _)| !group.as_ref().is_some_and(|g| declared(g, k)));
+    if let Some(who) = manager(&foreign.map(|(k, v)| (k.clone(), v.clone())).collect()) {
+        return Claim::Foreign(who.to_owned());
+    }
+    let by_token = || {
+        let mark = token?.strip_prefix(&prefix)?.split('-').next()?;
+        groups.iter().find(|g| g.kind == object.kind && group_mark(g) == mark).cloned()
+    };
+    let launch: Option<LaunchTag> = object.tags.get(tag::LAUNCH).and_then(|l| l.parse().ok());
+    let (Some(_), Some(group), Some(launch)) = (marked, &group, launch) else {
+        return match launched_by_us {
+            // The marks are broken and nothing else says that it is ours: hands off.
+            Some(false) => Claim::Copied,
+            Some(true) => Claim::Stripped(by_token()),
+            None => Claim::Stripped(group),
+        };
+    };
+    match &launch.only {
+        Some(id) if *id != object.id => return Claim::Copied,
+        Some(_) => {}
+        None if launched_by_us == Some(false) => return Claim::Copied,
+        None => {}
+    }
+    let index = match (&launch.only, object.kind) {
+        (Some(_), _) | (_, Kind::Volumes) => 0,
+        (None, Kind::Machines) => object.index,
+    };
+    match launch.slots.get(index) {
+        Some(slot) => Claim::Slot(group.slot(slot), launch),
+        None => Claim::Stripped(Some(group.clone())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::observed::Phase;
+    use crate::slots::Slots;
+
+    fn object(token: Option<&str>, index: u32, tags: &[(&str, &str)]) -> Object {
+        Object {
+            scope: String::new(),
+            kind: Kind::Machines,
+            id: "i-1".into(),
+            phase: Phase::Up,
+            says: String::new(),
+            zone: "a".into(),
+            created: jiff::Timestamp::UNIX_EPOCH,
+            token: token.map(str::to_owned),
+            index,
+            reservation: "r-1".into(),
+            tags: tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            fields: BTreeMap::new(),
+            signals: vec![],
+            attached: None,
+            links: BTreeMap::new(),
+            facts: BTreeMap::new(),
+        }
+    }
+
+    const OURS: [(&str, &str); 3] =
+        [(tag::STACK, "abc23456"), (tag::ADDRESS, "machines.web"), (tag::LAUNCH, "g1 s0-4/2")];
+
+    fn whose(o: &Object) -> Claim {
+        claim(o, "abc23456", &[Group::machines("web")], |_, _| false)
+    }
+
+    #[test]
+    fn the_launch_index_picks_the_slot() {
+        let web = Group::machines("web");
+        let launch = LaunchTag::first(Slots::new([0, 2, 4]));
+        assert_eq!(whose(&object(Some("ek-abc23456-x-y"), 1, &OURS)), Claim::Slot(web.slot(2), launch.clone()));
+        assert_eq!(whose(&object(None, 2, &OURS)), Claim::Slot(web.slot(4), launch), "no token shown is no evidence");
+        assert_eq!(whose(&object(None, 3, &OURS)), Claim::Stripped(Some(web)));
+    }
+
+    #[test]
+    fn copied_tags_are_not_ownership() {
+        assert_eq!(whose(&object(Some("somebody-else"), 0, &OURS)), Claim::Copied);
+        let by_id = [OURS[0], OURS[1], (tag::LAUNCH, "g1 s3 o=i-2")];
+        assert_eq!(whose(&object(None, 0, &by_id)), Claim::Copied);
+        let by_id = [OURS[0], OURS[1], (tag::LAUNCH, "g1 s3 o=i-1")];
+        assert!(matches!(whose(&object(Some("somebody-else"), 7, &by_id)), Claim::Slot(a, _) if a.slot == 3));
+    }
+
+    #[test]
+    fn stripped_tags_leave_the_token() {
+        let mark = group_mark(&Group::machines("web"));
+        let token = format!("ek-abc23456-{mark}-content");
+        assert_eq!(whose(&object(Some(&token), 0, &[])), Claim::Stripped(Some(Group::machines("web"))));
+        assert_eq!(whose(&object(Some("ek-abc23456-zzzzzz-c"), 0, &[])), Claim::Stripped(None));
+        assert_eq!(whose(&object(Some("other"), 0, &[OURS[0]])), Claim::Copied);
+    }
+
+    #[test]
+    fn other_owners_are_named() {
+        let mut tags = OURS.to_vec();
+        tags.push(("aws:autoscaling:groupName", "x"));
+        assert_eq!(whose(&object(None, 0, &tags)), Claim::Foreign("an Auto Scaling group".into()));
+        let other = [(tag::STACK, "zzz22222"), OURS[1], OURS[2]];
+        assert_eq!(whose(&object(None, 0, &other)), Claim::Foreign("the stack with id zzz22222".into()));
+        let mut tags = OURS.to_vec();
+        tags.push(("managed-by", "Terraform"));
+        assert_eq!(whose(&object(None, 0, &tags)), Claim::Foreign("Terraform".into()));
+        let asked = claim(&object(None, 0, &tags), "abc23456", &[], |_, key| key == "managed-by");
+        assert!(matches!(asked, Claim::Slot(..)), "a tag that the file itself asks for is no sign of another owner");
+    }
+}
