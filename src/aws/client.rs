@@ -1,0 +1,116 @@
+//! How the clients come about: region, profile, role and endpoint by aws-config's own rules, one TLS stack, timeouts,
+//! no retries.
+//!
+//! It makes no EC2 call and asks for no credentials yet: the first call does.
+
+use std::time::Duration;
+
+use aws_config::identity::IdentityCache;
+use aws_config::retry::RetryConfig;
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, ConfigLoader, FrameworkMetadata, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_http_client::tls;
+use evenkeel_core::failure::{Class, Failure};
+
+/// Opening a connection; just over the three seconds after which a lost first packet is sent a second time.
+const CONNECT: Duration = Duration::from_millis(3_100);
+/// One whole call. `RunInstances` of a full batch has been seen to take over ten seconds.
+const ATTEMPT: Duration = Duration::from_secs(30);
+/// Finding credentials, with the providers' own retries (the SDK's default of 5 s is short for a role behind SSO).
+const CREDENTIALS: Duration = Duration::from_secs(20);
+
+/// What a declaration may say about the account. What is `None` follows the SDK's rules: `AWS_REGION`, `AWS_PROFILE`,
+/// `AWS_ENDPOINT_URL`, the shared files, the machine's own role.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// `us-east-1`.
+    pub region: Option<String>,
+    /// A profile of the shared config and credentials files.
+    pub profile: Option<String>,
+    /// ARN of a role to assume with whatever credentials were found.
+    pub role: Option<String>,
+    /// One URL for EC2, SSM and STS alike.
+    pub endpoint: Option<String>,
+}
+
+/// Real EC2 in one region under one identity. Cheap to clone; clones share connections and credentials.
+#[derive(Debug, Clone)]
+pub struct AwsEc2 {
+    pub(crate) ec2: aws_sdk_ec2::Client,
+    pub(crate) ssm: aws_sdk_ssm::Client,
+    pub(crate) sts: aws_sdk_sts::Client,
+    pub(crate) region: String,
+}
+
+/// Makes the clients. No call is made and no credentials are asked for yet, except that the SDK may ask the machine's
+/// metadata service for its region where nothing else names one.
+///
+/// # Errors
+/// [`Class::Invalid`] where no region is to be found.
+pub async fn connect(settings: Settings) -> Result<AwsEc2, Failure> {
+    let mut loader = loader();
+    if let Some(region) = settings.region {
+        loader = loader.region(Region::new(region));
+    }
+    if let Some(profile) = settings.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(endpoint) = settings.endpoint {
+        loader = loader.endpoint_url(endpoint);
+    }
+    let mut config = loader.load().await;
+    if let Some(role) = settings.role {
+        config = assume(config, role).await;
+    }
+    AwsEc2::of(&config)
+}
+
+async fn assume(config: SdkConfig, role: String) -> SdkConfig {
+    let provider = AssumeRoleProvider::builder(role).configure(&config).session_name("evenkeel").build().await;
+    config.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build()
+}
+
+/// Everything that does not depend on the settings.
+fn loader() -> ConfigLoader {
+    // The SDK is built without its default client; without a named one every call would fail.
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https();
+    let name = FrameworkMetadata::new("evenkeel", Some(env!("CARGO_PKG_VERSION")))
+        .expect("letters, digits and dots are allowed in a user agent");
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        .framework_metadata(name)
+        .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS).build())
+        .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build())
+}
+
+impl AwsEc2 {
+    /// The three clients of one configuration.
+    fn of(config: &SdkConfig) -> Result<Self, Failure> {
+        let Some(region) = config.region() else {
+            return Err(Failure::new(
+                Class::Invalid,
+                "",
+                "no AWS region: set `region` under [aws], or AWS_REGION, or `region` in the AWS profile",
+            ));
+        };
+        // The engine tries again, by class and within its budget; a client that did so by itself would hide calls from
+        // both. Only here, so that the providers of credentials keep their own retries.
+        let retries = RetryConfig::disabled();
+        let ec2 = aws_sdk_ec2::config::Builder::from(config).retry_config(retries.clone()).build();
+        let ssm = aws_sdk_ssm::config::Builder::from(config).retry_config(retries.clone()).build();
+        let sts = aws_sdk_sts::config::Builder::from(config).retry_config(retries).build();
+        Ok(Self {
+            region: region.to_string(),
+            ec2: aws_sdk_ec2::Client::from_conf(ec2),
+            ssm: aws_sdk_ssm::Client::from_conf(ssm),
+            sts: aws_sdk_sts::Client::from_conf(sts),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

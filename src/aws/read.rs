@@ -1,0 +1,162 @@
+//! The reading half: one list call a page, filters and pages as they were asked for.
+//!
+//! It never follows a page by itself and never leaves anything out of a page.
+
+use async_trait::async_trait;
+use aws_sdk_ec2::types::InstanceAttributeName;
+use evenkeel_core::failure::Failure;
+use evenkeel_ec2::api::{
+    Caller, DeepAttributes, Ec2Read, Image, Instance, InstanceStatus, Page, Query, SecurityGroup, Subnet, Volume, Zone,
+};
+
+use crate::client::AwsEc2;
+use crate::convert::{self, Reading, listed, page, sdk_filters};
+use crate::errors::failure;
+
+#[async_trait]
+impl Ec2Read for AwsEc2 {
+    async fn caller(&self) -> Result<Caller, Failure> {
+        let action = "GetCallerIdentity";
+        let answer = self.sts.get_caller_identity().send().await.map_err(|e| failure(action, &e))?;
+        let at = Reading::new(action);
+        Ok(Caller {
+            account: at.need(answer.account, "Account")?,
+            arn: at.need(answer.arn, "Arn")?,
+            region: self.region.clone(),
+        })
+    }
+
+    async fn zones(&self) -> Result<Vec<Zone>, Failure> {
+        let action = "DescribeAvailabilityZones";
+        let answer = self.ec2.describe_availability_zones().send().await.map_err(|e| failure(action, &e))?;
+        answer
+            .availability_zones()
+            .iter()
+            // Local and Wavelength zones are listed too once the account has opted in.
+            .filter(|zone| zone.zone_type().is_none_or(|kind| kind == "availability-zone"))
+            .map(|zone| convert::zone(Reading::new(action), zone))
+            .collect()
+    }
+
+    async fn instances(&self, query: &Query) -> Result<Page<Instance>, Failure> {
+        let action = "DescribeInstances";
+        let answer = self
+            .ec2
+            .describe_instances()
+            .set_instance_ids(listed(&query.ids))
+            .set_filters(sdk_filters(&query.filters))
+            .set_max_results(query.max_results)
+            .set_next_token(query.next_token.clone())
+            .send()
+            .await
+            .map_err(|e| failure(action, &e))?;
+        let at = Reading::new(action);
+        let mut items = Vec::new();
+        for reservation in answer.reservations() {
+            let id = at.need(reservation.reservation_id(), "reservationId")?;
+            for instance in reservation.instances() {
+                items.push(convert::instance(at, id, instance)?);
+            }
+        }
+        Ok(Page { items, next_token: answer.next_token.filter(|token| !token.is_empty()) })
+    }
+
+    async fn statuses(&self, query: &Query) -> Result<Page<InstanceStatus>, Failure> {
+        let action = "DescribeInstanceStatus";
+        let answer = self
+            .ec2
+            .describe_instance_status()
+            .include_all_instances(true)
+            .set_instance_ids(listed(&query.ids))
+            .set_filters(sdk_filters(&query.filters))
+            .set_max_results(query.max_results)
+            .set_next_token(query.next_token.clone())
+            .send()
+            .await
+            .map_err(|e| failure(action, &e))?;
+        page(answer.instance_statuses(), answer.next_token(), |one| convert::status(Reading::new(action), one))
+    }
+
+    async fn volumes(&self, query: &Query) -> Result<Page<Volume>, Failure> {
+        let action = "DescribeVolumes";
+        let answer = self
+            .ec2
+            .describe_volumes()
+            .set_volume_ids(listed(&query.ids))
+            .set_filters(sdk_filters(&query.filters))
+            .set_max_results(query.max_results)
+            .set_next_token(query.next_token.clone())
+            .send()
+            .await
+            .map_err(|e| failure(action, &e))?;
+        page(answer.volumes(), answer.next_token(), |one| convert::volume(Reading::new(action), one))
+    }
+
+    async fn images(&self, owners: &[String], query: &Query) -> Result<Page<Image>, Failure> {
+        let action = "DescribeImages";
+        let answer = self
+            .ec2
+            .describe_images()
+            .set_owners(listed(owners))
+            .set_image_ids(listed(&query.ids))
+            .set_filters(sdk_filters(&query.filters))
+            .set_max_results(query.max_results)
+            .set_next_token(query.next_token.clone())
+            .send()
+            .await
+            .map_err(|e| failure(action, &e))?;
+        page(answer.images(), answer.next_token(), |one| convert::image(Reading::new(action), one))
+    }
+
+    async fn subnets(&self, query: &Query) -> Result<Page<Subnet>, Failure> {
+        let action = "DescribeSubnets";
+        let answer = self
+            .ec2
+            .describe_subnets()
+            .set_subnet_ids(listed(&query.ids))
+            .set_filters(sdk_filters(&query.filters))
+            .set_max_results(query.max_results)
+            .set_next_token(query.next_token.clone())
+            .send()
+            .await
+            .map_err(|e| failure(action, &e))?;
+        page(answer.subnets(), answer.next_token(), |one| convert::subnet(Reading::new(action), one))
+    }
+
+    async fn security_groups(&self, query: &Query) -> Result<Page<SecurityGroup>, Failure> {
+        let action = "DescribeSecurityGroups";
+        let answer = self
+            .ec2
+            .describe_security_groups()
+            .set_group_ids(listed(&query.ids))
+            .set_filters(sdk_filters(&query.filters))
+            .set_max_results(query.max_results)
+            .set_next_token(query.next_token.clone())
+            .send()
+            .await
+            .map_err(|e| failure(action, &e))?;
+        page(answer.security_groups(), answer.next_token(), |one| convert::security_group(Reading::new(action), one))
+    }
+
+    async fn parameter(&self, name: &str) -> Result<String, Failure> {
+        let action = "GetParameter";
+        let answer = self.ssm.get_parameter().name(name).send().await.map_err(|e| failure(action, &e))?;
+        let parameter = answer.parameter.and_then(|parameter| parameter.value);
+        Reading::new(action).need(parameter, "Parameter.Value")
+    }
+
+    async fn deep(&self, instance: &str) -> Result<DeepAttributes, Failure> {
+        let action = "DescribeInstanceAttribute";
+        let ask = |attribute| self.ec2.describe_instance_attribute().instance_id(instance).attribute(attribute).send();
+        let user_data = ask(InstanceAttributeName::UserData).await.map_err(|e| failure(action, &e))?;
+        let protect = ask(InstanceAttributeName::DisableApiTermination).await.map_err(|e| failure(action, &e))?;
+        let at = Reading::new(action);
+        let encoded = user_data.user_data().and_then(|attribute| attribute.value());
+        let protect = protect.disable_api_termination().and_then(|attribute| attribute.value());
+        Ok(DeepAttributes {
+            user_data: convert::user_data(at, encoded)?,
+            // Missing is not "unprotected".
+            protect: at.need(protect, "disableApiTermination")?,
+        })
+    }
+}
