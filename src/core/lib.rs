@@ -14,6 +14,7 @@ pub mod launch;
 pub mod observed;
 pub mod plan;
 pub mod policy;
+pub mod progress;
 pub mod schema;
 pub mod slots;
 pub mod stamp;
