@@ -2,5 +2,10 @@
 //!
 //! It names no cloud, decides nothing that a plan should have decided, and never prints.
 
+pub mod budget;
+pub mod caller;
 pub mod clock;
+pub mod limits;
+pub mod observe;
 pub mod provider;
+pub mod stop;

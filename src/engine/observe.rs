@@ -1,0 +1,74 @@
+//! One look at the world through every provider at once.
+//!
+//! It never fails: what could not be seen is a gap, and a scope without a provider is one, too. The order of the
+//! answer does not depend on who answered first.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use evenkeel_core::desired::Lookup;
+use evenkeel_core::failure::{Class, Failure};
+use evenkeel_core::observed::{Answer, Gap, Observed};
+use futures::future::join_all;
+
+use crate::clock::Clock;
+use crate::provider::{Eyes, Wants};
+
+/// What to look for, scope by scope: the stack's objects, and the lookups asked in that scope.
+pub fn wants<'a>(
+    stack: &str,
+    scopes: impl IntoIterator<Item = &'a str>,
+    lookups: &'a BTreeSet<(String, Lookup)>,
+    deep: bool,
+) -> Vec<Wants> {
+    let scopes: BTreeSet<&str> = scopes.into_iter().chain(lookups.iter().map(|(s, _)| s.as_str())).collect();
+    let asked = |scope: &str| lookups.iter().filter(|(s, _)| s == scope).map(|(_, l)| l.clone()).collect();
+    scopes
+        .into_iter()
+        .map(|s| Wants { scope: s.to_owned(), stack: stack.to_owned(), lookups: asked(s), deep })
+        .collect()
+}
+
+/// Looks at everything in `wants`, all scopes at the same time.
+pub async fn observe(eyes: &BTreeMap<String, &dyn Eyes>, wants: &[Wants], clock: &dyn Clock) -> Observed {
+    let mut all = Observed {
+        at: clock.now(),
+        scopes: BTreeMap::new(),
+        objects: Vec::new(),
+        lookups: Vec::new(),
+        gaps: Vec::new(),
+        labels: BTreeMap::new(),
+    };
+    let readings = join_all(wants.iter().map(|w| async move {
+        match eyes.get(&w.scope) {
+            Some(eyes) => Some(eyes.read(w).await),
+            None => None,
+        }
+    }))
+    .await;
+    for (w, reading) in wants.iter().zip(readings) {
+        let Some(reading) = reading else {
+            all.gaps.push(Gap {
+                scope: w.scope.clone(),
+                kind: None,
+                what: "everything".to_owned(),
+                failure: Failure::new(Class::Invalid, "", format!("no provider for the scope `{}`", w.scope)),
+                partial: false,
+            });
+            continue;
+        };
+        all.scopes.insert(w.scope.clone(), reading.seen);
+        all.objects.extend(reading.objects.into_iter().map(|mut o| {
+            o.scope.clone_from(&w.scope);
+            o
+        }));
+        all.lookups.extend(reading.answers.into_iter().map(|a| Answer { scope: w.scope.clone(), ..a }));
+        all.gaps.extend(reading.gaps.into_iter().map(|g| Gap { scope: w.scope.clone(), ..g }));
+        all.labels.extend(reading.labels);
+    }
+    all.objects.sort_by(|a, b| (&a.scope, a.kind, &a.id).cmp(&(&b.scope, b.kind, &b.id)));
+    // A page that shifted while it was read can show one thing twice.
+    all.objects.dedup_by(|a, b| (&a.scope, a.kind, &a.id) == (&b.scope, b.kind, &b.id));
+    all.lookups.sort_by(|a, b| (&a.scope, &a.asked).cmp(&(&b.scope, &b.asked)));
+    all.gaps.sort_by(|a, b| (&a.scope, a.kind, &a.what).cmp(&(&b.scope, b.kind, &b.what)));
+    all
+}
