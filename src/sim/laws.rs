@@ -1,0 +1,207 @@
+//! The laws that no call of ours may break, as far as EC2 can see them. A broken one is written down, not punished:
+//! the run goes on, and the test that reads [`World::violations`] fails.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use evenkeel_core::stamp::{LaunchTag, tag};
+use evenkeel_ec2::api::Tags;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::action::Action;
+use crate::world::World;
+
+/// How long two machines may claim one slot before it counts: what a launch needs to become visible, and a rerun to
+/// look again.
+pub const GRACE: Duration = Duration::from_secs(300);
+
+/// A law.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Law {
+    /// P2: our call made fewer machines serve than the floor asks for.
+    Floor,
+    /// P4: our call launched or destroyed in a lost zone.
+    LostZone,
+    /// P6: our call destroyed what is not ours.
+    NotOurs,
+    /// P6: our call deleted data that had not been put into quarantine.
+    Data,
+    /// P9: a volume was given to a second machine while its holder lives.
+    TwoHolders,
+    /// Two live machines claim one slot, and neither replaces the other.
+    Duplicate,
+}
+
+/// A broken law.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Violation {
+    /// When.
+    pub at: Timestamp,
+    /// Which call broke it, counted from the world's beginning.
+    pub call: u64,
+    /// Which.
+    pub law: Law,
+    /// In words.
+    pub says: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at call {}: {:?}: {}", self.at, self.call, self.law, self.says)
+    }
+}
+
+/// A group of which so many must stay in service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Floor {
+    /// Stack's id.
+    pub stack: String,
+    /// `machines.web`.
+    pub group: String,
+    /// So many running with all checks passed.
+    pub ready: u32,
+}
+
+/// What a machine or volume says it is: stack, group and slot.
+pub(crate) type Claim = (String, String, u32);
+
+/// What these tags claim for the object with this id and place in its launch.
+pub(crate) fn claim(id: &str, index: u32, tags: &Tags) -> Option<(Claim, LaunchTag)> {
+    let mark: LaunchTag = tags.get(tag::LAUNCH)?.parse().ok()?;
+    let slot = match &mark.only {
+        Some(only) if only != id => return None,
+        Some(_) => mark.slots.get(0)?,
+        None => mark.slots.get(index)?,
+    };
+    Some(((tags.get(tag::STACK)?.clone(), tags.get(tag::ADDRESS)?.clone(), slot), mark))
+}
+
+/// How many machines of each watched group serve.
+pub(crate) fn in_service(world: &World) -> Vec<u32> {
+    let count = |floor: &Floor| {
+        let mine =
+            |tags: &Tags| tags.get(tag::STACK) == Some(&floor.stack) && tags.get(tag::ADDRESS) == Some(&floor.group);
+        let serving = world.instances.iter().filter(|(id, m)| mine(&m.tags) && world.is_ready(id, m)).count();
+        u32::try_from(serving).unwrap_or(u32::MAX)
+    };
+    world.floors.iter().map(count).collect()
+}
+
+/// After a call: what it took out of service, and who claims whose place.
+pub(crate) fn after_call(world: &mut World, action: Action, before: &[u32]) {
+    if !action.changes() {
+        return;
+    }
+    let after = in_service(world);
+    let fallen: Vec<String> = world
+        .floors
+        .iter()
+        .zip(before.iter().zip(&after))
+        .filter(|(floor, (before, after))| **before >= floor.ready && **after < floor.ready)
+        .map(|(floor, (before, after))| {
+            format!("{action} took {} from {before} ready to {after}; its floor is {}", floor.group, floor.ready)
+        })
+        .collect();
+    for says in fallen {
+        violate(world, Law::Floor, says);
+    }
+    for says in duplicates(world) {
+        // Said once, not at every call that follows.
+        if !world.violations.iter().any(|v| v.law == Law::Duplicate && v.says == says) {
+            violate(world, Law::Duplicate, says);
+        }
+    }
+}
+
+/// Live machines that claim one slot for longer than [`GRACE`], neither replacing the other.
+fn duplicates(world: &World) -> Vec<String> {
+    let mut claims: BTreeMap<Claim, Vec<(&str, LaunchTag)>> = BTreeMap::new();
+    let old =
+        |since: Timestamp| world.now.duration_since(since) > jiff::SignedDuration::from_secs(GRACE.as_secs() as i64);
+    for (id, m) in world.instances.iter().filter(|(_, m)| !m.is_dead() && old(m.launched)) {
+        if let Some((claim, mark)) = claim(id, m.launch_index, &m.tags) {
+            claims.entry(claim).or_default().push((id, mark));
+        }
+    }
+    let mut found = Vec::new();
+    for ((_, group, slot), holders) in claims {
+        for (n, (a, mark_a)) in holders.iter().enumerate() {
+            for (b, mark_b) in &holders[n + 1..] {
+                let replaces = |mark: &LaunchTag, id: &str| mark.replaces.iter().any(|r| r == id);
+                if !replaces(mark_a, b) && !replaces(mark_b, a) {
+                    found.push(format!("{a} and {b} both claim {group}/{slot}"));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Before an instance is terminated or a volume deleted by our call.
+pub(crate) fn before_destroying(world: &mut World, action: Action, id: &str) {
+    let machine = world.instances.get(id).filter(|m| !m.is_dead());
+    let volume = world.volumes.get(id);
+    let Some((tags, zone)) = machine.map(|m| (&m.tags, &m.zone)).or_else(|| volume.map(|v| (&v.tags, &v.zone))) else {
+        return;
+    };
+    let mut broken = Vec::new();
+    if !tags.contains_key(tag::STACK) {
+        broken.push((Law::NotOurs, format!("{action} of {id}, which bears no {}", tag::STACK)));
+    }
+    if volume.is_some_and(|v| v.used) && !tags.contains_key(tag::QUARANTINE) {
+        broken.push((Law::Data, format!("{action} of {id}, which holds data and was not put into quarantine")));
+    }
+    if is_lost(world, zone) {
+        broken.push((Law::LostZone, format!("{action} of {id} in {zone}, which is lost")));
+    }
+    for (law, says) in broken {
+        violate(world, law, says);
+    }
+}
+
+/// Before an instance is stopped by our call.
+pub(crate) fn before_stopping(world: &mut World, id: &str) {
+    if world.instances.get(id).is_some_and(|m| !m.tags.contains_key(tag::STACK)) {
+        violate(world, Law::NotOurs, format!("StopInstances of {id}, which bears no {}", tag::STACK));
+    }
+}
+
+/// Before something is made in a zone by our call.
+pub(crate) fn before_launching(world: &mut World, zone: &str) {
+    if is_lost(world, zone) {
+        violate(world, Law::LostZone, format!("something new in {zone}, which is lost"));
+    }
+}
+
+/// Before a volume is hung on an instance by our call: EC2 itself refuses a second holder of a volume, but not a
+/// second volume or machine of one slot.
+pub(crate) fn before_attaching(world: &mut World, volume: &str, instance: &str) {
+    let Some(v) = world.volumes.get(volume) else { return };
+    let Some((mine, _)) = claim(volume, 0, &v.tags) else { return };
+    // Another live machine still holds a volume of the same slot: two copies would serve.
+    let other = world.volumes.iter().find(|(id, o)| {
+        *id != volume
+            && claim(id, 0, &o.tags).is_some_and(|(claim, _)| claim == mine)
+            && o.hold.as_ref().is_some_and(|h| {
+                h.instance != instance && world.instances.get(&h.instance).is_some_and(|m| !m.is_dead())
+            })
+    });
+    if let Some((id, _)) = other {
+        let says = format!("{volume} goes to {instance} while {id} of the same slot {}/{} is held", mine.1, mine.2);
+        violate(world, Law::TwoHolders, says);
+    }
+}
+
+fn is_lost(world: &World, zone: &str) -> bool {
+    world.zones.get(zone).is_some_and(|z| z.lost.is_some())
+}
+
+fn violate(world: &mut World, law: Law, says: String) {
+    let (at, call) = (world.now, world.call_count());
+    world.violations.push(Violation { at, call, law, says });
+}

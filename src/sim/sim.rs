@@ -1,0 +1,346 @@
+//! The door to a world: counts each call, lets time pass and things go wrong, and keeps what was changed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use evenkeel_core::failure::{Class, Failure};
+use evenkeel_engine::clock::Clock;
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::action::Action;
+use crate::clock::{SimClock, later};
+use crate::faults::Moment;
+use crate::laws::{self, Violation};
+use crate::ops::{Deed, Refusal};
+use crate::store::{BadWorld, Store};
+use crate::world::{Cost, World};
+
+/// A handle to a world; clones share it. Implements [`evenkeel_ec2::api::Ec2`].
+#[derive(Debug, Clone)]
+pub struct Sim {
+    inner: Arc<Inner>,
+    clock: SimClock,
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: Mutex<State>,
+    /// Requests sent, for their latencies.
+    sent: AtomicU64,
+    /// Whether the caller has died in place of its process.
+    dead: watch::Sender<bool>,
+    death: Death,
+    clock: SimClock,
+}
+
+#[derive(Debug)]
+struct State {
+    world: World,
+    store: Option<Store>,
+    /// The time of the world in the file.
+    kept: Timestamp,
+    log: Vec<Call>,
+}
+
+/// What [`crate::faults::Effect::Kill`] kills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Death {
+    /// This process, with SIGKILL.
+    Process,
+    /// Nothing: the call never returns, nor does any later one, until [`Sim::revive`].
+    Caller,
+}
+
+/// One call that was made through this handle or a clone of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// When it took effect.
+    pub at: Timestamp,
+    /// What it was.
+    pub action: Action,
+    /// `None` for success; the caller may not have learnt of it.
+    pub failed: Option<Failure>,
+}
+
+/// What came of a call inside the world.
+enum Outcome<T> {
+    Answer(Result<T, Failure>, Duration),
+    Dead,
+}
+
+impl Sim {
+    /// A world in memory only. A fault that kills stops the caller, not the process: see [`Sim::crashed`].
+    pub fn new(world: World) -> Self {
+        Self::with(world, None, Death::Caller)
+    }
+
+    /// The world in the file `path`, which is made (from `seed`) where there is none. A fault that kills, kills
+    /// this process.
+    ///
+    /// # Errors
+    /// When the file is no world, or cannot be read or written.
+    pub fn open(path: &Path, seed: u64) -> Result<Self, BadWorld> {
+        let mut store = Store::new(path);
+        let world = store.open(seed)?;
+        Ok(Self::with(world, Some(store), Death::Process))
+    }
+
+    fn with(world: World, store: Option<Store>, death: Death) -> Self {
+        let clock = SimClock::starting_at(world.now);
+        let state = Mutex::new(State { kept: world.now, world, store, log: Vec::new() });
+        let inner =
+            Inner { state, sent: AtomicU64::new(0), dead: watch::channel(false).0, death, clock: clock.clone() };
+        Self { inner: Arc::new(inner), clock }
+    }
+
+    /// The world's clock.
+    pub fn clock(&self) -> SimClock {
+        self.clock.clone()
+    }
+
+    /// A copy of the world as it is now.
+    ///
+    /// # Errors
+    /// When its file has become unusable.
+    pub fn world(&self) -> Result<World, BadWorld> {
+        let mut state = self.state();
+        self.catch_up(&mut state)?;
+        Ok(state.world.clone())
+    }
+
+    /// The calls made through this handle and its clones.
+    pub fn log(&self) -> Vec<Call> {
+        self.state().log.clone()
+    }
+
+    /// The calls made through this handle and its clones, counted.
+    pub fn counts(&self) -> BTreeMap<Action, u64> {
+        let mut counts = BTreeMap::new();
+        for call in &self.state().log {
+            *counts.entry(call.action).or_insert(0) += 1;
+        }
+        counts
+    }
+
+    /// The laws broken so far.
+    pub fn violations(&self) -> Vec<Violation> {
+        self.state().world.violations.clone()
+    }
+
+    /// Changes the world by hand, behind everybody's back.
+    ///
+    /// # Errors
+    /// When its file cannot be read or written; then nothing was changed.
+    pub fn edit<T>(&self, change: impl FnOnce(&mut World) -> T) -> Result<T, BadWorld> {
+        let mut state = self.state();
+        let _lock = lock(&state)?;
+        self.catch_up(&mut state)?;
+        let answer = change(&mut state.world);
+        self.clock.at_least(state.world.now);
+        keep(&mut state)?;
+        Ok(answer)
+    }
+
+    /// Does a deed by hand.
+    ///
+    /// # Errors
+    /// When what it names does not exist or is in no state for it, or the world's file cannot be used.
+    pub fn act(&self, deed: &Deed) -> Result<(), Refusal> {
+        let done = self.edit(|world| world.act(deed));
+        done.unwrap_or_else(|bad| Err(Refusal { says: format!("{}: {}", bad.file, bad.says), way_out: bad.way_out }))
+    }
+
+    /// Lets `time` pass.
+    ///
+    /// # Errors
+    /// When the world's file cannot be used.
+    pub fn advance(&self, time: Duration) -> Result<(), BadWorld> {
+        self.edit(|world| world.settle(later(world.now, time)))
+    }
+
+    /// Keeps the time that has passed. Every change is kept at once, so this is for the end of a run; it happens by
+    /// itself when the last handle is dropped, where a failure goes unsaid.
+    ///
+    /// # Errors
+    /// When the world's file cannot be used.
+    pub fn save(&self) -> Result<(), BadWorld> {
+        self.edit(|_| ())
+    }
+
+    /// Returns when a fault has killed the caller in place of its process. From then on no call returns.
+    pub async fn crashed(&self) {
+        let mut dead = self.inner.dead.subscribe();
+        // The sender lives as long as `self`.
+        let _ = dead.wait_for(|dead| *dead).await;
+    }
+
+    /// The caller is another process now: calls return again.
+    pub fn revive(&self) {
+        self.inner.dead.send_replace(false);
+    }
+
+    /// One wire call: half its time on the way there, its effect in the world, the other half on the way back.
+    pub(crate) async fn call<T: Send>(
+        &self,
+        action: Action,
+        cost: Cost,
+        work: impl Fn(&mut World) -> Result<T, Failure> + Send,
+    ) -> Result<T, Failure> {
+        self.wait_if_dead().await;
+        let half = self.latency() / 2;
+        self.clock.sleep(half).await;
+        self.wait_if_dead().await;
+        let outcome = self.strike(action, cost, work);
+        match outcome {
+            Outcome::Answer(answer, slow) => {
+                self.clock.sleep(half + slow).await;
+                self.wait_if_dead().await;
+                answer
+            }
+            Outcome::Dead => std::future::pending().await,
+        }
+    }
+
+    fn latency(&self) -> Duration {
+        let number = self.inner.sent.fetch_add(1, Ordering::Relaxed);
+        let world = &self.state().world;
+        world.timing.latency.draw(world.seed, "latency", number)
+    }
+
+    async fn wait_if_dead(&self) {
+        if *self.inner.dead.borrow() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// The call reaches the world.
+    fn strike<T>(&self, action: Action, cost: Cost, work: impl Fn(&mut World) -> Result<T, Failure>) -> Outcome<T> {
+        let mut state = self.state();
+        let ready = if action.changes() { lock(&state).map(Some) } else { Ok(None) };
+        let lock = match ready.and_then(|lock| self.catch_up(&mut state).map(|()| lock)) {
+            Ok(lock) => lock,
+            Err(bad) => return Outcome::Answer(Err(unusable(&bad)), Duration::ZERO),
+        };
+        let world = &mut state.world;
+        *world.calls.entry(action).or_default() += 1;
+        let number = world.call_count();
+        world.forecast(action, number);
+        if world.weather.kill == Some(Moment::Before) {
+            let _ = keep(&mut state);
+            return self.die();
+        }
+        let broken = world.violations.len();
+        let before = laws::in_service(world);
+        let answer = match world.weather.fail.take() {
+            Some(failure) => Err(failure),
+            None => world.pay(action, cost).and_then(|()| work(world)),
+        };
+        if world.weather.twice && answer.is_ok() {
+            let _ = work(world);
+        }
+        laws::after_call(world, action, &before);
+        let answer = answer.map_err(|f| Failure { says: format!("{action}: {}", f.says), ..f });
+        let weather = std::mem::take(&mut world.weather);
+        let changed = action.changes() && answer.is_ok() || weather.struck || world.violations.len() > broken;
+        let at = world.now;
+        state.log.push(Call { at, action, failed: answer.as_ref().err().cloned() });
+        if changed && let Err(bad) = keep(&mut state) {
+            return Outcome::Answer(Err(unusable(&bad)), Duration::ZERO);
+        }
+        drop(lock);
+        if weather.kill == Some(Moment::After) {
+            return self.die();
+        }
+        if weather.lose_answer {
+            let says = format!("{action}: the connection was closed before the answer came");
+            return Outcome::Answer(Err(Failure::new(Class::Transient, "", says)), weather.slow);
+        }
+        Outcome::Answer(answer, weather.slow)
+    }
+
+    fn die<T>(&self) -> Outcome<T> {
+        match self.inner.death {
+            Death::Process => kill_this_process(),
+            Death::Caller => {
+                self.inner.dead.send_replace(true);
+                Outcome::Dead
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.inner.state()
+    }
+
+    fn catch_up(&self, state: &mut State) -> Result<(), BadWorld> {
+        catch_up(state, &self.clock)
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic inside a call leaves a world that is still a world.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let now = self.clock.now();
+        let mut state = self.state();
+        if state.store.is_some() && now > state.kept {
+            let kept = lock(&state).and_then(|lock| {
+                catch_up(&mut state, &self.clock)?;
+                keep(&mut state)?;
+                Ok(lock)
+            });
+            // Nobody is left to be told; what was changed was kept when it was.
+            drop(kept);
+        }
+    }
+}
+
+/// What another process did, and the time that has passed.
+fn catch_up(state: &mut State, clock: &SimClock) -> Result<(), BadWorld> {
+    if let Some(store) = &mut state.store
+        && let Some(world) = store.news()?
+    {
+        clock.at_least(world.now);
+        state.kept = world.now;
+        state.world = world;
+    }
+    state.world.settle(clock.now());
+    Ok(())
+}
+
+fn keep(state: &mut State) -> Result<(), BadWorld> {
+    if let Some(store) = &mut state.store {
+        store.write(&state.world)?;
+        state.kept = state.world.now;
+    }
+    Ok(())
+}
+
+fn lock(state: &State) -> Result<Option<std::fs::File>, BadWorld> {
+    state.store.as_ref().map(Store::lock).transpose()
+}
+
+fn unusable(bad: &BadWorld) -> Failure {
+    Failure::new(Class::Invalid, "WorldFile", bad.to_string())
+}
+
+/// As `kill -9` from outside: no destructor, no flush, no handler. There is no safe call for it, so the system's own
+/// program is asked; where there is none, the process aborts, which runs no destructor either.
+fn kill_this_process() -> ! {
+    let pid = std::process::id().to_string();
+    let killed = std::process::Command::new("kill").args(["-9", &pid]).status();
+    if killed.is_ok_and(|s| s.success()) {
+        // The signal is on its way.
+        std::thread::sleep(Duration::from_secs(5));
+    }
+    std::process::abort()
+}
