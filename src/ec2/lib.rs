@@ -4,3 +4,13 @@
 //! proves is the code that users run. It never plans, never retries, and names no SDK.
 
 pub mod api;
+mod kinds;
+mod limits;
+mod lookups;
+mod pages;
+mod perform;
+mod read;
+mod wire;
+
+pub use perform::Ec2Provider;
+pub use read::Ec2Eyes;

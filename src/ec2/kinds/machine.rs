@@ -1,0 +1,353 @@
+//! Machines: EC2 instances as core's objects, launches and changes as EC2's requests.
+//!
+//! It refuses to guess: a field that no list shows is left out, not filled in.
+
+use std::collections::BTreeMap;
+
+use evenkeel_core::address::Kind;
+use evenkeel_core::failure::Failure;
+use evenkeel_core::launch::{Launch, Place};
+use evenkeel_core::observed::{Object, Phase, Reading, Reporter, Signal, Source};
+use evenkeel_core::stamp::tag;
+use evenkeel_core::value::{Fields, Value};
+
+use super::{Spec, protected, user_tags, wrong};
+use crate::api::{
+    BlockDevice, Check, Instance, InstanceChange, InstanceState, InstanceStatus, Metadata, ModifyVolume, RunInstances,
+    Volume,
+};
+
+/// The link to the root volume; the other links are device names.
+pub const ROOT: &str = "root";
+
+/// Where a machine is in its life.
+pub(crate) fn phase(state: InstanceState) -> Phase {
+    match state {
+        InstanceState::Pending => Phase::Starting,
+        InstanceState::Running => Phase::Up,
+        InstanceState::Stopping => Phase::Stopping,
+        InstanceState::Stopped => Phase::Stopped,
+        InstanceState::ShuttingDown => Phase::Leaving,
+        InstanceState::Terminated => Phase::Gone,
+    }
+}
+
+/// What of the checks is known.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Status<'a> {
+    /// Its row.
+    Row(&'a InstanceStatus),
+    /// The rows were read and it has none, or they were not read: in words.
+    None(&'a str),
+}
+
+/// One instance as an object. `volumes` are those whose details are known, by id.
+pub(crate) fn object(scope: &str, i: &Instance, status: Status<'_>, volumes: &BTreeMap<String, Volume>) -> Object {
+    let root = root_device(i);
+    let mut links = BTreeMap::new();
+    for (device, on) in &i.devices {
+        let name = if Some(device.as_str()) == root { ROOT } else { device };
+        links.insert(name.to_owned(), on.volume.clone());
+    }
+    let mut facts = Fields::new();
+    for (name, ip) in [("private-ip", &i.private_ip), ("public-ip", &i.public_ip)] {
+        if let Some(ip) = ip {
+            facts.insert(name.into(), ip.clone().into());
+        }
+    }
+    Object {
+        scope: scope.to_owned(),
+        kind: Kind::Machines,
+        id: i.id.clone(),
+        phase: phase(i.state),
+        says: i.state_reason.clone(),
+        zone: i.zone.clone(),
+        created: i.launched,
+        token: Some(i.client_token.clone()).filter(|t| !t.is_empty()),
+        index: i.launch_index,
+        reservation: i.reservation.clone(),
+        tags: i.tags.clone(),
+        fields: fields(i, root, volumes),
+        signals: signals(i, status),
+        attached: None,
+        links,
+        facts,
+    }
+}
+
+/// The root device's name in the mapping. An image may say `/dev/sda1` where the mapping says `/dev/xvda` or the other
+/// way round (Xen's two names of one disk).
+fn root_device(i: &Instance) -> Option<&str> {
+    let said = i.root_device.as_deref();
+    said.into_iter()
+        .chain(["/dev/sda1", "/dev/xvda"])
+        .find_map(|name| i.devices.get_key_value(name))
+        .map(|(name, _)| name.as_str())
+}
+
+fn fields(i: &Instance, root: Option<&str>, volumes: &BTreeMap<String, Volume>) -> Fields {
+    let some = |s: &str| if s.is_empty() { Value::Null } else { s.into() };
+    let mut fields = Fields::from([
+        ("image".into(), i.image.as_str().into()),
+        ("type".into(), i.instance_type.as_str().into()),
+        ("zone".into(), i.zone.as_str().into()),
+        ("subnet".into(), some(&i.subnet)),
+        ("security-groups".into(), Value::set(i.security_groups.iter().map(|(id, _)| id.clone()))),
+        ("key".into(), i.key.clone().into()),
+        ("instance-profile".into(), i.instance_profile.as_deref().map(profile_name).into()),
+        ("tags".into(), user_tags(&i.tags)),
+        ("metadata".into(), metadata(&i.metadata)),
+        ("monitoring".into(), i.monitoring.into()),
+        ("protect".into(), protected(&i.tags)),
+        ("market".into(), if i.spot { "spot" } else { "on-demand" }.into()),
+        // `default` is what a file means that says nothing.
+        ("tenancy".into(), some(if i.tenancy == "default" { "" } else { &i.tenancy })),
+        ("placement-group".into(), i.placement_group.clone().into()),
+    ]);
+    if let Some(disk) = root.and_then(|r| i.devices.get(r)).and_then(|on| volumes.get(&on.volume)) {
+        fields.insert("root-size".into(), disk.size.into());
+        fields.insert("root-type".into(), disk.volume_type.as_str().into());
+        fields.insert("root-iops".into(), disk.iops.into());
+        fields.insert("root-throughput".into(), disk.throughput.into());
+        fields.insert("root-encrypted".into(), disk.encrypted.into());
+    }
+    // A volume of its own has been attached later and outlives the machine; a disk came with the launch.
+    let disks = i.devices.iter().filter(|(name, on)| Some(name.as_str()) != root && on.delete_on_termination);
+    let known: Option<BTreeMap<String, Value>> =
+        disks.map(|(name, on)| Some((name.clone(), disk(volumes.get(&on.volume)?)))).collect();
+    if let Some(known) = known {
+        fields.insert("disks".into(), Value::Map(known));
+    }
+    fields
+}
+
+/// Volumes whose details the fields need: the root's and those of the disks.
+pub(crate) fn parts(i: &Instance) -> impl Iterator<Item = &str> {
+    let root = root_device(i);
+    i.devices
+        .iter()
+        .filter(move |(name, on)| Some(name.as_str()) == root || on.delete_on_termination)
+        .map(|(_, on)| on.volume.as_str())
+}
+
+fn disk(v: &Volume) -> Value {
+    let all = [
+        ("size", Value::from(v.size)),
+        ("type", v.volume_type.as_str().into()),
+        ("iops", v.iops.into()),
+        ("throughput", v.throughput.into()),
+        ("encrypted", v.encrypted.into()),
+        ("kms-key", v.kms_key.clone().into()),
+    ];
+    Value::Map(all.into_iter().filter(|(_, v)| !v.is_nothing()).map(|(k, v)| (k.to_owned(), v)).collect())
+}
+
+/// `arn:aws:iam::1:instance-profile/path/web` → `web`.
+fn profile_name(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or(arn)
+}
+
+fn metadata(m: &Metadata) -> Value {
+    Value::Map(BTreeMap::from([
+        ("tokens-required".into(), m.tokens_required.into()),
+        ("hop-limit".into(), Value::Int(m.hop_limit.into())),
+        ("enabled".into(), m.enabled.into()),
+    ]))
+}
+
+fn signals(i: &Instance, status: Status<'_>) -> Vec<Signal> {
+    let signal = |source, reporter, reading, since, hard, says: String| Signal {
+        source,
+        reporter,
+        reading,
+        since,
+        hard,
+        says,
+        not_before: None,
+    };
+    let (reading, hard, word) = match i.state {
+        InstanceState::Pending => (Reading::NoData, false, "pending"),
+        InstanceState::Running => (Reading::Ok, false, "running"),
+        InstanceState::Stopping => (Reading::Bad, true, "stopping"),
+        InstanceState::Stopped => (Reading::Bad, true, "stopped"),
+        InstanceState::ShuttingDown => (Reading::Bad, true, "shutting-down"),
+        InstanceState::Terminated => (Reading::Bad, true, "terminated"),
+    };
+    let mut all = vec![signal(Source::State, Reporter::Ec2Control, reading, None, hard, word.to_owned())];
+    let checks = [
+        (Source::SystemStatus, Reporter::Ec2Host, "system status"),
+        (Source::InstanceStatus, Reporter::Ec2Host, "instance status"),
+        (Source::EbsStatus, Reporter::Ec2Ebs, "attached EBS status"),
+    ];
+    let row = match status {
+        Status::Row(row) => row,
+        Status::None(why) => {
+            all.extend(checks.map(|(source, reporter, name)| {
+                signal(source, reporter, Reading::NoData, None, false, format!("{name} {why}"))
+            }));
+            return all;
+        }
+    };
+    for ((source, reporter, name), (check, since)) in checks.into_iter().zip([row.system, row.instance, row.ebs]) {
+        let (reading, word) = match check {
+            Check::Ok => (Reading::Ok, "ok"),
+            Check::Impaired => (Reading::Bad, "impaired"),
+            Check::Initializing => (Reading::NoData, "initializing"),
+            Check::InsufficientData => (Reading::NoData, "insufficient data"),
+            Check::NotApplicable => (Reading::NoData, "not applicable"),
+        };
+        all.push(signal(source, reporter, reading, since, false, format!("{name} {word}")));
+    }
+    let over = |d: &str| d.starts_with("[Completed]") || d.starts_with("[Canceled]");
+    for event in row.events.iter().filter(|e| !over(e.description.trim_start())) {
+        all.push(Signal {
+            source: Source::ScheduledEvent,
+            reporter: Reporter::Ec2Control,
+            reading: Reading::Bad,
+            since: None,
+            hard: false,
+            says: event.code.clone(),
+            not_before: event.not_before,
+        });
+    }
+    all
+}
+
+/// The request for one batch at one place with one type.
+///
+/// # Errors
+/// When a field is of another sort than [`evenkeel_core::schema`] says: a plan that core did not make.
+pub(crate) fn run(
+    l: &Launch,
+    place: &Place,
+    instance_type: &str,
+    user_data: Option<Vec<u8>>,
+) -> Result<RunInstances, Failure> {
+    let spec = Spec(&l.spec);
+    let protect = spec.truth("protect")?.unwrap_or(false);
+    let mut tags = l.instance_tags();
+    if protect {
+        tags.insert(tag::PROTECT.into(), "true".into());
+    }
+    let metadata = match spec.table("metadata")? {
+        Some(m) => read_metadata(m)?,
+        None => Metadata::default(),
+    };
+    Ok(RunInstances {
+        client_token: l.token(place, instance_type),
+        count: l.tag.slots.len(),
+        image: spec.text("image")?.ok_or_else(|| wrong("a launch without an image"))?,
+        instance_type: instance_type.to_owned(),
+        // A subnet is in one zone, and EC2 takes one or the other.
+        zone: place.subnet.is_none().then(|| place.zone.clone()),
+        subnet: place.subnet.clone(),
+        security_groups: spec.texts("security-groups")?,
+        key: spec.text("key")?,
+        instance_profile: spec.text("instance-profile")?,
+        user_data,
+        disks: disks(l, &spec)?,
+        public_ip: spec.truth("public-ip")?,
+        metadata,
+        monitoring: spec.truth("monitoring")?.unwrap_or(false),
+        protect,
+        spot: spec.text("market")?.as_deref() == Some("spot"),
+        tenancy: spec.text("tenancy")?.filter(|t| t != "default"),
+        placement_group: spec.text("placement-group")?,
+        tags,
+        volume_tags: l.disk_tags(),
+    })
+}
+
+fn disks(l: &Launch, spec: &Spec<'_>) -> Result<Vec<BlockDevice>, Failure> {
+    let root = BlockDevice {
+        device: String::new(),
+        size: spec.number("root-size")?,
+        volume_type: spec.text("root-type")?,
+        iops: spec.number("root-iops")?,
+        throughput: spec.number("root-throughput")?,
+        encrypted: spec.truth("root-encrypted")?,
+        kms_key: None,
+    };
+    let mut all = Vec::new();
+    if root != BlockDevice::default() {
+        let device = l.root_device.clone().ok_or_else(|| wrong("the image does not tell its root device"))?;
+        all.push(BlockDevice { device, ..root });
+    }
+    for (device, disk) in spec.table("disks")?.into_iter().flatten() {
+        let Value::Map(disk) = disk else { return Err(wrong(format!("disk `{device}` should be a table"))) };
+        let disk = Spec(disk);
+        all.push(BlockDevice {
+            device: device.clone(),
+            size: disk.number("size")?,
+            volume_type: disk.text("type")?,
+            iops: disk.number("iops")?,
+            throughput: disk.number("throughput")?,
+            encrypted: disk.truth("encrypted")?,
+            kms_key: disk.text("kms-key")?,
+        });
+    }
+    Ok(all)
+}
+
+fn read_metadata(m: &Fields) -> Result<Metadata, Failure> {
+    let (m, usual) = (Spec(m), Metadata::default());
+    let hops = m.number("hop-limit")?;
+    Ok(Metadata {
+        tokens_required: m.truth("tokens-required")?.unwrap_or(usual.tokens_required),
+        hop_limit: hops.map_or(Ok(usual.hop_limit), i32::try_from).map_err(|_| wrong("`hop-limit` is too large"))?,
+        enabled: m.truth("enabled")?.unwrap_or(usual.enabled),
+    })
+}
+
+/// The wire calls of one change in place, in order.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    /// One call each.
+    pub(crate) instance: Vec<InstanceChange>,
+    /// The root volume and its change: one call.
+    pub(crate) root: Option<(String, ModifyVolume)>,
+    /// The protection mark.
+    pub(crate) protect: Option<bool>,
+}
+
+/// Fields → wire calls.
+///
+/// # Errors
+/// For a field that cannot change in place, or is of another sort.
+pub(crate) fn changes(fields: &Fields, links: &BTreeMap<String, String>) -> Result<Changes, Failure> {
+    let spec = Spec(fields);
+    let mut out = Changes::default();
+    let mut root = ModifyVolume::default();
+    for name in fields.keys() {
+        match name.as_str() {
+            "type" => {
+                let wanted = spec.text("type")?.ok_or_else(|| wrong("a machine without a type"))?;
+                out.instance.push(InstanceChange::Type(wanted));
+            }
+            "security-groups" => out.instance.push(InstanceChange::SecurityGroups(spec.texts("security-groups")?)),
+            "instance-profile" => out.instance.push(InstanceChange::InstanceProfile(spec.text("instance-profile")?)),
+            "metadata" => {
+                let wanted = spec.table("metadata")?.map_or(Ok(Metadata::default()), read_metadata)?;
+                out.instance.push(InstanceChange::Metadata(wanted));
+            }
+            "monitoring" => {
+                out.instance.push(InstanceChange::Monitoring(spec.truth("monitoring")?.unwrap_or(false)));
+            }
+            "protect" => {
+                let wanted = spec.truth("protect")?.unwrap_or(false);
+                out.instance.push(InstanceChange::Protect(wanted));
+                out.protect = Some(wanted);
+            }
+            "root-size" => root.size = spec.number("root-size")?,
+            "root-type" => root.volume_type = spec.text("root-type")?,
+            "root-iops" => root.iops = spec.number("root-iops")?,
+            "root-throughput" => root.throughput = spec.number("root-throughput")?,
+            other => return Err(wrong(format!("`{other}` of a machine cannot change in place"))),
+        }
+    }
+    if root != ModifyVolume::default() {
+        let id = links.get(ROOT).ok_or_else(|| wrong("the root volume's id is not known"))?;
+        out.root = Some((id.clone(), root));
+    }
+    Ok(out)
+}

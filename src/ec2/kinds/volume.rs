@@ -1,0 +1,137 @@
+//! Volumes: EBS volumes as core's objects, and core's wishes as EC2's requests.
+//!
+//! Root disks and the disks that die with their machine are parts of it and no objects of their own.
+
+use std::collections::BTreeMap;
+
+use evenkeel_core::address::{Group, Kind};
+use evenkeel_core::failure::Failure;
+use evenkeel_core::launch::NewVolume;
+use evenkeel_core::observed::{Attached, Object, Phase};
+use evenkeel_core::stamp::tag;
+use evenkeel_core::value::Fields;
+
+use super::{Spec, protected, user_tags, wrong};
+use crate::api::{AttachState, Attachment, CreateVolume, ModifyVolume, Volume, VolumeState};
+
+/// Where a volume is in its life.
+pub(crate) fn phase(state: VolumeState) -> Phase {
+    match state {
+        VolumeState::Creating => Phase::Starting,
+        VolumeState::Available | VolumeState::InUse => Phase::Up,
+        VolumeState::Deleting => Phase::Leaving,
+        VolumeState::Deleted => Phase::Gone,
+        VolumeState::Error => Phase::Failed,
+    }
+}
+
+/// Whether it came with a machine's launch: its address is a machine group's and it has no launch mark of its own.
+pub(crate) fn is_part(v: &Volume) -> bool {
+    let group = v.tags.get(tag::ADDRESS).and_then(|a| a.parse::<Group>().ok());
+    group.is_some_and(|g| g.kind == Kind::Machines) && !v.tags.contains_key(tag::LAUNCH)
+}
+
+/// Where it hangs: the first attachment that still is one, by machine's id.
+pub(crate) fn attached(v: &Volume) -> Option<Attached> {
+    let hangs = |a: &&Attachment| match a.state {
+        AttachState::Attaching | AttachState::Attached | AttachState::Detaching | AttachState::Busy => true,
+        AttachState::Detached => false,
+    };
+    let first = v.attachments.iter().filter(hangs).min_by(|a, b| a.instance.cmp(&b.instance))?;
+    let settled = match first.state {
+        AttachState::Attached => true,
+        AttachState::Attaching | AttachState::Detaching | AttachState::Busy | AttachState::Detached => false,
+    };
+    Some(Attached { to: first.instance.clone(), device: first.device.clone(), settled })
+}
+
+/// One volume as an object. EC2 does not tell a volume's client token.
+pub(crate) fn object(scope: &str, v: &Volume) -> Object {
+    let attached = attached(v);
+    let mut fields = Fields::from([
+        ("zone".into(), v.zone.as_str().into()),
+        ("size".into(), v.size.into()),
+        ("type".into(), v.volume_type.as_str().into()),
+        ("iops".into(), v.iops.into()),
+        ("throughput".into(), v.throughput.into()),
+        ("encrypted".into(), v.encrypted.into()),
+        ("kms-key".into(), v.kms_key.clone().into()),
+        ("from-snapshot".into(), v.snapshot.clone().filter(|s| !s.is_empty()).into()),
+        ("tags".into(), user_tags(&v.tags)),
+        ("protect".into(), protected(&v.tags)),
+    ]);
+    // A volume that hangs nowhere has no device; that is no difference to the file.
+    if let Some(at) = &attached {
+        fields.insert("device".into(), at.device.as_str().into());
+    }
+    Object {
+        scope: scope.to_owned(),
+        kind: Kind::Volumes,
+        id: v.id.clone(),
+        phase: phase(v.state),
+        says: String::new(),
+        zone: v.zone.clone(),
+        created: v.created,
+        token: None,
+        index: 0,
+        reservation: String::new(),
+        tags: v.tags.clone(),
+        fields,
+        signals: Vec::new(),
+        attached,
+        links: BTreeMap::new(),
+        facts: Fields::new(),
+    }
+}
+
+/// The request for a new volume.
+///
+/// # Errors
+/// When a field is of another sort than [`evenkeel_core::schema`] says.
+pub(crate) fn create(v: &NewVolume) -> Result<CreateVolume, Failure> {
+    let spec = Spec(&v.spec);
+    let mut tags = v.volume_tags();
+    if spec.truth("protect")?.unwrap_or(false) {
+        tags.insert(tag::PROTECT.into(), "true".into());
+    }
+    Ok(CreateVolume {
+        client_token: v.token(),
+        zone: v.zone.clone(),
+        size: spec.number("size")?,
+        volume_type: spec.text("type")?.ok_or_else(|| wrong("a volume without a type"))?,
+        iops: spec.number("iops")?,
+        throughput: spec.number("throughput")?,
+        encrypted: spec.truth("encrypted")?.unwrap_or(false),
+        kms_key: spec.text("kms-key")?,
+        snapshot: spec.text("from-snapshot")?,
+        tags,
+    })
+}
+
+/// Fields → one `ModifyVolume`, if any, and the protection mark, if it changes.
+///
+/// # Errors
+/// For a field that cannot change in place, or is of another sort.
+pub(crate) fn changes(fields: &Fields) -> Result<(Option<ModifyVolume>, Option<bool>), Failure> {
+    let spec = Spec(fields);
+    let (mut change, mut protect) = (ModifyVolume::default(), None);
+    for name in fields.keys() {
+        match name.as_str() {
+            "size" => change.size = spec.number("size")?,
+            "type" => change.volume_type = spec.text("type")?,
+            "iops" => change.iops = spec.number("iops")?,
+            "throughput" => change.throughput = spec.number("throughput")?,
+            "protect" => protect = Some(spec.truth("protect")?.unwrap_or(false)),
+            other => return Err(wrong(format!("`{other}` of a volume cannot change in place"))),
+        }
+    }
+    Ok(((change != ModifyVolume::default()).then_some(change), protect))
+}
+
+/// Whether the volume is as the change wants it.
+pub(crate) fn is_as(v: &Volume, change: &ModifyVolume) -> bool {
+    change.size.is_none_or(|s| v.size == s)
+        && change.volume_type.as_ref().is_none_or(|t| v.volume_type == *t)
+        && change.iops.is_none_or(|n| v.iops == Some(n))
+        && change.throughput.is_none_or(|n| v.throughput == Some(n))
+}

@@ -1,0 +1,101 @@
+//! Walking lists to their end, and by-id lists past the ids that are gone.
+//!
+//! A page that fails ends the walk and is told: what was seen so far comes back with the failure, never as if it were
+//! all. Nothing is tried again here.
+
+use std::collections::BTreeSet;
+
+use evenkeel_core::failure::{Class, Failure};
+
+use crate::api::{Page, Query};
+use crate::limits;
+
+/// Everything that was seen, and why it may not be all.
+#[derive(Debug)]
+pub(crate) struct Walked<T> {
+    pub(crate) items: Vec<T>,
+    pub(crate) failed: Option<Failure>,
+}
+
+impl<T> Walked<T> {
+    /// All or the failure.
+    pub(crate) fn whole(self) -> Result<Vec<T>, Failure> {
+        self.failed.map_or(Ok(self.items), Err)
+    }
+}
+
+/// Every page of `query`. Empty pages on the way are no end; a token that comes back a second time, or more than
+/// [`limits::PAGES`] pages, is a failure.
+pub(crate) async fn walk<T, F, Fut>(action: &str, mut query: Query, ask: F) -> Walked<T>
+where
+    F: Fn(Query) -> Fut,
+    Fut: Future<Output = Result<Page<T>, Failure>>,
+{
+    if query.ids.is_empty() {
+        query.max_results = Some(limits::PAGE);
+    }
+    let mut items = Vec::new();
+    let mut tokens = BTreeSet::new();
+    for _ in 0..limits::PAGES {
+        let page = match ask(query.clone()).await {
+            Ok(page) => page,
+            Err(failure) => return Walked { items, failed: Some(failure) },
+        };
+        items.extend(page.items);
+        let Some(next) = page.next_token.filter(|t| !t.is_empty()) else { return Walked { items, failed: None } };
+        if !tokens.insert(next.clone()) {
+            let failure = Failure::new(Class::Invalid, "", format!("{action}: the pages go round in a circle"));
+            return Walked { items, failed: Some(failure) };
+        }
+        query.next_token = Some(next);
+    }
+    let failure = Failure::new(Class::Invalid, "", format!("{action}: no end after {} pages", limits::PAGES));
+    Walked { items, failed: Some(failure) }
+}
+
+/// Everything of `ids` that exists. EC2 fails the whole call for one unknown id, so the ids that it names are left
+/// out, and where it names none, or all, the list is cut in halves until each unknown id stands alone.
+///
+/// # Errors
+/// Any other failure than not found.
+pub(crate) async fn by_ids<T, F, Fut>(
+    ids: impl IntoIterator<Item = String>,
+    at_once: usize,
+    ask: F,
+) -> Result<Vec<T>, Failure>
+where
+    F: Fn(Vec<String>) -> Fut,
+    Fut: Future<Output = Result<Vec<T>, Failure>>,
+{
+    let ids: Vec<_> = ids.into_iter().collect();
+    let mut todo: Vec<Vec<String>> = ids.chunks(at_once).rev().map(<[String]>::to_vec).collect();
+    let mut found = Vec::new();
+    while let Some(batch) = todo.pop() {
+        match ask(batch.clone()).await {
+            Ok(items) => found.extend(items),
+            Err(failure) if failure.class == Class::NotFound => {
+                if batch.len() == 1 {
+                    continue;
+                }
+                let (_, rest) = split(batch, &failure.says);
+                todo.extend(rest);
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(found)
+}
+
+/// Cuts a refused batch: (the ids that the words name, the batches that may still do). Where the words name none or
+/// all, nothing is known and the batches are its halves.
+pub(crate) fn split(batch: Vec<String>, says: &str) -> (Vec<String>, Vec<Vec<String>>) {
+    let words: BTreeSet<&str> =
+        says.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).filter(|w| !w.is_empty()).collect();
+    let (named, others): (Vec<_>, Vec<_>) = batch.into_iter().partition(|id| words.contains(id.as_str()));
+    if named.is_empty() || others.is_empty() {
+        let mut all = if named.is_empty() { others } else { named };
+        let half = all.split_off(all.len() / 2);
+        return (Vec::new(), [half, all].into_iter().filter(|b| !b.is_empty()).collect());
+    }
+    (named, vec![others])
+}

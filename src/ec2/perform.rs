@@ -1,0 +1,442 @@
+//! Acting: each of core's calls as EC2's wire calls, each safe to repeat.
+//!
+//! Creates carry tokens; attaching, detaching, deleting and terminating what is already so is done, not failed. A batch
+//! in which EC2 refuses one id is cut, so that the others go on and the refused one is reported.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use evenkeel_core::address::{Group, Kind};
+use evenkeel_core::failure::{Class, Failure};
+use evenkeel_core::launch::{Launch, NewVolume, Place};
+use evenkeel_core::observed::Object;
+use evenkeel_core::plan::{Call, Target};
+use evenkeel_core::stamp::tag;
+use evenkeel_core::value::Fields;
+use evenkeel_engine::provider::{Eyes, Made, Payloads, Provider, Reading, Wants};
+
+use crate::api::{AttachState, Ec2, Filter, Instance, InstanceChange, ModifyVolume, Query, Tags, Volume, VolumeState};
+use crate::kinds::{machine, volume, wrong};
+use crate::limits;
+use crate::pages::split;
+use crate::read::Ec2Eyes;
+use crate::wire::{Asked, Calls};
+
+/// EC2 to look at and to act on.
+pub struct Ec2Provider<E: ?Sized> {
+    eyes: Ec2Eyes<E>,
+    unsure: Unsure,
+}
+
+/// Launches whose last try has no answer: which of their places and types it was. A repeat that began at the first
+/// again could find room there by now, and launch twice.
+#[derive(Debug, Default)]
+struct Unsure(Mutex<BTreeMap<String, usize>>);
+
+impl Unsure {
+    fn get(&self, launch: &str) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(launch).copied().unwrap_or(0)
+    }
+
+    fn set(&self, launch: &str, at: usize) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if at == 0 {
+            all.remove(launch);
+        } else {
+            all.insert(launch.to_owned(), at);
+        }
+    }
+}
+
+impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
+    /// Looks and acts through `ec2`; `scope` is the alias that objects found by id bear.
+    pub fn new(ec2: Arc<E>, scope: impl Into<String>) -> Self {
+        Self { eyes: Ec2Eyes::new(ec2, scope), unsure: Unsure::default() }
+    }
+
+    /// All wire calls so far, by action.
+    pub fn calls(&self) -> BTreeMap<String, u32> {
+        self.eyes.calls()
+    }
+
+    async fn wire<'a, T>(
+        &self,
+        action: &str,
+        make: impl Fn() -> Asked<'a, T> + Send + Sync,
+    ) -> Result<T, Failure> {
+        self.eyes.wire(&Calls::default(), action, make).await
+    }
+
+    fn ec2(&self) -> &E {
+        self.eyes.ec2()
+    }
+
+    /// One `RunInstances` where there is room; the next place or type where EC2 says there is none.
+    async fn launch(&self, l: &Launch, payloads: &Payloads) -> Result<Made, Failure> {
+        let script = match &l.user_data {
+            None => None,
+            Some(digest) => Some(payloads.get(digest).cloned().ok_or_else(|| {
+                wrong("the boot script of this launch is not at hand: it is no part of a saved plan; plan again here")
+            })?),
+        };
+        let mut tries: Vec<(&Place, &str)> = Vec::new();
+        for place in &l.places {
+            tries.extend(l.types.iter().map(|t| (place, t.as_str())));
+        }
+        let Some((place, instance_type)) = tries.first() else {
+            return Err(wrong("a launch without a place or a type"));
+        };
+        let name = l.token(place, instance_type);
+        let mut full: Option<Failure> = None;
+        for at in self.unsure.get(&name)..tries.len() {
+            let (place, instance_type) = tries[at];
+            // Another place is another token, and only the token makes a repeat harmless: so before a second try, look
+            // whether an earlier run got through there.
+            if full.is_some()
+                && let Some(made) = self.launched(l).await?
+            {
+                return Ok(made);
+            }
+            // Until it is answered, this is where a repeat must begin: with the same token.
+            self.unsure.set(&name, at);
+            match self.run(l, place, instance_type, script.clone()).await {
+                Ok(instances) => {
+                    self.unsure.set(&name, 0);
+                    return made(l, &instances);
+                }
+                Err(failure) => match failure.class {
+                    Class::Capacity => full = Some(failure),
+                    Class::Throttled | Class::Transient => return Err(failure),
+                    Class::Quota
+                    | Class::Denied
+                    | Class::Credentials
+                    | Class::NotFound
+                    | Class::Busy
+                    | Class::Protected
+                    | Class::TokenMismatch
+                    | Class::TokenSpent
+                    | Class::Invalid => {
+                        self.unsure.set(&name, 0);
+                        return Err(failure);
+                    }
+                },
+            }
+        }
+        self.unsure.set(&name, 0);
+        Err(full.expect("at least one try was made and each that did not return was for want of room"))
+    }
+
+    async fn run(
+        &self,
+        l: &Launch,
+        place: &Place,
+        instance_type: &str,
+        script: Option<Vec<u8>>,
+    ) -> Result<Vec<Instance>, Failure> {
+        let request = machine::run(l, place, instance_type, script)?;
+        self.wire("RunInstances", || self.ec2().run_instances(&request)).await
+    }
+
+    /// The batch, if it is already there under whatever token.
+    async fn launched(&self, l: &Launch) -> Result<Option<Made>, Failure> {
+        let filters = vec![
+            Filter::new(format!("tag:{}", tag::STACK), &l.stack),
+            Filter::new(format!("tag:{}", tag::ADDRESS), l.group.to_string()),
+            Filter::new(format!("tag:{}", tag::LAUNCH), l.tag.to_string()),
+        ];
+        let query = Query { filters, ..Query::default() };
+        let prefix = evenkeel_core::launch::token_prefix(&l.stack);
+        let mut found = self.eyes.instances(&Calls::default(), query).await.whole()?;
+        // Copied tags are no launch of ours.
+        found.retain(|i| i.client_token.is_empty() || i.client_token.starts_with(&prefix));
+        if found.is_empty() { Ok(None) } else { made(l, &found).map(Some) }
+    }
+
+    async fn create_volume(&self, v: &NewVolume) -> Result<Made, Failure> {
+        let request = volume::create(v)?;
+        let new = self.wire("CreateVolume", || self.ec2().create_volume(&request)).await?;
+        match new.state {
+            VolumeState::Creating | VolumeState::Available | VolumeState::InUse => {
+                Ok(Made::from([(v.address.clone(), new.id)]))
+            }
+            VolumeState::Deleting | VolumeState::Deleted | VolumeState::Error => Err(Failure::new(
+                Class::TokenSpent,
+                "",
+                format!("CreateVolume: the token belongs to {}, which is gone", new.id),
+            )),
+        }
+    }
+
+    async fn change(
+        &self,
+        id: &str,
+        kind: Kind,
+        fields: &Fields,
+        links: &BTreeMap<String, String>,
+    ) -> Result<(), Failure> {
+        let protect = match kind {
+            Kind::Machines => {
+                let changes = machine::changes(fields, links)?;
+                for change in &changes.instance {
+                    self.change_machine(id, change).await?;
+                }
+                if let Some((root, change)) = &changes.root {
+                    self.modify(root, change).await?;
+                }
+                changes.protect
+            }
+            Kind::Volumes => {
+                let (change, protect) = volume::changes(fields)?;
+                if let Some(change) = &change {
+                    self.modify(id, change).await?;
+                }
+                protect
+            }
+        };
+        let id = [id.to_owned()];
+        match protect {
+            Some(true) => self.set_tags(&id, &Tags::from([(tag::PROTECT.into(), "true".into())])).await,
+            Some(false) => self.unset_tags(&id, &[tag::PROTECT.into()]).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn change_machine(&self, id: &str, change: &InstanceChange) -> Result<(), Failure> {
+        let action = match change {
+            InstanceChange::Type(_) | InstanceChange::SecurityGroups(_) | InstanceChange::Protect(_) => {
+                "ModifyInstanceAttribute"
+            }
+            InstanceChange::Monitoring(true) => "MonitorInstances",
+            InstanceChange::Monitoring(false) => "UnmonitorInstances",
+            InstanceChange::Metadata(_) => "ModifyInstanceMetadataOptions",
+            InstanceChange::InstanceProfile(Some(_)) => "AssociateIamInstanceProfile",
+            InstanceChange::InstanceProfile(None) => "DisassociateIamInstanceProfile",
+        };
+        let failure = match self.wire(action, || self.ec2().change_instance(id, change)).await {
+            Ok(()) => return Ok(()),
+            Err(failure) => failure,
+        };
+        // A repeat after the machine was started again is refused although the type is already as wished.
+        if let (InstanceChange::Type(wanted), Class::Busy) = (change, failure.class) {
+            let now = self.eyes.instances_by_id(&Calls::default(), [id.to_owned()]).await?;
+            if now.iter().any(|i| i.instance_type == *wanted) {
+                return Ok(());
+            }
+        }
+        Err(failure)
+    }
+
+    /// `ModifyVolume`. EC2 refuses a second one within six hours, a repeat of the first included.
+    async fn modify(&self, id: &str, change: &ModifyVolume) -> Result<(), Failure> {
+        match self.wire("ModifyVolume", || self.ec2().modify_volume(id, change)).await {
+            Err(failure) if failure.class == Class::Busy => match self.volume(id).await? {
+                Some(now) if volume::is_as(&now, change) => Ok(()),
+                Some(_) | None => Err(failure),
+            },
+            other => other,
+        }
+    }
+
+    async fn volume(&self, id: &str) -> Result<Option<Volume>, Failure> {
+        Ok(self.eyes.volumes_by_id(&Calls::default(), [id.to_owned()]).await?.pop())
+    }
+
+    async fn set_tags(&self, ids: &[String], tags: &Tags) -> Result<(), Failure> {
+        self.in_batches(ids, |ids| async move { self.wire("CreateTags", || self.ec2().set_tags(&ids, tags)).await })
+            .await
+    }
+
+    async fn unset_tags(&self, ids: &[String], keys: &[String]) -> Result<(), Failure> {
+        self.in_batches(ids, |ids| async move { self.wire("DeleteTags", || self.ec2().unset_tags(&ids, keys)).await })
+            .await
+    }
+
+    /// Terminates; an id that does not exist is as terminated as can be.
+    async fn terminate(&self, ids: &[String]) -> Result<(), Failure> {
+        self.in_batches(ids, |ids| async move {
+            match self.wire("TerminateInstances", || self.ec2().terminate(&ids)).await {
+                Err(failure) if failure.class == Class::NotFound && ids.len() == 1 => Ok(()),
+                other => other,
+            }
+        })
+        .await
+    }
+
+    /// Does `act` to all ids, [`limits::IDS`] at a time. Where EC2 refuses a whole batch because of one id, the batch
+    /// is cut until that one stands alone; the others go on.
+    ///
+    /// # Errors
+    /// The first failure, when all that could be done is done.
+    async fn in_batches<F, Fut>(&self, ids: &[String], act: F) -> Result<(), Failure>
+    where
+        F: Fn(Vec<String>) -> Fut,
+        Fut: Future<Output = Result<(), Failure>>,
+    {
+        let mut todo: Vec<Vec<String>> = ids.chunks(limits::IDS).rev().map(<[String]>::to_vec).collect();
+        let mut first: Option<Failure> = None;
+        while let Some(batch) = todo.pop() {
+            let Err(failure) = act(batch.clone()).await else { continue };
+            let of_one_id = match failure.class {
+                Class::NotFound | Class::Protected | Class::Busy => batch.len() > 1,
+                Class::Throttled
+                | Class::Transient
+                | Class::Capacity
+                | Class::Quota
+                | Class::Denied
+                | Class::Credentials
+                | Class::TokenMismatch
+                | Class::TokenSpent
+                | Class::Invalid => false,
+            };
+            if of_one_id {
+                let (named, rest) = split(batch, &failure.says);
+                // One by one, so that each is reported, or turns out to be fine, by itself.
+                todo.extend(named.into_iter().map(|id| vec![id]));
+                todo.extend(rest);
+            } else {
+                first.get_or_insert(failure);
+            }
+        }
+        first.map_or(Ok(()), Err)
+    }
+
+    async fn attach(&self, volume: &Target, machine: &Target, device: &str) -> Result<(), Failure> {
+        let (volume, machine) = (known(volume)?, known(machine)?);
+        let failure = match self.wire("AttachVolume", || self.ec2().attach(volume, machine, device)).await {
+            Ok(()) => return Ok(()),
+            Err(failure) => failure,
+        };
+        let refused = match failure.class {
+            Class::Busy | Class::Invalid => true,
+            Class::Throttled
+            | Class::Transient
+            | Class::Capacity
+            | Class::Quota
+            | Class::Denied
+            | Class::Credentials
+            | Class::NotFound
+            | Class::Protected
+            | Class::TokenMismatch
+            | Class::TokenSpent => false,
+        };
+        // In use: by whom? If it hangs where it should, an earlier try got through.
+        if refused && self.hangs(volume, machine, Some(device), &[AttachState::Attaching, AttachState::Attached]).await? {
+            return Ok(());
+        }
+        Err(failure)
+    }
+
+    async fn detach(&self, volume: &str, machine: &str, device: &str) -> Result<(), Failure> {
+        let failure = match self.wire("DetachVolume", || self.ec2().detach(volume, machine, device)).await {
+            Ok(()) => return Ok(()),
+            Err(failure) => failure,
+        };
+        let refused = match failure.class {
+            Class::Busy | Class::Invalid | Class::NotFound => true,
+            Class::Throttled
+            | Class::Transient
+            | Class::Capacity
+            | Class::Quota
+            | Class::Denied
+            | Class::Credentials
+            | Class::Protected
+            | Class::TokenMismatch
+            | Class::TokenSpent => false,
+        };
+        // It does not hang there any more, or is on its way: done.
+        if refused && !self.hangs(volume, machine, None, &[AttachState::Attaching, AttachState::Attached]).await? {
+            return Ok(());
+        }
+        Err(failure)
+    }
+
+    /// Whether the volume hangs at the machine (at the device, if one is given) in one of these states.
+    async fn hangs(
+        &self,
+        volume: &str,
+        machine: &str,
+        device: Option<&str>,
+        states: &[AttachState],
+    ) -> Result<bool, Failure> {
+        let now = self.volume(volume).await?;
+        Ok(now.iter().flat_map(|v| &v.attachments).any(|a| {
+            a.instance == machine && device.is_none_or(|d| a.device == d) && states.contains(&a.state)
+        }))
+    }
+
+    async fn delete_volume(&self, id: &str) -> Result<(), Failure> {
+        match self.wire("DeleteVolume", || self.ec2().delete_volume(id)).await {
+            Err(failure) if failure.class == Class::NotFound => Ok(()),
+            other => other,
+        }
+    }
+}
+
+/// An id; the engine has put the ids of what the plan made in place by now.
+fn known(target: &Target) -> Result<&str, Failure> {
+    match target {
+        Target::Id(id) => Ok(id),
+        Target::New(address) => Err(wrong(format!("{address} has no id yet"))),
+    }
+}
+
+/// Which address each instance of a batch is.
+fn made(l: &Launch, instances: &[Instance]) -> Result<Made, Failure> {
+    let mut out = Made::new();
+    for i in instances {
+        if !machine::phase(i.state).alive() {
+            let says = format!("RunInstances: the batch is already made and {} of it is dead", i.id);
+            return Err(Failure::new(Class::TokenSpent, "", says));
+        }
+        let slot = l.tag.slots.get(i.launch_index);
+        let slot = slot.ok_or_else(|| wrong(format!("RunInstances: {} has no place in the batch", i.id)))?;
+        out.insert(Group::slot(&l.group, slot), i.id.clone());
+    }
+    if out.len() != l.tag.slots.len() as usize || instances.len() != out.len() {
+        let says = format!("RunInstances: {} of {} machines are visible", instances.len(), l.tag.slots.len());
+        return Err(Failure::new(Class::Busy, "", says));
+    }
+    Ok(out)
+}
+
+#[async_trait]
+impl<E: Ec2 + ?Sized + 'static> Eyes for Ec2Provider<E> {
+    async fn read(&self, wants: &Wants) -> Reading {
+        self.eyes.read(wants).await
+    }
+
+    async fn look(&self, ids: &BTreeSet<String>) -> Result<Vec<Object>, Failure> {
+        self.eyes.look(ids).await
+    }
+}
+
+#[async_trait]
+impl<E: Ec2 + ?Sized + 'static> Provider for Ec2Provider<E> {
+    async fn perform(&self, call: &Call, payloads: &Payloads) -> Result<Made, Failure> {
+        let done = match call {
+            Call::Launch(l) => return self.launch(l, payloads).await,
+            Call::CreateVolume(v) => return self.create_volume(v).await,
+            Call::Terminate(ids) => self.terminate(ids).await,
+            Call::Stop(ids) => {
+                self.in_batches(ids, |ids| async move { self.wire("StopInstances", || self.ec2().stop(&ids)).await })
+                    .await
+            }
+            Call::Start(ids) => {
+                self.in_batches(ids, |ids| async move { self.wire("StartInstances", || self.ec2().start(&ids)).await })
+                    .await
+            }
+            Call::Change { id, kind, fields, links } => self.change(id, *kind, fields, links).await,
+            Call::Tag { ids, set, unset } => {
+                let set = if set.is_empty() { Ok(()) } else { self.set_tags(ids, set).await };
+                // What could not be set on one object does not keep the others from losing theirs.
+                let unset = if unset.is_empty() { Ok(()) } else { self.unset_tags(ids, unset).await };
+                set.and(unset)
+            }
+            Call::Attach { volume, machine, device } => self.attach(volume, machine, device).await,
+            Call::Detach { volume, machine, device } => self.detach(volume, machine, device).await,
+            Call::DeleteVolume(id) => self.delete_volume(id).await,
+        };
+        done.map(|()| Made::new())
+    }
+}

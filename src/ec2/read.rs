@@ -1,0 +1,308 @@
+//! Looking: everything of a stack in a few paginated lists, or some objects by id.
+//!
+//! What a read costs, for N of our objects among M of the account's: caller 1, zones 1, instances ⌈N/1000⌉, statuses
+//! ⌈M/1000⌉ (EC2 takes no tag filter there), volumes ⌈N/1000⌉, one a lookup; and one more where the statuses show
+//! instances that our list does not (one of ours may have lost its tags), and one where a disk's tags were taken away.
+//! A volume without tags that hangs nowhere cannot be found: EC2 does not tell volumes' client tokens.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use evenkeel_core::address::Kind;
+use evenkeel_core::digest::Digest;
+use evenkeel_core::failure::{Class, Failure};
+use evenkeel_core::launch::token_prefix;
+use evenkeel_core::observed::{Gap, Object};
+use evenkeel_core::stamp::tag;
+use evenkeel_core::value::Value;
+use evenkeel_engine::provider::{Eyes, Reading, Wants};
+use futures::StreamExt;
+
+use crate::api::{DeepAttributes, Ec2Read, Filter, Instance, InstanceStatus, Query, Volume};
+use crate::kinds::{machine, volume};
+use crate::limits;
+use crate::pages::{Walked, by_ids, walk};
+use crate::wire::{Asked, Calls, Wire};
+
+/// EC2 to look at and not to touch.
+pub struct Ec2Eyes<E: ?Sized> {
+    ec2: Arc<E>,
+    scope: String,
+    wire: Wire,
+}
+
+impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
+    /// Looks through `ec2`; `scope` is the alias that objects found by id bear.
+    pub fn new(ec2: Arc<E>, scope: impl Into<String>) -> Self {
+        Self { ec2, scope: scope.into(), wire: Wire::default() }
+    }
+
+    /// All wire calls so far, by action.
+    pub fn calls(&self) -> BTreeMap<String, u32> {
+        self.wire.calls.so_far()
+    }
+
+    pub(crate) fn ec2(&self) -> &E {
+        &self.ec2
+    }
+
+    /// One wire call.
+    pub(crate) async fn wire<'a, T>(
+        &self,
+        calls: &Calls,
+        action: &str,
+        make: impl Fn() -> Asked<'a, T> + Send + Sync,
+    ) -> Result<T, Failure> {
+        self.wire.call(calls, action, make).await
+    }
+
+    pub(crate) async fn instances(&self, calls: &Calls, query: Query) -> Walked<Instance> {
+        let action = "DescribeInstances";
+        walk(action, query, |q| async move { self.wire(calls, action, || self.ec2.instances(&q)).await }).await
+    }
+
+    pub(crate) async fn volumes(&self, calls: &Calls, query: Query) -> Walked<Volume> {
+        let action = "DescribeVolumes";
+        walk(action, query, |q| async move { self.wire(calls, action, || self.ec2.volumes(&q)).await }).await
+    }
+
+    async fn statuses(&self, calls: &Calls, query: Query) -> Walked<InstanceStatus> {
+        let action = "DescribeInstanceStatus";
+        walk(action, query, |q| async move { self.wire(calls, action, || self.ec2.statuses(&q)).await }).await
+    }
+
+    pub(crate) async fn instances_by_id(
+        &self,
+        calls: &Calls,
+        ids: impl IntoIterator<Item = String>,
+    ) -> Result<Vec<Instance>, Failure> {
+        by_ids(ids, limits::IDS, |ids| async move {
+            self.instances(calls, Query { ids, ..Query::default() }).await.whole()
+        })
+        .await
+    }
+
+    pub(crate) async fn volumes_by_id(
+        &self,
+        calls: &Calls,
+        ids: impl IntoIterator<Item = String>,
+    ) -> Result<Vec<Volume>, Failure> {
+        by_ids(ids, limits::IDS, |ids| async move {
+            self.volumes(calls, Query { ids, ..Query::default() }).await.whole()
+        })
+        .await
+    }
+
+    async fn statuses_by_id(
+        &self,
+        calls: &Calls,
+        ids: impl IntoIterator<Item = String>,
+    ) -> Result<Vec<InstanceStatus>, Failure> {
+        by_ids(ids, limits::STATUS_IDS, |ids| async move {
+            self.statuses(calls, Query { ids, ..Query::default() }).await.whole()
+        })
+        .await
+    }
+
+    /// Instances that our client token made and our tag does not show.
+    ///
+    /// The statuses have listed every instance there is, so where that list is at hand, only the ids that are still
+    /// strangers are asked about: none in an account of our own, one call by id otherwise, which every EC2-like
+    /// server understands. Very many strangers, or no list, cost one list filtered by token instead; a server that
+    /// does not know that filter shows nothing, and the token still keeps a second launch from doing harm.
+    async fn stripped(
+        &self,
+        calls: &Calls,
+        stack: &str,
+        known: &BTreeMap<String, Instance>,
+        statuses: &Walked<InstanceStatus>,
+    ) -> Result<Vec<Instance>, Failure> {
+        let prefix = token_prefix(stack);
+        let strangers: BTreeSet<String> =
+            statuses.items.iter().filter(|s| !known.contains_key(&s.id)).map(|s| s.id.clone()).collect();
+        let found = if statuses.failed.is_none() && strangers.len() <= limits::IDS {
+            if strangers.is_empty() { Vec::new() } else { self.instances_by_id(calls, strangers).await? }
+        } else {
+            let by_token = Filter::new("client-token", format!("{prefix}*"));
+            match self.instances(calls, Query { filters: vec![by_token], ..Query::default() }).await.whole() {
+                Ok(found) => found,
+                Err(failure) if failure.class == Class::Invalid => Vec::new(),
+                Err(failure) => return Err(failure),
+            }
+        };
+        let ours = |i: &Instance| {
+            i.client_token.starts_with(&prefix) || i.tags.get(tag::STACK).is_some_and(|s| s == stack)
+        };
+        Ok(found.into_iter().filter(ours).collect())
+    }
+
+    /// User data and protection, machine by machine.
+    async fn deepen(&self, calls: &Calls, wants: &Wants, objects: &mut [Object]) -> Option<Failure> {
+        let ids: Vec<(usize, String)> = objects
+            .iter()
+            .enumerate()
+            .filter(|(_, o)| o.kind == Kind::Machines && o.phase.alive())
+            .map(|(at, o)| (at, o.id.clone()))
+            .collect();
+        let ask = |(at, id): (usize, String)| async move {
+            // The trait's method is two wire calls of one action.
+            calls.count("DescribeInstanceAttribute");
+            let seen = self.wire(calls, "DescribeInstanceAttribute", || self.ec2.deep(&id)).await;
+            (at, seen)
+        };
+        let answers: Vec<(usize, Result<DeepAttributes, Failure>)> =
+            futures::stream::iter(ids).map(ask).buffer_unordered(limits::DEEP_AT_ONCE).collect().await;
+        let mut failed = BTreeMap::new();
+        for (at, answer) in answers {
+            match answer {
+                Ok(seen) => {
+                    let script = seen.user_data.filter(|d| !d.is_empty());
+                    let script = script.map(|bytes| Digest::keyed(wants.stack.as_bytes(), &bytes).0);
+                    objects[at].fields.insert("user-data".into(), script.into());
+                    objects[at].fields.insert("protect".into(), Value::Bool(seen.protect));
+                }
+                // It went away since the list.
+                Err(failure) if failure.class == Class::NotFound => {}
+                Err(failure) => {
+                    failed.insert(at, failure);
+                }
+            }
+        }
+        failed.into_values().next()
+    }
+}
+
+/// What the gaps of one read are filled with.
+struct Gaps<'a> {
+    scope: &'a str,
+    all: Vec<Gap>,
+}
+
+impl Gaps<'_> {
+    fn add(&mut self, kind: Option<Kind>, what: &str, failure: Option<Failure>, partial: bool) {
+        if let Some(failure) = failure {
+            self.all.push(Gap { scope: self.scope.to_owned(), kind, what: what.to_owned(), failure, partial });
+        }
+    }
+}
+
+#[async_trait]
+impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
+    async fn read(&self, wants: &Wants) -> Reading {
+        let calls = &Calls::default();
+        let mut reading = Reading::default();
+        let mut gaps = Gaps { scope: &wants.scope, all: Vec::new() };
+        let mine = || Query { filters: vec![Filter::new(format!("tag:{}", tag::STACK), &wants.stack)], ..Query::default() };
+        let (caller, zones, instances, statuses, volumes, answers) = futures::join!(
+            self.wire(calls, "GetCallerIdentity", || self.ec2.caller()),
+            self.wire(calls, "DescribeAvailabilityZones", || self.ec2.zones()),
+            self.instances(calls, mine()),
+            self.statuses(calls, Query::default()),
+            self.volumes(calls, mine()),
+            self.lookups(calls, &wants.scope, &wants.lookups),
+        );
+        match caller {
+            Ok(caller) => {
+                reading.seen.account = caller.account;
+                reading.seen.region = caller.region;
+            }
+            // Whose world this is must be known before anything in it is made or unmade.
+            Err(failure) => gaps.add(None, "account", Some(failure), false),
+        }
+        match zones {
+            Ok(zones) => reading.seen.zones = zones.into_iter().map(|z| (z.name, z.available)).collect(),
+            Err(failure) => gaps.add(None, "zones", Some(failure), true),
+        }
+        reading.answers = answers.found;
+        gaps.all.extend(answers.gaps);
+        reading.labels = answers.labels;
+
+        let mut machines: BTreeMap<String, Instance> =
+            instances.items.into_iter().map(|i| (i.id.clone(), i)).collect();
+        if instances.failed.is_none() {
+            match self.stripped(calls, &wants.stack, &machines, &statuses).await {
+                Ok(found) => machines.extend(found.into_iter().map(|i| (i.id.clone(), i))),
+                Err(failure) => gaps.add(Some(Kind::Machines), "machines without tags", Some(failure), true),
+            }
+        }
+        let mut disks: BTreeMap<String, Volume> = volumes.items.into_iter().map(|v| (v.id.clone(), v)).collect();
+        let own: BTreeSet<String> = disks.values().filter(|v| !volume::is_part(v)).map(|v| v.id.clone()).collect();
+        if volumes.failed.is_none() {
+            let alive = machines.values().filter(|i| machine::phase(i.state).alive());
+            let unseen: BTreeSet<String> =
+                alive.flat_map(machine::parts).filter(|id| !disks.contains_key(*id)).map(str::to_owned).collect();
+            if !unseen.is_empty() {
+                match self.volumes_by_id(calls, unseen).await {
+                    Ok(found) => disks.extend(found.into_iter().map(|v| (v.id.clone(), v))),
+                    Err(failure) => gaps.add(Some(Kind::Machines), "disks without tags", Some(failure), true),
+                }
+            }
+        }
+        let without = if statuses.failed.is_some() { "not seen" } else { "not listed" };
+        let rows: BTreeMap<String, InstanceStatus> = statuses
+            .items
+            .into_iter()
+            .filter(|s| machines.contains_key(&s.id))
+            .map(|s| (s.id.clone(), s))
+            .collect();
+        gaps.add(Some(Kind::Machines), "instance status", statuses.failed, true);
+        gaps.add(Some(Kind::Machines), "instances", instances.failed, false);
+        gaps.add(Some(Kind::Volumes), "volumes", volumes.failed, false);
+
+        for i in machines.values() {
+            // Half a list of statuses is as good as its rows.
+            let row = rows.get(&i.id).map_or(machine::Status::None(without), machine::Status::Row);
+            reading.objects.push(machine::object(&wants.scope, i, row, &disks));
+            reading.labels.extend(i.security_groups.iter().cloned());
+        }
+        reading.objects.extend(own.iter().filter_map(|id| disks.get(id)).map(|v| volume::object(&wants.scope, v)));
+        if wants.deep {
+            let failed = self.deepen(calls, wants, &mut reading.objects).await;
+            gaps.add(Some(Kind::Machines), "user data", failed, true);
+        }
+        reading.seen.calls = calls.so_far();
+        reading.gaps = gaps.all;
+        reading
+    }
+
+    /// Machines and volumes by id. A machine's disks are not read here: `root-*` and `disks` stay unobserved.
+    async fn look(&self, ids: &BTreeSet<String>) -> Result<Vec<Object>, Failure> {
+        let calls = &Calls::default();
+        let of = |start: &str| ids.iter().filter(|id| id.starts_with(start)).cloned().collect::<Vec<_>>();
+        let (machines, volumes) = (of("i-"), of("vol-"));
+        if let Some(odd) = ids.iter().find(|id| !id.starts_with("i-") && !id.starts_with("vol-")) {
+            return Err(Failure::new(Class::Invalid, "", format!("`{odd}` is no id of a machine or volume")));
+        }
+        let machines = async {
+            if machines.is_empty() {
+                return Ok(Vec::new());
+            }
+            let found = self.instances_by_id(calls, machines).await?;
+            let running = found.iter().filter(|i| machine::phase(i.state).alive()).map(|i| i.id.clone());
+            let (rows, why) = match self.statuses_by_id(calls, running).await {
+                Ok(rows) => (rows, "not listed".to_owned()),
+                // The phase is what fences need; health is what some waits need, and those see no data.
+                Err(failure) => (Vec::new(), format!("not seen: {failure}")),
+            };
+            let rows: BTreeMap<_, _> = rows.into_iter().map(|s| (s.id.clone(), s)).collect();
+            let object = |i: &Instance| {
+                let row = rows.get(&i.id).map_or(machine::Status::None(&why), machine::Status::Row);
+                machine::object(&self.scope, i, row, &BTreeMap::new())
+            };
+            Ok(found.iter().map(object).collect::<Vec<_>>())
+        };
+        let volumes = async {
+            if volumes.is_empty() {
+                return Ok(Vec::new());
+            }
+            let found = self.volumes_by_id(calls, volumes).await?;
+            Ok(found.iter().map(|v| volume::object(&self.scope, v)).collect::<Vec<_>>())
+        };
+        let (machines, volumes) = futures::join!(machines, volumes);
+        let mut all: Vec<Object> = machines?;
+        all.extend(volumes?);
+        all.sort_by(|a, b| (a.kind, &a.id).cmp(&(b.kind, &b.id)));
+        Ok(all)
+    }
+}
