@@ -59,14 +59,12 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
 
     async fn newest(&self, calls: &Calls, asked: &Lookup, owner: &str, name: &str) -> Asked {
         let owners = [owner.to_owned()];
-        let query = Query {
-            filters: vec![Filter::new("name", name), Filter::new("state", "available")],
-            ..Query::default()
-        };
+        let query =
+            Query { filters: vec![Filter::new("name", name), Filter::new("state", "available")], ..Query::default() };
         let action = "DescribeImages";
         let owners = &owners;
         let seen =
-            walk(action, query, |q| async move { self.wire(calls, action, || self.ec2().images(owners, &q)).await });
+            walk(action, query, |q| async move { self.asks(calls, action, || self.ec2().images(owners, &q)).await });
         let found = seen.await.whole().map(|images| {
             images
                 .into_iter()
@@ -97,7 +95,7 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
         let action = "DescribeImages";
         let images = by_ids(wanted, limits::IDS, |ids| async move {
             let query = Query { ids, ..Query::default() };
-            walk(action, query, |q| async move { self.wire(calls, action, || self.ec2().images(&[], &q)).await })
+            walk(action, query, |q| async move { self.asks(calls, action, || self.ec2().images(&[], &q)).await })
                 .await
                 .whole()
         })
@@ -121,7 +119,7 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
 
     /// The AMI id in an SSM parameter.
     async fn parameter(&self, calls: &Calls, name: &str) -> Result<String, Missing> {
-        match self.wire(calls, "GetParameter", || self.ec2().parameter(name)).await {
+        match self.asks(calls, "GetParameter", || self.ec2().parameter(name)).await {
             Ok(value) if value.trim().starts_with("ami-") => Ok(value.trim().to_owned()),
             Ok(_) => Err(Missing::Nothing(format!("SSM parameter {name} holds no AMI id"))),
             Err(failure) if failure.class == Class::NotFound => {
@@ -150,7 +148,7 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
         for filters in filters {
             let query = Query { filters, ..Query::default() };
             let page =
-                walk(action, query, |q| async move { self.wire(calls, action, || self.ec2().subnets(&q)).await }).await;
+                walk(action, query, |q| async move { self.asks(calls, action, || self.ec2().subnets(&q)).await }).await;
             match page.whole() {
                 Ok(page) => all.extend(page),
                 Err(failure) => return (asked.clone(), Err(failure)),
@@ -185,9 +183,13 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
         for names in names.chunks(limits::FILTER_VALUES) {
             let query = Query { filters: vec![values("group-name", names.to_vec())], ..Query::default() };
             let seen =
-                walk(action, query, |q| async move { self.wire(calls, action, || self.ec2().security_groups(&q)).await })
-                    .await
-                    .whole();
+                walk(
+                    action,
+                    query,
+                    |q| async move { self.asks(calls, action, || self.ec2().security_groups(&q)).await },
+                )
+                .await
+                .whole();
             for name in names {
                 let answer = match &seen {
                     Ok(groups) => Ok(named(groups, name)),
@@ -221,11 +223,14 @@ fn values(name: &str, values: Vec<String>) -> Filter {
 }
 
 fn named(groups: &[SecurityGroup], name: &str) -> Found {
-    let mut all: Vec<_> =
-        groups.iter().filter(|g| g.name == name).map(|g| (g.vpc.clone(), g.id.clone())).collect();
+    let mut all: Vec<_> = groups.iter().filter(|g| g.name == name).map(|g| (g.vpc.clone(), g.id.clone())).collect();
     all.sort();
     all.dedup();
-    if all.is_empty() { Found::Nothing(format!("there is no security group `{name}`")) } else { Found::SecurityGroups(all) }
+    if all.is_empty() {
+        Found::Nothing(format!("there is no security group `{name}`"))
+    } else {
+        Found::SecurityGroups(all)
+    }
 }
 
 fn image(i: Image) -> Found {

@@ -24,8 +24,8 @@ impl<T> Walked<T> {
     }
 }
 
-/// Every page of `query`. Empty pages on the way are no end; a token that comes back a second time, or more than
-/// [`limits::PAGES`] pages, is a failure.
+/// Every page of `query`. Empty pages on the way are no end, even where the next one is asked for with the same token;
+/// a token that comes back after items, or more than [`limits::PAGES`] pages, is a failure.
 pub(crate) async fn walk<T, F, Fut>(action: &str, mut query: Query, ask: F) -> Walked<T>
 where
     F: Fn(Query) -> Fut,
@@ -41,9 +41,10 @@ where
             Ok(page) => page,
             Err(failure) => return Walked { items, failed: Some(failure) },
         };
+        let empty = page.items.is_empty();
         items.extend(page.items);
         let Some(next) = page.next_token.filter(|t| !t.is_empty()) else { return Walked { items, failed: None } };
-        if !tokens.insert(next.clone()) {
+        if !tokens.insert(next.clone()) && !empty {
             let failure = Failure::new(Class::Invalid, "", format!("{action}: the pages go round in a circle"));
             return Walked { items, failed: Some(failure) };
         }

@@ -14,6 +14,8 @@ use evenkeel_core::observed::Object;
 use evenkeel_core::plan::{Call, Target};
 use evenkeel_core::stamp::tag;
 use evenkeel_core::value::Fields;
+use evenkeel_engine::budget::Family;
+use evenkeel_engine::caller::{Ask, Caller};
 use evenkeel_engine::provider::{Eyes, Made, Payloads, Provider, Reading, Wants};
 
 use crate::api::{AttachState, Ec2, Filter, Instance, InstanceChange, ModifyVolume, Query, Tags, Volume, VolumeState};
@@ -21,7 +23,7 @@ use crate::kinds::{machine, volume, wrong};
 use crate::limits;
 use crate::pages::split;
 use crate::read::Ec2Eyes;
-use crate::wire::{Asked, Calls};
+use crate::wire::{Calls, call};
 
 /// EC2 to look at and to act on.
 pub struct Ec2Provider<E: ?Sized> {
@@ -50,22 +52,31 @@ impl Unsure {
 }
 
 impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
-    /// Looks and acts through `ec2`; `scope` is the alias that objects found by id bear.
-    pub fn new(ec2: Arc<E>, scope: impl Into<String>) -> Self {
-        Self { eyes: Ec2Eyes::new(ec2, scope), unsure: Unsure::default() }
+    /// Looks and acts through `ec2`; `scope` is the alias that objects found by id bear. Every wire call passes
+    /// through `caller`, one an account and region.
+    pub fn new(ec2: Arc<E>, scope: impl Into<String>, caller: Arc<Caller>) -> Self {
+        Self { eyes: Ec2Eyes::new(ec2, scope, caller), unsure: Unsure::default() }
     }
 
-    /// All wire calls so far, by action.
-    pub fn calls(&self) -> BTreeMap<String, u32> {
-        self.eyes.calls()
+    /// Where every wire call passes.
+    pub fn caller(&self) -> &Arc<Caller> {
+        self.eyes.caller()
     }
 
-    async fn wire<'a, T>(
-        &self,
-        action: &str,
-        make: impl Fn() -> Asked<'a, T> + Send + Sync,
-    ) -> Result<T, Failure> {
-        self.eyes.wire(&Calls::default(), action, make).await
+    /// One changing wire call.
+    async fn acts<T, F>(&self, action: &str, family: Family, make: impl FnMut() -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        call(self.caller(), &Calls::default(), action, Ask::new(action, family), make).await
+    }
+
+    /// One changing wire call that pays for each of `n` machines.
+    async fn acts_on<T, F>(&self, action: &str, family: Family, n: usize, make: impl FnMut() -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        call(self.caller(), &Calls::default(), action, Ask::new(action, family).resources(n), make).await
     }
 
     fn ec2(&self) -> &E {
@@ -89,8 +100,8 @@ impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
         };
         let name = l.token(place, instance_type);
         let mut full: Option<Failure> = None;
-        for at in self.unsure.get(&name)..tries.len() {
-            let (place, instance_type) = tries[at];
+        let first = self.unsure.get(&name).min(tries.len() - 1);
+        for (at, (place, instance_type)) in tries.iter().enumerate().skip(first) {
             // Another place is another token, and only the token makes a repeat harmless: so before a second try, look
             // whether an earlier run got through there.
             if full.is_some()
@@ -135,7 +146,7 @@ impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
         script: Option<Vec<u8>>,
     ) -> Result<Vec<Instance>, Failure> {
         let request = machine::run(l, place, instance_type, script)?;
-        self.wire("RunInstances", || self.ec2().run_instances(&request)).await
+        self.acts_on("RunInstances", Family::Run, request.count as usize, || self.ec2().run_instances(&request)).await
     }
 
     /// The batch, if it is already there under whatever token.
@@ -155,7 +166,7 @@ impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
 
     async fn create_volume(&self, v: &NewVolume) -> Result<Made, Failure> {
         let request = volume::create(v)?;
-        let new = self.wire("CreateVolume", || self.ec2().create_volume(&request)).await?;
+        let new = self.acts("CreateVolume", Family::Volumes, || self.ec2().create_volume(&request)).await?;
         match new.state {
             VolumeState::Creating | VolumeState::Available | VolumeState::InUse => {
                 Ok(Made::from([(v.address.clone(), new.id)]))
@@ -203,39 +214,45 @@ impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
     }
 
     async fn change_machine(&self, id: &str, change: &InstanceChange) -> Result<(), Failure> {
-        let action = match change {
+        let (action, family) = match change {
             InstanceChange::Type(_) | InstanceChange::SecurityGroups(_) | InstanceChange::Protect(_) => {
-                "ModifyInstanceAttribute"
+                ("ModifyInstanceAttribute", Family::Mutate)
             }
-            InstanceChange::Monitoring(true) => "MonitorInstances",
-            InstanceChange::Monitoring(false) => "UnmonitorInstances",
-            InstanceChange::Metadata(_) => "ModifyInstanceMetadataOptions",
-            InstanceChange::InstanceProfile(Some(_)) => "AssociateIamInstanceProfile",
-            InstanceChange::InstanceProfile(None) => "DisassociateIamInstanceProfile",
+            InstanceChange::Monitoring(true) => ("MonitorInstances", Family::Mutate),
+            InstanceChange::Monitoring(false) => ("UnmonitorInstances", Family::Mutate),
+            InstanceChange::Metadata(_) => ("ModifyInstanceMetadataOptions", Family::Modify),
+            InstanceChange::InstanceProfile(Some(_)) => ("AssociateIamInstanceProfile", Family::Modify),
+            InstanceChange::InstanceProfile(None) => ("DisassociateIamInstanceProfile", Family::Modify),
         };
-        let failure = match self.wire(action, || self.ec2().change_instance(id, change)).await {
-            Ok(()) => return Ok(()),
-            Err(failure) => failure,
-        };
-        // A repeat after the machine was started again is refused although the type is already as wished.
-        if let (InstanceChange::Type(wanted), Class::Busy) = (change, failure.class) {
-            let now = self.eyes.instances_by_id(&Calls::default(), [id.to_owned()]).await?;
-            if now.iter().any(|i| i.instance_type == *wanted) {
-                return Ok(());
+        self.acts(action, family, || async {
+            let failure = match self.ec2().change_instance(id, change).await {
+                Ok(()) => return Ok(()),
+                Err(failure) => failure,
+            };
+            // A repeat after the machine was started again is refused, although the type is as wished by now.
+            if let (InstanceChange::Type(wanted), Class::Busy) = (change, failure.class) {
+                let now = self.eyes.instances_by_id(&Calls::default(), [id.to_owned()]).await?;
+                if now.iter().any(|i| i.instance_type == *wanted) {
+                    return Ok(());
+                }
             }
-        }
-        Err(failure)
+            Err(failure)
+        })
+        .await
     }
 
     /// `ModifyVolume`. EC2 refuses a second one within six hours, a repeat of the first included.
     async fn modify(&self, id: &str, change: &ModifyVolume) -> Result<(), Failure> {
-        match self.wire("ModifyVolume", || self.ec2().modify_volume(id, change)).await {
-            Err(failure) if failure.class == Class::Busy => match self.volume(id).await? {
-                Some(now) if volume::is_as(&now, change) => Ok(()),
-                Some(_) | None => Err(failure),
-            },
-            other => other,
-        }
+        self.acts("ModifyVolume", Family::Mutate, || async {
+            match self.ec2().modify_volume(id, change).await {
+                Err(failure) if failure.class == Class::Busy => match self.volume(id).await? {
+                    Some(now) if volume::is_as(&now, change) => Ok(()),
+                    Some(_) | None => Err(failure),
+                },
+                other => other,
+            }
+        })
+        .await
     }
 
     async fn volume(&self, id: &str) -> Result<Option<Volume>, Failure> {
@@ -243,19 +260,24 @@ impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
     }
 
     async fn set_tags(&self, ids: &[String], tags: &Tags) -> Result<(), Failure> {
-        self.in_batches(ids, |ids| async move { self.wire("CreateTags", || self.ec2().set_tags(&ids, tags)).await })
-            .await
+        self.in_batches(ids, |ids| async move {
+            self.acts("CreateTags", Family::Tags, || self.ec2().set_tags(&ids, tags)).await
+        })
+        .await
     }
 
     async fn unset_tags(&self, ids: &[String], keys: &[String]) -> Result<(), Failure> {
-        self.in_batches(ids, |ids| async move { self.wire("DeleteTags", || self.ec2().unset_tags(&ids, keys)).await })
-            .await
+        self.in_batches(ids, |ids| async move {
+            self.acts("DeleteTags", Family::Tags, || self.ec2().unset_tags(&ids, keys)).await
+        })
+        .await
     }
 
     /// Terminates; an id that does not exist is as terminated as can be.
     async fn terminate(&self, ids: &[String]) -> Result<(), Failure> {
         self.in_batches(ids, |ids| async move {
-            match self.wire("TerminateInstances", || self.ec2().terminate(&ids)).await {
+            match self.acts_on("TerminateInstances", Family::Terminate, ids.len(), || self.ec2().terminate(&ids)).await
+            {
                 Err(failure) if failure.class == Class::NotFound && ids.len() == 1 => Ok(()),
                 other => other,
             }
@@ -301,72 +323,71 @@ impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
         first.map_or(Ok(()), Err)
     }
 
+    /// Attaches. Both ends may have been made a moment ago and not be visible everywhere yet.
     async fn attach(&self, volume: &Target, machine: &Target, device: &str) -> Result<(), Failure> {
         let (volume, machine) = (known(volume)?, known(machine)?);
-        let failure = match self.wire("AttachVolume", || self.ec2().attach(volume, machine, device)).await {
-            Ok(()) => return Ok(()),
-            Err(failure) => failure,
-        };
-        let refused = match failure.class {
-            Class::Busy | Class::Invalid => true,
-            Class::Throttled
-            | Class::Transient
-            | Class::Capacity
-            | Class::Quota
-            | Class::Denied
-            | Class::Credentials
-            | Class::NotFound
-            | Class::Protected
-            | Class::TokenMismatch
-            | Class::TokenSpent => false,
-        };
-        // In use: by whom? If it hangs where it should, an earlier try got through.
-        if refused && self.hangs(volume, machine, Some(device), &[AttachState::Attaching, AttachState::Attached]).await? {
-            return Ok(());
-        }
-        Err(failure)
+        let ask = Ask::new("AttachVolume", Family::Mutate).young();
+        call(self.caller(), &Calls::default(), "AttachVolume", ask, || async {
+            let failure = match self.ec2().attach(volume, machine, device).await {
+                Ok(()) => return Ok(()),
+                Err(failure) => failure,
+            };
+            let refused = match failure.class {
+                Class::Busy | Class::Invalid => true,
+                Class::Throttled
+                | Class::Transient
+                | Class::Capacity
+                | Class::Quota
+                | Class::Denied
+                | Class::Credentials
+                | Class::NotFound
+                | Class::Protected
+                | Class::TokenMismatch
+                | Class::TokenSpent => false,
+            };
+            // In use: by whom? If it hangs where it should, an earlier try got through.
+            if refused && self.hangs(volume, machine, Some(device)).await? { Ok(()) } else { Err(failure) }
+        })
+        .await
     }
 
     async fn detach(&self, volume: &str, machine: &str, device: &str) -> Result<(), Failure> {
-        let failure = match self.wire("DetachVolume", || self.ec2().detach(volume, machine, device)).await {
-            Ok(()) => return Ok(()),
-            Err(failure) => failure,
-        };
-        let refused = match failure.class {
-            Class::Busy | Class::Invalid | Class::NotFound => true,
-            Class::Throttled
-            | Class::Transient
-            | Class::Capacity
-            | Class::Quota
-            | Class::Denied
-            | Class::Credentials
-            | Class::Protected
-            | Class::TokenMismatch
-            | Class::TokenSpent => false,
-        };
-        // It does not hang there any more, or is on its way: done.
-        if refused && !self.hangs(volume, machine, None, &[AttachState::Attaching, AttachState::Attached]).await? {
-            return Ok(());
-        }
-        Err(failure)
+        self.acts("DetachVolume", Family::Mutate, || async {
+            let failure = match self.ec2().detach(volume, machine, device).await {
+                Ok(()) => return Ok(()),
+                Err(failure) => failure,
+            };
+            let refused = match failure.class {
+                Class::Busy | Class::Invalid | Class::NotFound => true,
+                Class::Throttled
+                | Class::Transient
+                | Class::Capacity
+                | Class::Quota
+                | Class::Denied
+                | Class::Credentials
+                | Class::Protected
+                | Class::TokenMismatch
+                | Class::TokenSpent => false,
+            };
+            // It does not hang there any more, or is on its way: done.
+            if refused && !self.hangs(volume, machine, None).await? { Ok(()) } else { Err(failure) }
+        })
+        .await
     }
 
-    /// Whether the volume hangs at the machine (at the device, if one is given) in one of these states.
-    async fn hangs(
-        &self,
-        volume: &str,
-        machine: &str,
-        device: Option<&str>,
-        states: &[AttachState],
-    ) -> Result<bool, Failure> {
+    /// Whether the volume hangs at the machine (at the device, if one is given), or is on its way there.
+    async fn hangs(&self, volume: &str, machine: &str, device: Option<&str>) -> Result<bool, Failure> {
+        let held = |state| match state {
+            AttachState::Attaching | AttachState::Attached => true,
+            AttachState::Detaching | AttachState::Busy | AttachState::Detached => false,
+        };
         let now = self.volume(volume).await?;
-        Ok(now.iter().flat_map(|v| &v.attachments).any(|a| {
-            a.instance == machine && device.is_none_or(|d| a.device == d) && states.contains(&a.state)
-        }))
+        let mut all = now.iter().flat_map(|v| &v.attachments);
+        Ok(all.any(|a| a.instance == machine && device.is_none_or(|d| a.device == d) && held(a.state)))
     }
 
     async fn delete_volume(&self, id: &str) -> Result<(), Failure> {
-        match self.wire("DeleteVolume", || self.ec2().delete_volume(id)).await {
+        match self.acts("DeleteVolume", Family::Volumes, || self.ec2().delete_volume(id)).await {
             Err(failure) if failure.class == Class::NotFound => Ok(()),
             other => other,
         }
@@ -419,12 +440,16 @@ impl<E: Ec2 + ?Sized + 'static> Provider for Ec2Provider<E> {
             Call::CreateVolume(v) => return self.create_volume(v).await,
             Call::Terminate(ids) => self.terminate(ids).await,
             Call::Stop(ids) => {
-                self.in_batches(ids, |ids| async move { self.wire("StopInstances", || self.ec2().stop(&ids)).await })
-                    .await
+                self.in_batches(ids, |ids| async move {
+                    self.acts_on("StopInstances", Family::Stop, ids.len(), || self.ec2().stop(&ids)).await
+                })
+                .await
             }
             Call::Start(ids) => {
-                self.in_batches(ids, |ids| async move { self.wire("StartInstances", || self.ec2().start(&ids)).await })
-                    .await
+                self.in_batches(ids, |ids| async move {
+                    self.acts_on("StartInstances", Family::Start, ids.len(), || self.ec2().start(&ids)).await
+                })
+                .await
             }
             Call::Change { id, kind, fields, links } => self.change(id, *kind, fields, links).await,
             Call::Tag { ids, set, unset } => {

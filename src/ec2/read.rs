@@ -16,6 +16,8 @@ use evenkeel_core::launch::token_prefix;
 use evenkeel_core::observed::{Gap, Object};
 use evenkeel_core::stamp::tag;
 use evenkeel_core::value::Value;
+use evenkeel_engine::budget::Family;
+use evenkeel_engine::caller::{Ask, Caller};
 use evenkeel_engine::provider::{Eyes, Reading, Wants};
 use futures::StreamExt;
 
@@ -23,53 +25,57 @@ use crate::api::{DeepAttributes, Ec2Read, Filter, Instance, InstanceStatus, Quer
 use crate::kinds::{machine, volume};
 use crate::limits;
 use crate::pages::{Walked, by_ids, walk};
-use crate::wire::{Asked, Calls, Wire};
+use crate::wire::{Calls, call};
 
 /// EC2 to look at and not to touch.
 pub struct Ec2Eyes<E: ?Sized> {
     ec2: Arc<E>,
     scope: String,
-    wire: Wire,
+    caller: Arc<Caller>,
 }
 
 impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
-    /// Looks through `ec2`; `scope` is the alias that objects found by id bear.
-    pub fn new(ec2: Arc<E>, scope: impl Into<String>) -> Self {
-        Self { ec2, scope: scope.into(), wire: Wire::default() }
+    /// Looks through `ec2`; `scope` is the alias that objects found by id bear. Every wire call passes through
+    /// `caller`, one an account and region.
+    pub fn new(ec2: Arc<E>, scope: impl Into<String>, caller: Arc<Caller>) -> Self {
+        Self { ec2, scope: scope.into(), caller }
     }
 
-    /// All wire calls so far, by action.
-    pub fn calls(&self) -> BTreeMap<String, u32> {
-        self.wire.calls.so_far()
+    /// Where every wire call passes.
+    pub fn caller(&self) -> &Arc<Caller> {
+        &self.caller
     }
 
     pub(crate) fn ec2(&self) -> &E {
         &self.ec2
     }
 
-    /// One wire call.
-    pub(crate) async fn wire<'a, T>(
-        &self,
-        calls: &Calls,
-        action: &str,
-        make: impl Fn() -> Asked<'a, T> + Send + Sync,
-    ) -> Result<T, Failure> {
-        self.wire.call(calls, action, make).await
+    /// One reading wire call.
+    pub(crate) async fn asks<T, F>(&self, calls: &Calls, action: &str, make: impl FnMut() -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        // STS and SSM are other services than EC2, with budgets of their own.
+        let family = match action {
+            "GetCallerIdentity" | "GetParameter" => Family::Other,
+            _ => Family::Read,
+        };
+        call(&self.caller, calls, action, Ask::new(action, family), make).await
     }
 
     pub(crate) async fn instances(&self, calls: &Calls, query: Query) -> Walked<Instance> {
         let action = "DescribeInstances";
-        walk(action, query, |q| async move { self.wire(calls, action, || self.ec2.instances(&q)).await }).await
+        walk(action, query, |q| async move { self.asks(calls, action, || self.ec2.instances(&q)).await }).await
     }
 
     pub(crate) async fn volumes(&self, calls: &Calls, query: Query) -> Walked<Volume> {
         let action = "DescribeVolumes";
-        walk(action, query, |q| async move { self.wire(calls, action, || self.ec2.volumes(&q)).await }).await
+        walk(action, query, |q| async move { self.asks(calls, action, || self.ec2.volumes(&q)).await }).await
     }
 
     async fn statuses(&self, calls: &Calls, query: Query) -> Walked<InstanceStatus> {
         let action = "DescribeInstanceStatus";
-        walk(action, query, |q| async move { self.wire(calls, action, || self.ec2.statuses(&q)).await }).await
+        walk(action, query, |q| async move { self.asks(calls, action, || self.ec2.statuses(&q)).await }).await
     }
 
     pub(crate) async fn instances_by_id(
@@ -77,9 +83,11 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
         calls: &Calls,
         ids: impl IntoIterator<Item = String>,
     ) -> Result<Vec<Instance>, Failure> {
-        by_ids(ids, limits::IDS, |ids| async move {
-            self.instances(calls, Query { ids, ..Query::default() }).await.whole()
-        })
+        by_ids(
+            ids,
+            limits::IDS,
+            |ids| async move { self.instances(calls, Query { ids, ..Query::default() }).await.whole() },
+        )
         .await
     }
 
@@ -88,9 +96,11 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
         calls: &Calls,
         ids: impl IntoIterator<Item = String>,
     ) -> Result<Vec<Volume>, Failure> {
-        by_ids(ids, limits::IDS, |ids| async move {
-            self.volumes(calls, Query { ids, ..Query::default() }).await.whole()
-        })
+        by_ids(
+            ids,
+            limits::IDS,
+            |ids| async move { self.volumes(calls, Query { ids, ..Query::default() }).await.whole() },
+        )
         .await
     }
 
@@ -131,9 +141,8 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
                 Err(failure) => return Err(failure),
             }
         };
-        let ours = |i: &Instance| {
-            i.client_token.starts_with(&prefix) || i.tags.get(tag::STACK).is_some_and(|s| s == stack)
-        };
+        let ours =
+            |i: &Instance| i.client_token.starts_with(&prefix) || i.tags.get(tag::STACK).is_some_and(|s| s == stack);
         Ok(found.into_iter().filter(ours).collect())
     }
 
@@ -148,7 +157,7 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
         let ask = |(at, id): (usize, String)| async move {
             // The trait's method is two wire calls of one action.
             calls.count("DescribeInstanceAttribute");
-            let seen = self.wire(calls, "DescribeInstanceAttribute", || self.ec2.deep(&id)).await;
+            let seen = self.asks(calls, "DescribeInstanceAttribute", || self.ec2.deep(&id)).await;
             (at, seen)
         };
         let answers: Vec<(usize, Result<DeepAttributes, Failure>)> =
@@ -193,10 +202,11 @@ impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
         let calls = &Calls::default();
         let mut reading = Reading::default();
         let mut gaps = Gaps { scope: &wants.scope, all: Vec::new() };
-        let mine = || Query { filters: vec![Filter::new(format!("tag:{}", tag::STACK), &wants.stack)], ..Query::default() };
+        let mine =
+            || Query { filters: vec![Filter::new(format!("tag:{}", tag::STACK), &wants.stack)], ..Query::default() };
         let (caller, zones, instances, statuses, volumes, answers) = futures::join!(
-            self.wire(calls, "GetCallerIdentity", || self.ec2.caller()),
-            self.wire(calls, "DescribeAvailabilityZones", || self.ec2.zones()),
+            self.asks(calls, "GetCallerIdentity", || self.ec2.caller()),
+            self.asks(calls, "DescribeAvailabilityZones", || self.ec2.zones()),
             self.instances(calls, mine()),
             self.statuses(calls, Query::default()),
             self.volumes(calls, mine()),
@@ -218,8 +228,7 @@ impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
         gaps.all.extend(answers.gaps);
         reading.labels = answers.labels;
 
-        let mut machines: BTreeMap<String, Instance> =
-            instances.items.into_iter().map(|i| (i.id.clone(), i)).collect();
+        let mut machines: BTreeMap<String, Instance> = instances.items.into_iter().map(|i| (i.id.clone(), i)).collect();
         if instances.failed.is_none() {
             match self.stripped(calls, &wants.stack, &machines, &statuses).await {
                 Ok(found) => machines.extend(found.into_iter().map(|i| (i.id.clone(), i))),
@@ -240,12 +249,8 @@ impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
             }
         }
         let without = if statuses.failed.is_some() { "not seen" } else { "not listed" };
-        let rows: BTreeMap<String, InstanceStatus> = statuses
-            .items
-            .into_iter()
-            .filter(|s| machines.contains_key(&s.id))
-            .map(|s| (s.id.clone(), s))
-            .collect();
+        let rows: BTreeMap<String, InstanceStatus> =
+            statuses.items.into_iter().filter(|s| machines.contains_key(&s.id)).map(|s| (s.id.clone(), s)).collect();
         gaps.add(Some(Kind::Machines), "instance status", statuses.failed, true);
         gaps.add(Some(Kind::Machines), "instances", instances.failed, false);
         gaps.add(Some(Kind::Volumes), "volumes", volumes.failed, false);

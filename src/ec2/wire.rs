@@ -1,16 +1,13 @@
-//! One wire call. Every request to EC2 goes through [`Wire::call`], so that counting, and whatever else must see
-//! each of them, stands in one place.
+//! One wire call. Every request to EC2 goes through [`call`], which counts it and hands it to the engine's
+//! [`Caller`]: the budget, the retries and the clock are there.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 
 use evenkeel_core::failure::Failure;
+use evenkeel_engine::caller::{Ask, Caller};
 
-/// What a method of [`crate::api::Ec2Read`] returns.
-pub(crate) type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
-
-/// How many calls were made, by action.
+/// How many calls were made, by action; repeated ones included.
 #[derive(Debug, Default)]
 pub(crate) struct Calls(Mutex<BTreeMap<String, u32>>);
 
@@ -28,23 +25,21 @@ impl Calls {
     }
 }
 
-/// Where calls pass.
-#[derive(Debug, Default)]
-pub(crate) struct Wire {
-    /// All calls of this provider's life.
-    pub(crate) calls: Calls,
-}
-
-impl Wire {
-    /// Makes one call, named as AWS names it, counted here and in `calls`.
-    pub(crate) async fn call<'a, T>(
-        &self,
-        calls: &Calls,
-        action: &str,
-        make: impl Fn() -> Asked<'a, T> + Send + Sync,
-    ) -> Result<T, Failure> {
-        calls.count(action);
-        self.calls.count(action);
-        make().await
-    }
+/// Makes one call as often as `caller` allows, each time counted in `calls`.
+pub(crate) async fn call<T, F>(
+    caller: &Caller,
+    calls: &Calls,
+    action: &str,
+    ask: Ask<'_>,
+    mut make: impl FnMut() -> F,
+) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    caller
+        .call(ask, || {
+            calls.count(action);
+            make()
+        })
+        .await
 }
