@@ -5,7 +5,12 @@
 pub mod budget;
 pub mod caller;
 pub mod clock;
+pub mod fresh;
+pub mod journal;
+pub mod launching;
 pub mod limits;
 pub mod observe;
 pub mod provider;
+pub mod run;
 pub mod stop;
+pub mod waiting;

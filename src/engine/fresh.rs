@@ -1,0 +1,62 @@
+//! Compare-and-swap: what a plan saw against what there is now, change by change.
+//!
+//! It refuses and never repairs: a change whose reasons no longer hold needs a new plan. What has begun already is
+//! not checked, because what it would find changed is its own doing.
+
+use evenkeel_core::digest::Digest;
+use evenkeel_core::observed::Observed;
+use evenkeel_core::plan::{Change, Plan};
+use evenkeel_core::progress::Progress;
+
+/// A change whose reasons no longer hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Its index in the plan.
+    pub change: u32,
+    /// What is different.
+    pub because: String,
+}
+
+/// The changes to refuse. `now` computes a change's fingerprint from the world as it is, or says in words why it
+/// cannot (what cannot be seen is not the same).
+pub fn stale(progress: &Progress, mut now: impl FnMut(&Change) -> Result<Digest, String>) -> Vec<Refused> {
+    (0u32..)
+        .zip(&progress.plan().changes)
+        .filter(|(i, _)| !progress.refused().contains_key(i) && !progress.has_begun(*i))
+        .filter_map(|(change, c)| {
+            let because = match now(c) {
+                Ok(fingerprint) if fingerprint == c.fingerprint => return None,
+                Ok(_) => format!("{} is not as the plan saw it", c.object.as_deref().unwrap_or("its place")),
+                Err(words) => words,
+            };
+            Some(Refused { change, because })
+        })
+        .collect()
+}
+
+/// Whether a plan may be applied here at all: the same stack, the same accounts and regions.
+///
+/// # Errors
+/// What is different, in words, with a way out.
+pub fn same_place(plan: &Plan, stack: &str, seen: &Observed) -> Result<(), String> {
+    if plan.basis.stack != stack {
+        return Err(format!(
+            "the plan was made for the stack `{}` (id {}), this declaration's id is {stack}: apply it where it was \
+             made, or make a new plan",
+            plan.basis.name, plan.basis.stack
+        ));
+    }
+    for (alias, (account, region)) in &plan.basis.scopes {
+        let Some(now) = seen.scopes.get(alias) else {
+            return Err(format!("the plan acts in the scope `{alias}`, which could not be seen now: make a new plan"));
+        };
+        if (&now.account, &now.region) != (account, region) {
+            return Err(format!(
+                "the plan was made for account {account} in {region}, these credentials are for account {} in {}: \
+                 use the other credentials, or make a new plan",
+                now.account, now.region
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,260 @@
+//! Judging what a wait waits for, look by look.
+//!
+//! Pure: it is given what a read by id showed and the time. One look that does not show a thing is not enough to call
+//! it gone, and a machine that died is not waited for.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use evenkeel_core::failure::{Class, Failure};
+use evenkeel_core::observed::{Object, Phase, Reading, Source};
+use evenkeel_core::plan::Until;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::limits::Limits;
+
+/// One thing that is waited for.
+#[derive(Debug, Clone)]
+pub struct Awaited {
+    /// Its id.
+    pub id: String,
+    /// As people know it: `web/3`.
+    pub name: String,
+    /// The plan has made it; it may not be visible yet. What was in the plan's observation is not young.
+    pub young: bool,
+}
+
+/// A wait under way.
+#[derive(Debug)]
+pub struct Watch {
+    awaited: Vec<(Awaited, Past)>,
+    until: Until,
+    began: Timestamp,
+    deadline: Timestamp,
+    shows: Vec<String>,
+    told: Timestamp,
+    unseen: Option<Failure>,
+}
+
+/// What earlier looks showed of one thing.
+#[derive(Debug, Clone, Copy, Default)]
+struct Past {
+    /// Both checks have passed since.
+    well_since: Option<Timestamp>,
+    /// Looks in a row that did not show it.
+    missed: u32,
+    /// It was on its way out.
+    leaving: bool,
+}
+
+/// What a look means for a wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Everything shows it.
+    Met,
+    /// Not yet; `Some`: what each thing that lacks shows, worth telling.
+    Not(Option<Vec<String>>),
+    /// It will not come.
+    Never(Failure),
+}
+
+enum One {
+    Yes,
+    Not(String),
+    Never(String),
+}
+
+/// Looks in a row that must miss a thing the plan knew before it is called gone.
+const MISSES: u32 = 2;
+/// Things named in one event; of more only the number is told.
+const NAMED: usize = 20;
+
+impl Watch {
+    /// A wait that begins now and fails `within` seconds later.
+    pub fn new(awaited: Vec<Awaited>, until: Until, within: u64, now: Timestamp) -> Self {
+        let within = SignedDuration::from_secs(i64::try_from(within.min(31_536_000)).unwrap_or(31_536_000));
+        Self {
+            awaited: awaited.into_iter().map(|a| (a, Past::default())).collect(),
+            until,
+            began: now,
+            deadline: now.saturating_add(within).unwrap_or(now),
+            shows: Vec::new(),
+            told: now,
+            unseen: None,
+        }
+    }
+
+    /// The ids to look at.
+    pub fn ids(&self) -> impl Iterator<Item = &String> {
+        self.awaited.iter().map(|(a, _)| &a.id)
+    }
+
+    /// The next time at which a look can give another answer by time alone: the deadline, or the end of a warm-up.
+    pub fn due(&self, now: Timestamp) -> Timestamp {
+        let warm = match self.until {
+            Until::Healthy { warm } => Duration::from_secs(warm.min(31_536_000)),
+            Until::Running | Until::Stopped | Until::Terminated | Until::Free | Until::Attached | Until::Deleted => {
+                return self.deadline;
+            }
+        };
+        let ends = self.awaited.iter().filter_map(|(_, p)| p.well_since?.saturating_add(warm).ok());
+        ends.filter(|t| *t > now).min().map_or(self.deadline, |t| t.min(self.deadline))
+    }
+
+    /// Judges a look.
+    pub fn look(&mut self, seen: &BTreeMap<&str, &Object>, now: Timestamp, limits: &Limits) -> Verdict {
+        let (until, began) = (self.until, self.began);
+        self.unseen = None;
+        let mut lacks = Vec::new();
+        for (awaited, past) in &mut self.awaited {
+            match judge(until, awaited, past, seen.get(awaited.id.as_str()).copied(), began, now, limits) {
+                One::Yes => {}
+                One::Not(shows) => lacks.push(format!("{}: {shows}", awaited.name)),
+                One::Never(says) => {
+                    return Verdict::Never(Failure::new(Class::Invalid, "", format!("{}: {says}", awaited.name)));
+                }
+            }
+        }
+        if lacks.is_empty() { Verdict::Met } else { self.not(lacks, now, limits) }
+    }
+
+    /// The look itself failed.
+    pub fn blind(&mut self, failure: &Failure, now: Timestamp, limits: &Limits) -> Verdict {
+        match failure.class {
+            // Waiting cannot help here.
+            Class::Denied | Class::Credentials | Class::Invalid => return Verdict::Never(failure.clone()),
+            Class::Throttled
+            | Class::Transient
+            | Class::Capacity
+            | Class::Quota
+            | Class::NotFound
+            | Class::Busy
+            | Class::Protected
+            | Class::TokenMismatch
+            | Class::TokenSpent => {}
+        }
+        self.unseen = Some(failure.clone());
+        self.not(vec![format!("cannot look: {failure}")], now, limits)
+    }
+
+    fn not(&mut self, mut lacks: Vec<String>, now: Timestamp, limits: &Limits) -> Verdict {
+        if lacks.len() > NAMED {
+            let more = lacks.len() - NAMED;
+            lacks.truncate(NAMED);
+            lacks.push(format!("and {more} more"));
+        }
+        if now >= self.deadline {
+            if let Some(failure) = self.unseen.take() {
+                return Verdict::Never(failure);
+            }
+            let after = now.duration_since(self.began).as_secs();
+            let says = format!("not {} after {after}s: {}", self.wish(), lacks.join(", "));
+            return Verdict::Never(Failure::new(Class::Busy, "", says));
+        }
+        let quiet = now.duration_since(self.told).unsigned_abs() < limits.still_waiting;
+        if lacks == self.shows && quiet {
+            return Verdict::Not(None);
+        }
+        self.told = now;
+        self.shows.clone_from(&lacks);
+        Verdict::Not(Some(lacks))
+    }
+
+    fn wish(&self) -> &'static str {
+        match self.until {
+            Until::Running => "running",
+            Until::Healthy { .. } => "healthy",
+            Until::Stopped => "stopped",
+            Until::Terminated => "terminated",
+            Until::Free => "free",
+            Until::Attached => "attached",
+            Until::Deleted => "deleted",
+        }
+    }
+}
+
+fn judge(
+    until: Until,
+    awaited: &Awaited,
+    past: &mut Past,
+    object: Option<&Object>,
+    began: Timestamp,
+    now: Timestamp,
+    limits: &Limits,
+) -> One {
+    let Some(object) = object else {
+        past.missed += 1;
+        past.well_since = None;
+        // A thing just made may not be visible yet. One that the plan saw in a full list, or that was seen leaving,
+        // and that two reads by id in a row do not find, is gone.
+        let waited = now.duration_since(began).unsigned_abs();
+        let gone = past.missed >= MISSES && (past.leaving || !awaited.young || waited >= limits.grace);
+        return match until {
+            Until::Terminated | Until::Deleted if gone => One::Yes,
+            Until::Terminated | Until::Deleted => One::Not("not visible".into()),
+            Until::Running | Until::Healthy { .. } | Until::Stopped | Until::Free | Until::Attached => {
+                if gone {
+                    One::Never("it no longer exists".into())
+                } else {
+                    One::Not("not visible yet".into())
+                }
+            }
+        };
+    };
+    past.missed = 0;
+    let dead = match object.phase {
+        Phase::Leaving | Phase::Gone | Phase::Failed => true,
+        Phase::Starting | Phase::Up | Phase::Stopping | Phase::Stopped => false,
+    };
+    past.leaving |= dead;
+    let shows = || {
+        let word = match object.phase {
+            Phase::Starting => "starting",
+            Phase::Up => "up",
+            Phase::Stopping => "stopping",
+            Phase::Stopped => "stopped",
+            Phase::Leaving => "leaving",
+            Phase::Gone => "gone",
+            Phase::Failed => "failed",
+        };
+        if object.says.is_empty() { word.to_owned() } else { format!("{word} ({})", object.says) }
+    };
+    match until {
+        Until::Terminated | Until::Deleted => match object.phase {
+            Phase::Gone => One::Yes,
+            Phase::Starting | Phase::Up | Phase::Stopping | Phase::Stopped | Phase::Leaving | Phase::Failed => {
+                One::Not(shows())
+            }
+        },
+        _ if dead => One::Never(shows()),
+        Until::Running if object.phase == Phase::Up => One::Yes,
+        Until::Stopped if object.phase == Phase::Stopped => One::Yes,
+        Until::Running | Until::Stopped => One::Not(shows()),
+        Until::Healthy { warm } => {
+            let passes = |s: Source| object.signals.iter().find(|g| g.source == s).map(|g| g.reading);
+            let checks = [Source::SystemStatus, Source::InstanceStatus].map(passes);
+            if object.phase != Phase::Up || checks != [Some(Reading::Ok); 2] {
+                past.well_since = None;
+                return One::Not(if object.phase == Phase::Up { checks_say(checks) } else { shows() });
+            }
+            let since = *past.well_since.get_or_insert(now);
+            let well = now.duration_since(since).unsigned_abs().as_secs();
+            if well >= warm { One::Yes } else { One::Not("healthy, warming up".into()) }
+        }
+        Until::Free => match &object.attached {
+            None if object.phase == Phase::Up => One::Yes,
+            None => One::Not(shows()),
+            Some(a) => One::Not(format!("attached to {}", a.to)),
+        },
+        Until::Attached => match &object.attached {
+            Some(a) if a.settled => One::Yes,
+            Some(_) => One::Not("attaching".into()),
+            None => One::Not("not attached".into()),
+        },
+    }
+}
+
+fn checks_say(checks: [Option<Reading>; 2]) -> String {
+    if checks.contains(&Some(Reading::Bad)) { "up, a status check fails" } else { "up, status checks not passed yet" }
+        .to_owned()
+}
