@@ -41,7 +41,7 @@ pub enum State {
     Unhealthy {
         /// `instance status impaired 16m`; never empty.
         causes: Vec<String>,
-        /// It cannot come back by itself: no dwell, no breaker.
+        /// It cannot come back by itself: no dwell.
         hard: bool,
     },
     /// Unwell again and again.
