@@ -1,1 +1,20 @@
-//! Stub.
+//! TELLS. Values come in; text, JSON and markdown go out, and live progress while a plan runs.
+//!
+//! The presenter decides nothing and asks for nothing. It prints nowhere: it returns text or writes to what it is
+//! given. Whatever comes from the world is escaped ([`escape`]), whatever is secret is masked ([`redact`]).
+
+pub mod document;
+pub mod escape;
+mod fold;
+pub mod json;
+pub mod plan;
+pub mod plan_json;
+pub mod redact;
+pub mod render;
+pub mod totals;
+mod words;
+
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod snapshots;

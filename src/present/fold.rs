@@ -1,0 +1,127 @@
+//! Says equal changes once, with a count. What destroys or replaces is never folded: each of those has a name.
+
+use std::collections::BTreeMap;
+
+use evenkeel_core::address::{Group, is_name};
+use evenkeel_core::plan::{Action, Change, FieldChange, Held, Reason};
+
+/// Changes that read the same but for their slot, in the order in which the first of each came.
+#[derive(Debug, Clone)]
+pub struct Fold<'a> {
+    /// At least one.
+    pub changes: Vec<&'a Change>,
+}
+
+impl<'a> Fold<'a> {
+    /// The first, which speaks for all.
+    pub fn first(&self) -> &'a Change {
+        self.changes[0]
+    }
+
+    /// The words, as they fit all: a mention of the change's own slot becomes `/n` where there are several.
+    pub fn words(&self, text: &str) -> String {
+        if self.changes.len() == 1 { text.to_owned() } else { same_slot(text, self.first().address.slot) }
+    }
+}
+
+/// Whether changes of this sort may be folded. A quarantine is the first step of a deletion.
+pub fn folds(action: Action) -> bool {
+    match action {
+        Action::Create | Action::Update | Action::Restamp | Action::Release | Action::Attach => true,
+        Action::Replace | Action::Delete | Action::Quarantine => false,
+    }
+}
+
+/// What must be equal for two changes to be said as one.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    group: Group,
+    action: Action,
+    what: String,
+    how: String,
+    reasons: Vec<Reason>,
+    fields: String,
+    waits_for: String,
+    alone: Option<usize>,
+}
+
+fn key(change: &Change, waits_for: &str, alone: Option<usize>) -> Key {
+    let slot = change.address.slot;
+    let reasons = change.reasons.iter().map(|r| Reason { why: r.why, says: same_slot(&r.says, slot) }).collect();
+    let fields: Vec<&FieldChange> = change.fields.iter().collect();
+    Key {
+        group: change.address.group.clone(),
+        action: change.action,
+        what: change.what.clone(),
+        how: same_slot(&change.how, slot),
+        reasons,
+        fields: format!("{fields:?}"),
+        waits_for: same_slot(waits_for, slot),
+        alone,
+    }
+}
+
+/// The changes, equal ones together.
+pub fn fold<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Vec<Fold<'a>> {
+    let keyed = changes.into_iter().enumerate().map(|(i, c)| (key(c, "", (!folds(c.action)).then_some(i)), c));
+    together(keyed).into_iter().map(|changes| Fold { changes }).collect()
+}
+
+/// The held changes, equal ones together: none of them happens now, so all may be folded.
+pub fn fold_held(held: &[Held]) -> Vec<(&Held, Fold<'_>)> {
+    let keyed = held.iter().map(|h| (key(&h.change, &format!("{:?} {}", h.by, h.waits_for), None), h));
+    together(keyed)
+        .into_iter()
+        .map(|all| (all[0], Fold { changes: all.into_iter().map(|h| &h.change).collect() }))
+        .collect()
+}
+
+fn together<'a, T>(keyed: impl IntoIterator<Item = (Key, &'a T)>) -> Vec<Vec<&'a T>> {
+    let mut places: BTreeMap<Key, usize> = BTreeMap::new();
+    let mut all: Vec<Vec<&'a T>> = Vec::new();
+    for (key, item) in keyed {
+        let place = *places.entry(key).or_insert(all.len());
+        if place == all.len() {
+            all.push(Vec::new());
+        }
+        all[place].push(item);
+    }
+    all
+}
+
+/// `attach to web/3` → `attach to web/n` for slot 3, so that changes which differ only in their own slot are equal.
+fn same_slot(text: &str, slot: u32) -> String {
+    let own = format!("/{slot}");
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(&own) {
+        let after = &rest[at + own.len()..];
+        out.push_str(&rest[..at]);
+        // `/3` inside `/30`, or a path such as `/3/…`, is something else.
+        let whole = !after.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '/' | '-' | '.'))
+            && is_name(rest[..at].rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '-').next().unwrap_or(""));
+        out.push_str(if whole { "/n" } else { &own });
+        rest = after;
+    }
+    out + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_own_slot_is_blanked() {
+        for (text, slot, same) in [
+            ("attach to web/3", 3, "attach to web/n"),
+            ("attach to web/3 as /dev/sdf", 3, "attach to web/n as /dev/sdf"),
+            ("web/30 waits for web/3", 3, "web/30 waits for web/n"),
+            ("10.0.0.0/8", 8, "10.0.0.0/8"),
+            ("machines.web/3 is there", 3, "machines.web/n is there"),
+            ("size 3 → 4", 3, "size 3 → 4"),
+            ("path a/3/b", 3, "path a/3/b"),
+        ] {
+            assert_eq!(same_slot(text, slot), same);
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Plans made by hand, for the tests of this crate: every action, reason and hold, the everyday and the hostile.
+
+use std::collections::BTreeMap;
+
+use evenkeel_core::address::{Address, Group};
+use evenkeel_core::digest::Digest;
+use evenkeel_core::failure::{Class, Failure};
+use evenkeel_core::observed::Gap;
+use evenkeel_core::plan::{
+    Action, Basis, Change, FORMAT, FieldChange, Forecast, Held, Hold, Note, Plan, Reason, Takes, Why,
+};
+use evenkeel_core::value::Value;
+use jiff::Timestamp;
+
+pub const ACTIONS: [Action; 8] = [
+    Action::Create,
+    Action::Update,
+    Action::Replace,
+    Action::Delete,
+    Action::Restamp,
+    Action::Quarantine,
+    Action::Release,
+    Action::Attach,
+];
+
+pub const WHYS: [Why; 10] = [
+    Why::Declared,
+    Why::Drifted,
+    Why::Conflict,
+    Why::Unhealthy,
+    Why::Retiring,
+    Why::Uneven,
+    Why::Duplicate,
+    Why::Stamp,
+    Why::Outdated,
+    Why::Asked,
+];
+
+pub const HOLDS: [Hold; 12] = [
+    Hold::Protection,
+    Hold::DeleteCap,
+    Hold::ZeroDesired,
+    Hold::Floor,
+    Hold::Breaker,
+    Hold::Outage,
+    Hold::Blind,
+    Hold::Quarantine,
+    Hold::Time,
+    Hold::Filter,
+    Hold::Unresolved,
+    Hold::Foreign,
+];
+
+pub fn now() -> Timestamp {
+    "2026-11-24T12:31:05Z".parse().unwrap()
+}
+
+pub fn web() -> Group {
+    Group::machines("web")
+}
+
+pub fn data() -> Group {
+    Group::volumes("data")
+}
+
+pub fn reason(why: Why, says: &str) -> Reason {
+    Reason { why, says: says.to_owned() }
+}
+
+pub fn field(name: &str, old: impl Into<Value>, new: impl Into<Value>, why: Why) -> FieldChange {
+    FieldChange { field: name.to_owned(), old: old.into(), new: new.into(), why, forces_replacement: None }
+}
+
+pub fn change(address: Address, action: Action, why: Why, says: &str) -> Change {
+    let zone = format!("us-east-1{}", ['a', 'b', 'c'][address.slot as usize % 3]);
+    let machine = address.group.kind == evenkeel_core::address::Kind::Machines;
+    let id = format!("{}0ab3f1c2d3e4f5{:03x}", if machine { "i-" } else { "vol-" }, address.slot);
+    Change {
+        object: (action != Action::Create).then_some(id),
+        action,
+        reasons: vec![reason(why, says)],
+        fields: Vec::new(),
+        zone,
+        what: if machine { "t3.small" } else { "50GiB" }.to_owned(),
+        how: String::new(),
+        fingerprint: Digest::of(address.to_string().as_bytes()),
+        address,
+    }
+}
+
+pub fn held(change: Change, by: Hold, waits_for: &str) -> Held {
+    Held { change, waits_for: waits_for.to_owned(), by }
+}
+
+pub fn forecast(group: Group, before: u32, after: u32, needed: u32) -> Forecast {
+    let zones: BTreeMap<String, (u32, u32)> = ['a', 'b', 'c']
+        .iter()
+        .zip(0u32..)
+        .map(|(z, i)| (format!("us-east-1{z}"), ((before + 2 - i) / 3, (after + 2 - i) / 3)))
+        .collect();
+    Forecast {
+        before,
+        after,
+        wanted: after,
+        floor: before.min(needed),
+        ready: before,
+        needed,
+        left_after_machine: after.saturating_sub(1),
+        left_after_zone: zones.iter().map(|(z, (_, n))| (z.clone(), after - n)).collect(),
+        zones,
+        group,
+    }
+}
+
+/// A plan that does nothing.
+pub fn empty() -> Plan {
+    let scopes = BTreeMap::from([("default".to_owned(), ("123456789012".to_owned(), "us-east-1".to_owned()))]);
+    Plan {
+        format: FORMAT,
+        id: Digest(String::new()),
+        basis: Basis {
+            stack: "7f3kq2x9".to_owned(),
+            name: "shop".to_owned(),
+            at: now(),
+            declaration: Digest::of(b"file"),
+            scopes,
+            objects: 1214,
+            calls: 7,
+        },
+        changes: Vec::new(),
+        steps: Vec::new(),
+        held: Vec::new(),
+        notes: Vec::new(),
+        forecast: vec![forecast(web(), 6, 6, 4), forecast(data(), 6, 6, 6)],
+        gaps: Vec::new(),
+        unread: Vec::new(),
+        look_again_at: None,
+        takes: Takes::default(),
+    }
+    .seal()
+}
+
+/// Everything made for the first time.
+pub fn first() -> Plan {
+    let mut plan = empty();
+    plan.basis.objects = 0;
+    for slot in 0..6 {
+        let mut machine = change(web().slot(slot), Action::Create, Why::Declared, "count 0 → 6");
+        machine.how = "wait until healthy".to_owned();
+        let mut volume = change(data().slot(slot), Action::Create, Why::Declared, "one for each of machines.web");
+        volume.how = format!("attach to web/{slot} as /dev/sdf");
+        plan.changes.extend([machine, volume]);
+    }
+    plan.changes.sort_by(|a, b| a.address.cmp(&b.address));
+    plan.forecast = vec![forecast(web(), 0, 6, 6), forecast(data(), 0, 6, 6)];
+    plan.takes = Takes { calls: 15, launches: 6, deletes: 0, least_ms: 4_800 };
+    plan.seal()
+}
+
+/// The screen of a working day.
+pub fn everyday() -> Plan {
+    let mut plan = empty();
+    let mut replaced = change(web().slot(2), Action::Replace, Why::Unhealthy, "instance status impaired 14m");
+    replaced.how = "launch first · terminate · data/2 follows".to_owned();
+    let mut set_back = change(web().slot(4), Action::Update, Why::Drifted, "security-groups [debug, web] → [web]");
+    set_back.fields = vec![field("security-groups", Value::set(["web", "debug"]), Value::set(["web"]), Why::Drifted)];
+    let mut grown = change(data().slot(1), Action::Update, Why::Declared, "size 50GiB → 80GiB");
+    grown.fields = vec![field("size", "50GiB", "80GiB", Why::Declared)];
+    grown.how = "then no other change for 6h".to_owned();
+    let added = change(web().slot(6), Action::Create, Why::Declared, "count 6 → 7");
+    plan.changes = vec![replaced, set_back, added, grown];
+    let mut waiting = change(web().slot(5), Action::Replace, Why::Declared, "image ami-1 → ami-2");
+    waiting.fields = vec![FieldChange {
+        forces_replacement: Some("EC2 sets it at launch only".to_owned()),
+        ..field("image", "ami-0aaa1111bbb2222cc", "ami-0ddd3333eee4444ff", Why::Declared)
+    }];
+    plan.held = vec![held(waiting, Hold::Floor, "web/2 (floor 6 of 6)")];
+    plan.forecast = vec![forecast(web(), 6, 7, 4), forecast(data(), 6, 6, 6)];
+    plan.unread = vec![(web(), "user-data".to_owned(), 6)];
+    plan.takes = Takes { calls: 11, launches: 2, deletes: 1, least_ms: 2_400 };
+    plan.seal()
+}
+
+/// Every action, every reason, every hold, notes and gaps.
+pub fn every_sort() -> Plan {
+    let mut plan = everyday();
+    plan.changes.clear();
+    for (slot, action) in (0..).zip(ACTIONS) {
+        let mut c = change(web().slot(slot), action, WHYS[slot as usize], "the words of the reason");
+        c.reasons.push(reason(WHYS[(slot as usize + 2) % 10], "and those of another"));
+        if action == Action::Replace {
+            c.fields = vec![
+                FieldChange {
+                    forces_replacement: Some("boot scripts run at the first boot only".to_owned()),
+                    ..field("user-data", "(secret) q5mzk2", "(secret) 7xw2ab", Why::Declared)
+                },
+                field("monitoring", false, true, Why::Conflict),
+            ];
+        }
+        if action == Action::Update {
+            let tags = |team: &str, cost: Option<&str>| {
+                let mut map = BTreeMap::from([("team".to_owned(), Value::from(team))]);
+                map.insert("app".to_owned(), Value::from("shop"));
+                map.extend(cost.map(|c| ("cost-centre".to_owned(), Value::from(c))));
+                Value::Map(map)
+            };
+            c.fields = vec![field("tags", tags("payments", None), tags("checkout", Some("4711")), Why::Declared)];
+        }
+        plan.changes.push(c);
+    }
+    for slot in 0..3 {
+        let mut c = change(data().slot(slot), Action::Attach, Why::Drifted, "was detached by hand");
+        c.how = format!("to web/{slot} as /dev/sdf");
+        plan.changes.push(c);
+    }
+    plan.changes.push(change(data().slot(3), Action::Quarantine, Why::Declared, "no longer in the file"));
+    plan.held = HOLDS
+        .iter()
+        .zip(10..)
+        .map(|(by, slot)| {
+            held(change(web().slot(slot), Action::Delete, Why::Declared, "count 20 → 7"), *by, "its turn")
+        })
+        .collect();
+    for slot in 30..34 {
+        let c = change(web().slot(slot), Action::Replace, Why::Outdated, "a newer image is there");
+        plan.held.push(held(c, Hold::Floor, "web/2 (floor 6 of 6)"));
+    }
+    let note = |kind: &str, about: &str, says: &str| Note {
+        kind: kind.to_owned(),
+        about: about.to_owned(),
+        says: says.to_owned(),
+    };
+    plan.notes = vec![
+        note("outdated", "machines.web", "image al2023-ami-2023.*-x86_64 is now ami-0ddd3333eee4444ff, 12d newer"),
+        note("copied-tags", "i-0123456789abcdef0", "bears our tags but was not launched by us; left alone"),
+        note("foreign", "vol-0123456789abcdef0", "is owned by stack shop of another id"),
+        note("foreign", "vol-0123456789abcdef1", "is owned by stack shop of another id"),
+    ];
+    plan.gaps = vec![
+        Gap {
+            scope: "default".to_owned(),
+            kind: Some(evenkeel_core::address::Kind::Volumes),
+            what: "volumes".to_owned(),
+            failure: Failure::new(Class::Denied, "UnauthorizedOperation", "DescribeVolumes: You are not authorized"),
+            partial: false,
+        },
+        Gap {
+            scope: "eu".to_owned(),
+            kind: None,
+            what: "status checks".to_owned(),
+            failure: Failure::new(Class::Transient, "", "DescribeInstanceStatus: connection reset"),
+            partial: true,
+        },
+    ];
+    plan.unread.push((Group::machines("db"), "user-data".to_owned(), 3));
+    plan.look_again_at = Some("2026-11-24T12:37:05Z".parse().unwrap());
+    plan.forecast.push(forecast(Group::machines("db"), 3, 3, 3));
+    plan.forecast[0].left_after_zone.insert("us-east-1a".to_owned(), 2);
+    plan.seal()
+}
+
+/// Names and values from a world that means harm.
+pub fn hostile() -> Plan {
+    let mut plan = empty();
+    plan.basis.name = "shop\u{1b}]0;owned\u{7}".to_owned();
+    let mut c = change(web().slot(0), Action::Update, Why::Drifted, "```\n</details> @everyone \u{202e}txt.exe");
+    c.object = Some("i-0\u{200b}1".to_owned());
+    c.fields = vec![field("tags", "a````b", "東京\u{1b}[31m", Why::Drifted)];
+    c.zone = "us-east-1a with-a-very-long-name-that-no-provider-would-ever-give-to-a-zone-of-its-own".to_owned();
+    plan.changes = vec![c];
+    plan.seal()
+}

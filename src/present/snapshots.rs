@@ -1,0 +1,59 @@
+//! What the pages look like, one snapshot each, through one helper.
+
+use evenkeel_core::plan::Plan;
+use unicode_width::UnicodeWidthStr;
+
+use crate::document::Doc;
+use crate::escape::hides;
+use crate::redact::Redactor;
+use crate::{json, plan, plan_json, render, samples};
+
+/// Snapshots the page as text at eighty columns and checks what every page must keep.
+fn shows(name: &str, doc: &Doc) {
+    let text = render::text(doc, &Redactor::none(), 80, false);
+    keeps_the_rules(&text, 80);
+    insta::assert_snapshot!(name, text);
+    keeps_the_rules(&render::text(doc, &Redactor::none(), 60, false), 60);
+    keeps_the_rules(&render::text(doc, &Redactor::none(), 200, false), 200);
+}
+
+/// No line is wider than `width`, except one that holds nothing but its indent and a word that cannot be broken.
+fn keeps_the_rules(text: &str, width: usize) {
+    for line in text.lines() {
+        let words = line.split(' ').filter(|w| !w.is_empty());
+        let longest = words.clone().map(UnicodeWidthStr::width).max().unwrap_or(0);
+        assert!(line.width() <= width || longest > width / 2, "{} columns: {line}", line.width());
+        assert!(!line.ends_with(' '), "blank at the end: {line:?}");
+        assert!(!line.chars().any(hides), "hidden character: {line:?}");
+    }
+}
+
+fn page(plan: &Plan) -> Doc {
+    plan::page(plan, plan::View { took_ms: Some(900) })
+}
+
+#[test]
+fn plans_read_well() {
+    shows("plan_first", &page(&samples::first()));
+    shows("plan_everyday", &page(&samples::everyday()));
+    shows("plan_every_sort", &page(&samples::every_sort()));
+    shows("plan_empty", &page(&samples::empty()));
+    shows("plan_hostile", &page(&samples::hostile()));
+}
+
+#[test]
+fn a_plan_in_colour() {
+    insta::assert_snapshot!(render::text(&page(&samples::everyday()), &Redactor::none(), 80, true));
+}
+
+#[test]
+fn a_plan_for_a_comment() {
+    insta::assert_snapshot!(render::markdown(&page(&samples::everyday()), &Redactor::none(), render::GITHUB_COMMENT));
+    insta::assert_snapshot!(render::markdown(&page(&samples::every_sort()), &Redactor::none(), 1_500));
+    insta::assert_snapshot!(render::markdown(&page(&samples::hostile()), &Redactor::none(), render::GITHUB_COMMENT));
+}
+
+#[test]
+fn a_plan_for_programs() {
+    insta::assert_snapshot!(json::pretty(&plan_json::json(&samples::everyday()), &Redactor::none()));
+}
