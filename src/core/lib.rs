@@ -3,15 +3,18 @@
 //! No I/O, no async, no clock, no randomness: the same arguments give the same answer, byte for byte.
 
 pub mod address;
+pub mod declaration;
 pub mod desired;
 pub mod diagnostic;
 pub mod diff;
 pub mod digest;
 pub mod event;
+pub mod expected;
 pub mod failure;
 pub mod health;
 pub mod identity;
 pub mod launch;
+pub mod make;
 pub mod observed;
 pub mod place;
 pub mod plan;
@@ -23,4 +26,5 @@ pub mod schema;
 pub mod situation;
 pub mod slots;
 pub mod stamp;
+pub mod survey;
 pub mod value;

@@ -1,0 +1,289 @@
+//! Lets candidates through or holds them: protection, gaps, outages, floors, breaker, caps.
+//!
+//! Every candidate ends either in [`Admitted`] or in the plan's held list with the rule that holds it; none is lost.
+
+use std::collections::BTreeMap;
+
+use super::{Candidate, Draft};
+use crate::address::{Address, Group, Kind};
+use crate::desired::Layout;
+use crate::launch::Place;
+use crate::plan::{Action, Hold, Why};
+use crate::repair::{self, Replacement};
+use crate::situation::{Attribute, Values, launch_value};
+
+/// What may happen, sorted by how it goes.
+#[derive(Default)]
+pub(super) struct Admitted<'a> {
+    /// Machines by group.
+    pub machines: BTreeMap<Group, GroupWork<'a>>,
+    /// Volumes.
+    pub volumes: Vec<Candidate<'a>>,
+}
+
+/// The work on one machine group.
+#[derive(Default)]
+pub(super) struct GroupWork<'a> {
+    /// Empty slots to fill; all at once.
+    pub creates: Vec<Candidate<'a>>,
+    /// Replacements in successive waves.
+    pub waves: Vec<Vec<Candidate<'a>>>,
+    /// Earlier generations and duplicates that go once their successor is ready.
+    pub retire: Vec<Candidate<'a>>,
+    /// Changes in place; those that stop a machine come one wave after another.
+    pub updates: Vec<Candidate<'a>>,
+    /// How many may be stopped at once.
+    pub stops: u32,
+    /// Only marks.
+    pub stamps: Vec<Candidate<'a>>,
+    /// Machines that go.
+    pub deletes: Vec<Candidate<'a>>,
+}
+
+/// Sorts the candidates.
+pub(super) fn admit<'a>(draft: &mut Draft<'a>, candidates: Vec<Candidate<'a>>) -> Admitted<'a> {
+    let mut passed = Vec::new();
+    for c in candidates {
+        match objection(draft, &c) {
+            Some((by, words)) => draft.hold(c.change, by, words),
+            None => passed.push(c),
+        }
+    }
+    let passed = capped(draft, passed);
+    let mut out = Admitted::default();
+    let mut replaces: BTreeMap<Group, Vec<Candidate<'a>>> = BTreeMap::new();
+    for c in passed {
+        let group = c.change.address.group.clone();
+        if group.kind == Kind::Volumes {
+            out.volumes.push(c);
+            continue;
+        }
+        let work = out.machines.entry(group.clone()).or_default();
+        match c.change.action {
+            Action::Create => work.creates.push(c),
+            Action::Replace => replaces.entry(group).or_default().push(c),
+            Action::Update => work.updates.push(c),
+            Action::Restamp => work.stamps.push(c),
+            Action::Delete if superseded(&c) => work.retire.push(c),
+            Action::Delete => work.deletes.push(c),
+            Action::Quarantine | Action::Release | Action::Attach => {
+                unreachable!("only volumes are quarantined, released or attached")
+            }
+        }
+    }
+    for (group, all) in replaces {
+        let waves = waves(draft, &group, all);
+        out.machines.entry(group).or_default().waves = waves;
+    }
+    for (group, work) in &mut out.machines {
+        let count = draft.ask.desired.machines.get(&group.name).map_or(0, |g| g.count);
+        work.stops = draft.ask.desired.policy.unavailable(count).max(1);
+    }
+    out
+}
+
+fn superseded(c: &Candidate<'_>) -> bool {
+    c.change.reasons.iter().any(|r| matches!(r.why, Why::Duplicate | Why::Unhealthy))
+}
+
+/// The first rule that speaks against a candidate.
+fn objection(draft: &mut Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
+    let intent = draft.ask.intent;
+    let name = c.change.address.to_string();
+    let group = c.change.address.group.to_string();
+    let hit = |set: &globset::GlobSet| set.is_match(&name) || set.is_match(&group);
+    if intent.target.as_ref().is_some_and(|t| !hit(t)) {
+        return Some((Hold::Filter, "--target leaves it out".into()));
+    }
+    if intent.exclude.as_ref().is_some_and(hit) {
+        return Some((Hold::Filter, "--exclude leaves it out".into()));
+    }
+    unseen(draft, c)
+        .or_else(|| protected(draft, c))
+        .or_else(|| emptied(draft, c))
+        .or_else(|| outage(draft, c))
+        .or_else(|| too_soon(draft, c))
+}
+
+/// Not seen is not absent: a gap never leads to a create or a delete.
+fn unseen(draft: &Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
+    let acts = match c.change.action {
+        Action::Create | Action::Replace | Action::Delete | Action::Quarantine | Action::Attach => true,
+        Action::Update | Action::Restamp | Action::Release => false,
+    };
+    let group = &c.change.address.group;
+    let scope = draft.survey.groups.get(group).map_or("", |g| g.scope.as_str());
+    let bound = draft.ask.desired.volumes.values().any(|v| v.layout == Layout::For(group.clone()));
+    let kinds: &[Kind] = match (group.kind, bound) {
+        (Kind::Machines, false) => &[Kind::Machines],
+        (Kind::Machines, true) | (Kind::Volumes, _) => &[Kind::Machines, Kind::Volumes],
+    };
+    let blind = kinds.iter().find(|k| !draft.ask.observed.sees_all(scope, **k)).filter(|_| acts)?;
+    let gap =
+        draft.ask.observed.gaps.iter().find(|g| g.scope == scope && !g.partial && g.kind.is_none_or(|k| k == *blind));
+    let why = gap.map_or(String::new(), |g| format!(": {}", g.failure));
+    Some((Hold::Blind, format!("a full look at {blind}{why}")))
+}
+
+fn protected(draft: &Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
+    let goes = match c.change.action {
+        Action::Replace | Action::Delete | Action::Quarantine => true,
+        Action::Create | Action::Update | Action::Restamp | Action::Release | Action::Attach => false,
+    };
+    let member = c.member.as_ref().filter(|_| goes)?;
+    // A machine that is dead already has nothing left to protect; what remains of it may go.
+    let data = c.change.address.group.kind.holds_data();
+    (member.protected() && (data || !member.verdict.dead())).then(|| {
+        let stack = &draft.ask.desired.stack.name;
+        (Hold::Protection, format!("`evenkeel unprotect {}` (stack {stack})", c.change.address))
+    })
+}
+
+/// Zero desired with many live is refused without an explicit flag.
+fn emptied(draft: &Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
+    let intent = draft.ask.intent;
+    if intent.destroy || intent.allow_empty || superseded(c) {
+        return None;
+    }
+    match c.change.action {
+        Action::Delete | Action::Quarantine => {}
+        Action::Create | Action::Update | Action::Replace | Action::Restamp | Action::Release | Action::Attach => {
+            return None;
+        }
+    }
+    let group = &c.change.address.group;
+    let wanted = match group.kind {
+        Kind::Machines => draft.ask.desired.machines.get(&group.name).map_or(0, |g| g.count),
+        Kind::Volumes => match draft.ask.desired.volumes.get(&group.name).map(|v| &v.layout) {
+            Some(Layout::Replicas { count, .. }) => *count,
+            Some(Layout::For(m)) => draft.ask.desired.machines.get(&m.name).map_or(0, |g| g.count),
+            None => 0,
+        },
+    };
+    let live = draft.survey.group(group).members().count();
+    (wanted == 0 && live > 1)
+        .then(|| (Hold::ZeroDesired, format!("--allow-empty: {group} would go from {live} to none")))
+}
+
+/// Shared causes freeze repair and balance; declared changes go on, but nothing is launched or terminated in an
+/// impaired zone, and nothing is launched of a value that has never come up well.
+fn outage(draft: &mut Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
+    let group = &c.change.address.group;
+    let scope = draft.survey.groups.get(group).map_or("", |g| g.scope.as_str());
+    let situation = draft.survey.situations.get(scope).filter(|_| !draft.ask.intent.destroy)?;
+    let (launches, ends) = match c.change.action {
+        Action::Create => (true, false),
+        Action::Replace => (true, true),
+        Action::Delete => (false, true),
+        Action::Update | Action::Restamp | Action::Quarantine | Action::Release | Action::Attach => (false, false),
+    };
+    let member = c.member.as_ref();
+    let repair = member.filter(|_| c.repair).and_then(|m| situation.holds_repair(&m.object.zone, !m.verdict.dead()));
+    let end = || member.filter(|_| ends).and_then(|m| situation.holds_zone(&m.object.zone));
+    let launch = || c.place.as_ref().filter(|_| launches).and_then(|p| situation.holds_launch(&values(draft, c, p)));
+    let evidence = repair.or_else(end).or_else(launch)?;
+    let recheck = situation.recheck;
+    draft.look_again_by(recheck);
+    Some((Hold::Outage, evidence.says))
+}
+
+/// What a launch of this candidate would be made of.
+fn values(draft: &Draft<'_>, c: &Candidate<'_>, place: &Place) -> Values {
+    let group = &c.change.address.group;
+    let declared = draft.ask.desired.machines.get(&group.name);
+    let spec = draft.specs.get(&group.name);
+    let text = |f: &str| spec.and_then(|s| s.fields.get(f)).and_then(|v| v.text()).map(str::to_owned);
+    let known = [
+        (Attribute::Zone, Some(place.zone.clone())),
+        (Attribute::Subnet, place.subnet.clone()),
+        (Attribute::Image, text("image")),
+        (Attribute::Type, declared.and_then(|g| g.types.first().cloned())),
+        (Attribute::PlacementGroup, text("placement-group")),
+        (Attribute::Launch, Some(launch_value(group, &c.vector.to_string()))),
+    ];
+    known.into_iter().filter_map(|(a, v)| Some((a, v?))).collect()
+}
+
+/// Backoff and suspension of a lineage.
+fn too_soon(draft: &mut Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
+    let (at, says) = c.lineage.not_before.clone().filter(|_| c.member.is_none() || c.repair)?;
+    draft.look_again_by(Some(at));
+    Some((Hold::Time, says))
+}
+
+/// The cap on deletes of one run. Replacements are not deletes: what they end, they have replaced.
+fn capped<'a>(draft: &mut Draft<'a>, candidates: Vec<Candidate<'a>>) -> Vec<Candidate<'a>> {
+    let intent = draft.ask.intent;
+    if intent.destroy {
+        return candidates;
+    }
+    let counts = |c: &Candidate<'_>| match c.change.action {
+        Action::Delete | Action::Quarantine => !superseded(c),
+        Action::Create | Action::Update | Action::Replace | Action::Restamp | Action::Release | Action::Attach => false,
+    };
+    let owned: usize = draft.survey.groups.values().map(|g| g.members().count()).sum();
+    let owned = u32::try_from(owned).unwrap_or(u32::MAX);
+    let policy = &draft.ask.desired.policy;
+    let most = intent.max_deletes.map_or_else(|| policy.deletes(owned), |a| a.floor_of(owned));
+    let deletes = candidates.iter().filter(|c| counts(c)).count();
+    if deletes <= most as usize {
+        return candidates;
+    }
+    let (over, rest): (Vec<_>, Vec<_>) = candidates.into_iter().partition(counts);
+    for c in over {
+        draft.hold(
+            c.change,
+            Hold::DeleteCap,
+            format!("--max-deletes {deletes}: this run may delete {most} of {owned}"),
+        );
+    }
+    rest
+}
+
+/// Replacements in waves: the most urgent first, one alone to begin with where nothing of the new specification has
+/// come up well or the breaker is open.
+fn waves<'a>(draft: &mut Draft<'a>, group: &Group, mut all: Vec<Candidate<'a>>) -> Vec<Vec<Candidate<'a>>> {
+    let survey = draft.survey.group(group);
+    let policy = &draft.ask.desired.policy;
+    let count = draft.ask.desired.machines.get(&group.name).map_or(0, |g| g.count);
+    all.sort_by_key(|c| {
+        let age = c.member.as_ref().map(|m| m.object.created);
+        // Newest first among the ill: least likely to hold work.
+        let by_age = age.map_or(0, |t| if c.repair { -t.as_second() } else { 0 });
+        (c.urgency, by_age, c.change.address.clone())
+    });
+    let now = draft.ask.now;
+    let counted = survey.members().filter(|(_, m)| m.verdict.counted()).count();
+    let soft = survey.members().filter(|(_, m)| m.verdict.soft()).count();
+    let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let breaker = repair::breaker(narrow(soft), narrow(counted), policy);
+    let canary = !survey
+        .members()
+        .any(|(_, m)| m.ready() && m.vector.as_ref().is_some_and(|v| all.first().is_some_and(|c| c.vector == *v)));
+    let recent: Vec<Replacement> = (survey.slots.values().flatten())
+        .filter_map(|m| Replacement::of(m.launch.as_ref()?, m.object.created, &m.verdict, policy, now))
+        .collect();
+    let mut pace = repair::pace(breaker, canary, &recent, count, policy, now);
+    let alive = narrow(survey.members().count());
+    // What lives beyond the declared number already uses up surge.
+    let surge = policy.surge(count).saturating_sub(alive.saturating_sub(count)).max(1);
+    (pace.first, pace.most) = (pace.first.min(surge), pace.most.min(surge));
+    let sizes = pace.waves(narrow(all.len()));
+    let started: usize = sizes.iter().map(|n| *n as usize).sum();
+    let words: Vec<String> = pace.evidence.iter().map(|e| e.says.clone()).collect();
+    draft.look_again_by(pace.not_before);
+    for c in all.split_off(started) {
+        let words = if words.is_empty() { "replacements that are under way".to_owned() } else { words.join(", ") };
+        draft.hold(c.change, Hold::Breaker, words);
+    }
+    let mut all = all.into_iter();
+    sizes.into_iter().map(|n| all.by_ref().take(n as usize).collect()).collect()
+}
+
+/// The address of the machine slot that a volume belongs to.
+pub(super) fn home(draft: &Draft<'_>, volume: &Address) -> Option<Address> {
+    match &draft.ask.desired.volumes.get(&volume.group.name)?.layout {
+        Layout::For(machines) => Some(machines.slot(volume.slot)),
+        Layout::Replicas { .. } => None,
+    }
+}

@@ -1,0 +1,116 @@
+//! What a plan will feel like: the floor while it runs, what is left afterwards, what it costs.
+
+use std::collections::BTreeMap;
+
+use super::Draft;
+use super::admit::Admitted;
+use crate::address::{Group, Kind};
+use crate::place;
+use crate::plan::{Action, Call, Do, Forecast, Step, Takes};
+
+/// One forecast a machine group that is declared or loses members.
+pub(super) fn forecast(draft: &Draft<'_>, admitted: &Admitted<'_>) -> Vec<Forecast> {
+    draft
+        .survey
+        .groups
+        .keys()
+        .filter(|g| g.kind == Kind::Machines)
+        .map(|group| one(draft, admitted, group))
+        .filter(|f| f.before + f.after + f.wanted > 0)
+        .collect()
+}
+
+fn one(draft: &Draft<'_>, admitted: &Admitted<'_>, group: &Group) -> Forecast {
+    let survey = draft.survey.group(group);
+    let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let wanted =
+        if draft.ask.intent.destroy { 0 } else { draft.ask.desired.machines.get(&group.name).map_or(0, |g| g.count) };
+    let mut zones: BTreeMap<String, (u32, u32)> = BTreeMap::new();
+    for (_, m) in survey.members() {
+        let z = zones.entry(m.object.zone.clone()).or_default();
+        (z.0, z.1) = (z.0 + 1, z.1 + 1);
+    }
+    let ready = narrow(survey.members().filter(|(_, m)| m.ready()).count());
+    let (mut leaving_ready, mut stopping) = (0, 0);
+    if let Some(work) = admitted.machines.get(group) {
+        let ends = work.deletes.iter().chain(&work.retire).chain(work.waves.iter().flatten());
+        for c in ends {
+            let Some(m) = &c.member else { continue };
+            if let Some(z) = zones.get_mut(&m.object.zone) {
+                z.1 = z.1.saturating_sub(1);
+            }
+            let successor_first = c.change.action == Action::Replace || c.successor.is_some();
+            leaving_ready += u32::from(m.ready() && !successor_first);
+        }
+        for c in work.creates.iter().chain(work.waves.iter().flatten()) {
+            if let Some(p) = &c.place {
+                zones.entry(p.zone.clone()).or_default().1 += 1;
+            }
+        }
+        let stops = work.updates.iter().filter(|c| c.change.how.contains("stop · ")).count();
+        stopping = narrow(stops).min(work.stops);
+    }
+    let after_by_zone: BTreeMap<String, u32> = zones.iter().map(|(z, (_, n))| (z.clone(), *n)).collect();
+    let needed = wanted - draft.ask.desired.policy.unavailable(wanted);
+    let survival = place::survive(&after_by_zone, needed);
+    Forecast {
+        group: group.clone(),
+        before: narrow(survey.members().count()),
+        after: after_by_zone.values().sum(),
+        wanted,
+        zones,
+        floor: ready.saturating_sub(leaving_ready).saturating_sub(stopping),
+        ready,
+        needed,
+        left_after_machine: survival.left_after_machine,
+        left_after_zone: survival.left_after_zone,
+    }
+}
+
+/// EC2's published request limits for one region: bucket and refill a second of `RunInstances`, of instances
+/// launched, of `TerminateInstances` and of the other changing calls (EC2 API throttling, "Request token bucket
+/// sizes and refill rates").
+const RUN: (u32, u32) = (5, 2);
+const INSTANCES: (u32, u32) = (1000, 2);
+const TERMINATE: (u32, u32) = (100, 5);
+const OTHER: (u32, u32) = (50, 5);
+
+/// What the steps cost.
+pub(super) fn takes(steps: &[Step]) -> Takes {
+    let mut t = Takes::default();
+    let (mut run, mut instances, mut terminate, mut other) = (0, 0, 0, 0);
+    for call in steps.iter().filter_map(|s| match &s.does {
+        Do::Call(c) => Some(c),
+        Do::Wait(_) => None,
+    }) {
+        t.calls += 1;
+        match call {
+            Call::Launch(l) => {
+                run += 1;
+                instances += l.tag.slots.len();
+                t.launches += l.tag.slots.len();
+            }
+            Call::Terminate(ids) => {
+                terminate += 1;
+                t.deletes += u32::try_from(ids.len()).unwrap_or(u32::MAX);
+            }
+            Call::DeleteVolume(_) => {
+                other += 1;
+                t.deletes += 1;
+            }
+            Call::CreateVolume(_) => {
+                other += 1;
+                t.launches += 1;
+            }
+            Call::Stop(_)
+            | Call::Start(_)
+            | Call::Change { .. }
+            | Call::Tag { .. }
+            | Call::Attach { .. }
+            | Call::Detach { .. } => other += 1,
+        }
+    }
+    let ms = |n: u32, (bucket, rate): (u32, u32)| u64::from(n.saturating_sub(bucket)) * 1000 / u64::from(rate);
+    t.least_ms = ms(run, RUN).max(ms(instances, INSTANCES)).max(ms(terminate, TERMINATE)).max(ms(other, OTHER));
+    t
+}

@@ -1,0 +1,554 @@
+//! What the machines of one group should become: slots kept, placed, filled, healed, changed, given up.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Candidate, Draft, Lineage, reasons, with_script};
+use crate::address::{Address, Group};
+use crate::desired::{Follow, Image, MachineGroup};
+use crate::diff::{Difference, Differences, diff};
+use crate::expected::{self, MachineSpec};
+use crate::health::{Planned, State};
+use crate::launch::Place;
+use crate::observed::Phase;
+use crate::place::{self, Domain};
+use crate::plan::{Action, Hold, Note, Reason, Why};
+use crate::repair;
+use crate::schema;
+use crate::slots::Slots;
+use crate::stamp::{LaunchTag, Vector, tag};
+use crate::survey::{GroupSurvey, Member};
+use crate::value::{Fields, Value};
+
+/// Urgency of a candidate: hard-dead, announced end, unhealthy, flapping, declared or drifted, uneven (chapter 04).
+mod urgency {
+    pub const DEAD: u8 = 0;
+    pub const RETIRING: u8 = 1;
+    pub const UNHEALTHY: u8 = 2;
+    pub const FLAPPING: u8 = 3;
+    pub const CHANGED: u8 = 4;
+    pub const UNEVEN: u8 = 5;
+}
+
+/// One slot that shall exist.
+struct Slot<'a> {
+    address: Address,
+    keeper: Option<Member<'a>>,
+    others: Vec<Member<'a>>,
+    /// Zone of the volumes bound to it.
+    pinned: Option<String>,
+}
+
+/// All wishes for the machines of `group`.
+pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<'a>> {
+    let survey = draft.survey.group(group);
+    let declared = draft.ask.desired.machines.get(&group.name).filter(|_| !draft.ask.intent.destroy);
+    let Some(declared) = declared else {
+        let why = if draft.ask.intent.destroy {
+            Reason { why: Why::Asked, says: "destroy".into() }
+        } else {
+            Reason { why: Why::Declared, says: "no longer in the file".into() }
+        };
+        return survey.members().map(|(slot, m)| leave(draft, &group.slot(slot), m, vec![why.clone()])).collect();
+    };
+    let mut out = Vec::new();
+    for (slot, m) in survey.members().filter(|(s, _)| *s >= declared.count) {
+        let live = u32::try_from(survey.slots.keys().filter(|s| survey.alive(**s).next().is_some()).count());
+        let says = format!("count {} → {}", live.unwrap_or(u32::MAX), declared.count);
+        out.push(leave(draft, &group.slot(slot), m, vec![Reason { why: Why::Declared, says }]));
+    }
+    let slots: Vec<Slot<'a>> = (0..declared.count).map(|s| slot(draft, &survey, group, s)).collect();
+    let spec = expected::machines(draft.ask.desired, &group.name, declared, draft.ask.observed);
+    match spec {
+        Ok(spec) => {
+            draft.specs.insert(group.name.clone(), spec.clone());
+            out.extend(filled(draft, group, declared, &survey, &spec, slots));
+        }
+        Err(says) => {
+            for s in slots {
+                let zone = s.keeper.as_ref().map(|k| k.object.zone.clone());
+                draft.zones.extend(zone.map(|z| (s.address.clone(), z)));
+                if s.keeper.is_none() {
+                    let missing = Reason { why: Why::Declared, says: format!("count {}", declared.count) };
+                    let change = draft.change(&s.address, Action::Create, vec![missing]);
+                    draft.hold(change, Hold::Unresolved, says.clone());
+                }
+            }
+        }
+    }
+    out
+}
+
+/// Who keeps a slot, and who else claims it.
+fn slot<'a>(draft: &Draft<'a>, survey: &GroupSurvey<'a>, group: &Group, slot: u32) -> Slot<'a> {
+    let address = group.slot(slot);
+    let bound = draft.survey.bound(draft.ask.desired, &address);
+    let holds =
+        |m: &Member<'_>| bound.iter().any(|(_, v)| v.object.attached.as_ref().is_some_and(|a| a.to == m.object.id));
+    let mut all: Vec<Member<'a>> = survey.alive(slot).cloned().collect();
+    // Deterministic: well before ill, the successor before what it succeeds, the holder of the data, the oldest.
+    all.sort_by_key(|m| {
+        let ill = !(m.well_or_coming());
+        (ill, u32::MAX - m.generation(), !holds(m), m.object.created, m.object.id.clone())
+    });
+    let mut all = all.into_iter();
+    let keeper = all.next();
+    let pinned = bound.first().map(|(_, v)| v.object.zone.clone());
+    Slot { address, keeper, others: all.collect(), pinned }
+}
+
+fn leave<'a>(draft: &Draft<'a>, address: &Address, member: &Member<'a>, reasons: Vec<Reason>) -> Candidate<'a> {
+    let mut change = draft.change(address, Action::Delete, reasons);
+    change.object = Some(member.object.id.clone());
+    change.zone.clone_from(&member.object.zone);
+    change.what = what(member);
+    change.how = "terminate".into();
+    candidate(change, Some(member.clone()))
+}
+
+fn candidate(change: crate::plan::Change, member: Option<Member<'_>>) -> Candidate<'_> {
+    Candidate {
+        change,
+        member,
+        place: None,
+        differences: Differences::default(),
+        vector: Vector::default(),
+        successor: None,
+        lineage: Lineage::default(),
+        urgency: urgency::CHANGED,
+        repair: false,
+    }
+}
+
+fn what(member: &Member<'_>) -> String {
+    member.object.fields.get("type").and_then(Value::text).unwrap_or("").to_owned()
+}
+
+/// Places every slot, then says for each what should happen to it.
+fn filled<'a>(
+    draft: &mut Draft<'a>,
+    group: &Group,
+    declared: &MachineGroup,
+    survey: &GroupSurvey<'a>,
+    spec: &MachineSpec,
+    slots: Vec<Slot<'a>>,
+) -> Vec<Candidate<'a>> {
+    let (zones, moved) = placed(draft, group, declared, spec, &slots);
+    let mut out = Vec::new();
+    for s in slots {
+        let zone = zones[&s.address.slot].clone();
+        draft.zones.insert(s.address.clone(), zone.clone());
+        let place = choose(&spec.places, &zone, s.address.slot);
+        match s.keeper.clone() {
+            None => out.extend(vacant(draft, declared, survey, spec, &s, place)),
+            Some(keeper) => {
+                for other in &s.others {
+                    out.push(superseded(draft, &s.address, &keeper, other));
+                }
+                let uneven = moved.get(&s.address.slot);
+                out.extend(kept(draft, declared, survey, spec, &s, &keeper, place, uneven));
+            }
+        }
+    }
+    out
+}
+
+/// Zone of every slot, and the slots that must move with the reason.
+fn placed(
+    draft: &mut Draft<'_>,
+    group: &Group,
+    declared: &MachineGroup,
+    spec: &MachineSpec,
+    slots: &[Slot<'_>],
+) -> (BTreeMap<u32, String>, BTreeMap<u32, Reason>) {
+    let impaired = draft.survey.situations.get(&declared.scope).map(|s| s.impaired.clone()).unwrap_or_default();
+    let names: BTreeSet<&String> = spec.places.iter().map(|p| &p.zone).collect();
+    let open: BTreeSet<&String> = names.iter().copied().filter(|z| !impaired.contains_key(*z)).collect();
+    let mut zone: BTreeMap<u32, String> = BTreeMap::new();
+    for s in slots {
+        let at = s.keeper.as_ref().map(|k| &k.object.zone).or(s.pinned.as_ref());
+        zone.extend(at.map(|z| (s.address.slot, z.clone())));
+    }
+    // Members in an impaired zone stay where they are and count for nothing: spread is over the other zones.
+    let counted = |z: &String| zone.values().filter(|at| *at == z).count() as u32;
+    let pinned = |z: &String| slots.iter().filter(|s| s.pinned.as_ref() == Some(z)).count() as u32;
+    let domains: Vec<Domain> = (open.iter())
+        .map(|z| Domain {
+            name: (*z).clone(),
+            count: counted(z),
+            floor: pinned(z),
+            cap: declared.caps.get(*z).copied(),
+        })
+        .collect();
+    let parked = zone.values().filter(|z| impaired.contains_key(*z)).count() as u32;
+    let total = declared.count - parked.min(declared.count);
+    let placement = place::place(&domains, total, declared.skew);
+    if !placement.relaxed_by.is_empty() {
+        draft.notes.push(Note {
+            kind: "skew".into(),
+            about: group.to_string(),
+            says: format!(
+                "zones differ by {}, {} was asked: {}",
+                placement.skew,
+                declared.skew,
+                placement.relaxed_by.join(", ")
+            ),
+        });
+    }
+    let target: BTreeMap<&str, u32> =
+        domains.iter().zip(&placement.target).map(|(d, t)| (d.name.as_str(), *t)).collect();
+    let frozen = draft.survey.situations.get(&declared.scope).is_some_and(|s| s.frozen.is_some());
+    let mut moved = BTreeMap::new();
+    let mut surplus: BTreeMap<String, u32> = BTreeMap::new();
+    for z in zone.values() {
+        let allowed = target.get(z.as_str()).copied().unwrap_or(0);
+        let over = counted(z).saturating_sub(allowed);
+        if over > 0 && !impaired.contains_key(z) {
+            surplus.insert(z.clone(), over);
+        }
+    }
+    for (z, mut over) in surplus {
+        // Those that are ill leave first, then the youngest; what a volume pins stays.
+        let mut here: Vec<&Slot<'_>> =
+            slots.iter().filter(|s| zone.get(&s.address.slot) == Some(&z) && s.pinned.is_none()).collect();
+        here.sort_by_key(|s| {
+            let k = s.keeper.as_ref();
+            let ill = k.is_none_or(|k| !(k.well_or_coming()));
+            (!ill, k.map(|k| std::cmp::Reverse(k.object.created)), std::cmp::Reverse(s.address.slot))
+        });
+        let reason = if names.contains(&z) {
+            if frozen {
+                continue;
+            }
+            Reason { why: Why::Uneven, says: format!("{z} holds {}, {} is even", counted(&z), counted(&z) - over) }
+        } else {
+            Reason { why: Why::Declared, says: format!("zone {z} is no longer in the file") }
+        };
+        for s in here {
+            if over == 0 {
+                break;
+            }
+            over -= 1;
+            moved.insert(s.address.slot, reason.clone());
+        }
+    }
+    for s in moved.keys() {
+        zone.remove(s);
+    }
+    let vacant: Vec<u32> = slots.iter().map(|s| s.address.slot).filter(|s| !zone.contains_key(s)).collect();
+    let now: BTreeMap<String, u32> =
+        open.iter().map(|z| ((*z).clone(), zone.values().filter(|at| at == z).count() as u32)).collect();
+    let wanted: BTreeMap<String, u32> = target.iter().map(|(z, t)| ((*z).to_owned(), *t)).collect();
+    zone.extend(place::assign(&now, &vacant, &wanted));
+    let nowhere = names.first().map(|z| (*z).clone()).unwrap_or_default();
+    for s in vacant {
+        zone.entry(s).or_insert_with(|| nowhere.clone());
+    }
+    (zone, moved)
+}
+
+/// The place of a slot in its zone; several subnets of one zone are taken in turn.
+fn choose(places: &[Place], zone: &str, slot: u32) -> Place {
+    let here: Vec<&Place> = places.iter().filter(|p| p.zone == zone).collect();
+    match here.len() {
+        0 => Place { zone: zone.to_owned(), subnet: None },
+        n => here[slot as usize % n].clone(),
+    }
+}
+
+/// The specification of one slot: fields, stamp and boot script.
+fn specified(
+    draft: &mut Draft<'_>,
+    declared: &MachineGroup,
+    spec: &MachineSpec,
+    slot: u32,
+    zone: &str,
+) -> Result<(crate::value::Fields, Vector), String> {
+    let script = expected::script(draft.key(), declared, slot, zone)?;
+    let fields = with_script(&spec.fields, script.as_ref().map(|s| &s.digest));
+    if let Some(s) = script {
+        draft.payloads.insert(s.digest, s.bytes);
+    }
+    // The stamp remembers what was asked for, not what the lookup answered: so a moved answer can be told from a
+    // moved file.
+    let mut asked = fields.clone();
+    asked.insert("image".into(), asked_image(&declared.image));
+    let vector = Vector::of(crate::address::Kind::Machines, draft.key(), &asked);
+    Ok((fields, vector))
+}
+
+/// An image as the stamp remembers it.
+fn asked_image(image: &Image) -> Value {
+    match image {
+        Image::Id(id) => id.clone().into(),
+        Image::Ssm(parameter) => format!("ssm:{parameter}").into(),
+        Image::Newest { owner, name } => format!("newest:{owner}:{name}").into(),
+    }
+}
+
+/// The lineage of a launch after `last`.
+fn lineage(draft: &Draft<'_>, survey: &GroupSurvey<'_>, slot: u32, last: Option<&Member<'_>>) -> Lineage {
+    let generation = survey.newest(slot) + 1;
+    let Some(last) = last else { return Lineage { generation, ..Lineage::default() } };
+    let mark = last.launch.clone().unwrap_or_else(|| LaunchTag::first(Slots::new([slot])));
+    let healthy_for = draft
+        .ask
+        .history
+        .get(&last.object.id)
+        .and_then(|p| p.healthy_since)
+        .map(|since| u64::try_from(draft.ask.now.duration_since(since).as_secs()).unwrap_or(0));
+    // Without a history, the time from its start to its illness is what it was well for.
+    let ill_since = last.verdict.since.unwrap_or(draft.ask.now);
+    let lived = u64::try_from(ill_since.duration_since(last.object.created).as_secs()).unwrap_or(0);
+    let policy = &draft.ask.desired.policy;
+    let next =
+        repair::next(&last.object.id, &mark, last.object.created, healthy_for.or(Some(lived)), policy, draft.ask.now);
+    let waits = next.evidence.map(|e| e.says).filter(|_| next.not_before > draft.ask.now);
+    let not_before = waits.map(|says| (next.not_before, says));
+    Lineage { generation, attempt: next.attempt, chain: Some(next.chain), not_before }
+}
+
+/// A slot with nobody in it.
+fn vacant<'a>(
+    draft: &mut Draft<'a>,
+    declared: &MachineGroup,
+    survey: &GroupSurvey<'a>,
+    spec: &MachineSpec,
+    s: &Slot<'a>,
+    place: Place,
+) -> Option<Candidate<'a>> {
+    let slot = s.address.slot;
+    let last = survey.slots.get(&slot).and_then(|all| all.first());
+    let reason = match last {
+        Some(m) => {
+            let by = if m.object.says.is_empty() { String::new() } else { format!(" ({})", m.object.says) };
+            let state = if m.object.phase == Phase::Leaving { "is being terminated" } else { "was terminated" };
+            Reason { why: Why::Unhealthy, says: format!("{} {state}{by}", m.object.id) }
+        }
+        None => {
+            let live = (0..declared.count).filter(|s| survey.alive(*s).next().is_some()).count();
+            let says = if live == 0 {
+                format!("count {}", declared.count)
+            } else {
+                format!("count {live} → {}", declared.count)
+            };
+            Reason { why: Why::Declared, says }
+        }
+    };
+    // A person's own termination starts a new line; a machine that died of itself continues its own.
+    let died = last.filter(|m| !m.object.says.contains("User"));
+    let lineage = lineage(draft, survey, slot, died);
+    let mut change = draft.change(&s.address, Action::Create, vec![reason]);
+    change.zone.clone_from(&place.zone);
+    change.what = declared.types.first().cloned().unwrap_or_default();
+    let vector = match specified(draft, declared, spec, slot, &place.zone) {
+        Ok((_, vector)) => vector,
+        Err(says) => {
+            draft.hold(change, Hold::Unresolved, says);
+            return None;
+        }
+    };
+    let mut c = candidate(change, None);
+    c.vector = vector;
+    c.urgency = if last.is_some() { urgency::DEAD } else { urgency::CHANGED };
+    c.lineage = lineage;
+    c.place = Some(place);
+    Some(c)
+}
+
+/// Somebody else claims the slot: an earlier generation whose successor is there, or a duplicate.
+fn superseded<'a>(draft: &Draft<'a>, address: &Address, keeper: &Member<'a>, other: &Member<'a>) -> Candidate<'a> {
+    let reason = if other.generation() < keeper.generation() {
+        Reason { why: Why::Unhealthy, says: format!("{} has taken its place", keeper.object.id) }
+    } else {
+        Reason { why: Why::Duplicate, says: format!("{} keeps the slot", keeper.object.id) }
+    };
+    let mut c = leave(draft, address, other, vec![reason]);
+    c.change.how = "terminate once its successor is ready".into();
+    c.successor = other.ready().then(|| keeper.object.id.clone());
+    c.urgency = urgency::DEAD;
+    c
+}
+
+/// A slot with a live keeper: ill, moved, or different from the file.
+fn kept<'a>(
+    draft: &mut Draft<'a>,
+    declared: &MachineGroup,
+    survey: &GroupSurvey<'a>,
+    spec: &MachineSpec,
+    s: &Slot<'a>,
+    keeper: &Member<'a>,
+    place: Place,
+    uneven: Option<&Reason>,
+) -> Option<Candidate<'a>> {
+    let slot = s.address.slot;
+    let own = (keeper.object.zone.clone(), keeper.object.fields.get("subnet").and_then(Value::text));
+    let (fields, vector) = match specified(draft, declared, spec, slot, &own.0) {
+        Ok(all) => all,
+        Err(says) => {
+            let change =
+                draft.change(&s.address, Action::Update, vec![Reason { why: Why::Declared, says: says.clone() }]);
+            draft.hold(change, Hold::Unresolved, says);
+            return None;
+        }
+    };
+    let kind = crate::address::Kind::Machines;
+    let without_image =
+        |f: &Fields| f.iter().filter(|(k, _)| *k != "image").map(|(k, v)| (k.clone(), v.clone())).collect();
+    let (want, live): (Fields, Fields) = (without_image(&fields), without_image(&keeper.object.fields));
+    let mut differences = diff(kind, draft.key(), &want, &live, keeper.vector.as_ref());
+    image(draft, declared, spec, &s.address, keeper, &mut differences);
+    for field in &differences.unread {
+        *draft.unread.entry((s.address.group.clone(), (*field).to_owned())).or_default() += 1;
+    }
+    let shown = draft.field_changes(&differences);
+    let mut why = reasons(&shown);
+    let mut urgency = urgency::CHANGED;
+    let (mut repair, mut restart) = (false, false);
+    let ill = illness(&keeper.verdict.state);
+    let is_ill = ill.is_some();
+    if let Some((reason, how_urgent)) = ill {
+        (urgency, repair) = (how_urgent, true);
+        restart = keeper.object.phase == Phase::Stopped;
+        why.insert(0, reason);
+    }
+    if let Some(reason) = uneven {
+        if why.is_empty() {
+            (urgency, repair) = (urgency::UNEVEN, reason.why == Why::Uneven);
+        }
+        why.push(reason.clone());
+    }
+    if draft.ask.intent.replace.contains(&s.address) {
+        why.push(Reason { why: Why::Asked, says: "replace".into() });
+    }
+    let fixed = differences.fields.iter().any(|d| d.forces_replacement().is_some());
+    let asked = draft.ask.intent.replace.contains(&s.address);
+    // Without leave to be missing, a change that needs a stop is made by a new machine, launch first.
+    let stop = differences.fields.iter().any(crate::diff::Difference::needs_stop);
+    let may_stop = draft.ask.desired.policy.unavailable(declared.count) > 0 || !keeper.ready();
+    let replace = (is_ill && !restart) || uneven.is_some() || fixed || asked || (stop && !may_stop);
+    let action = if replace {
+        Action::Replace
+    } else if restart || !differences.fields.is_empty() {
+        Action::Update
+    } else if differences.restamp || marks_are_off(draft, &s.address, keeper) {
+        why.push(Reason { why: Why::Stamp, says: stamp_reason(draft, keeper) });
+        Action::Restamp
+    } else {
+        return None;
+    };
+    let mut change = draft.change(&s.address, action, why);
+    change.object = Some(keeper.object.id.clone());
+    change.zone = if replace { place.zone.clone() } else { own.0.clone() };
+    change.what = what(keeper);
+    change.fields = shown;
+    if stop && !may_stop && !fixed {
+        for f in change.fields.iter_mut().filter(|f| f.field == "type") {
+            f.forces_replacement = Some("a stop would break the floor (policy.max-unavailable)".into());
+        }
+    }
+    let bound = draft.survey.bound(draft.ask.desired, &s.address);
+    change.how = how(action, restart, stop, &bound.iter().map(|(a, _)| a.short()).collect::<Vec<_>>());
+    let lineage = lineage(draft, survey, slot, Some(keeper).filter(|_| repair));
+    let mut c = candidate(change, Some(keeper.clone()));
+    c.vector =
+        if replace { specified(draft, declared, spec, slot, &place.zone).map_or(vector, |(_, v)| v) } else { vector };
+    c.place = Some(if uneven.is_some() {
+        place
+    } else {
+        Place { zone: own.0, subnet: own.1.filter(|_| place.subnet.is_some()).map(str::to_owned) }
+    });
+    (c.differences, c.lineage, c.urgency, c.repair) = (differences, lineage, urgency, repair);
+    Some(c)
+}
+
+/// The image's difference. A lookup's answer that moved is neither declared nor drifted (chapter 03): it is a note,
+/// unless the file follows it.
+fn image(
+    draft: &mut Draft<'_>,
+    declared: &MachineGroup,
+    spec: &MachineSpec,
+    address: &Address,
+    keeper: &Member<'_>,
+    out: &mut Differences,
+) {
+    let (Some(live), Some(want)) = (keeper.object.fields.get("image"), spec.fields.get("image")) else { return };
+    let same_question = keeper.vector.as_ref().map(|v| v.was("im", draft.key(), &asked_image(&declared.image)));
+    if live == want {
+        out.restamp |= same_question != Some(true);
+        return;
+    }
+    let lookup = match declared.image {
+        Image::Id(_) => false,
+        Image::Ssm(_) | Image::Newest { .. } => true,
+    };
+    let why = match (lookup && same_question != Some(false), declared.follow) {
+        (true, Follow::Never) => {
+            let says = format!("image {live} → {want} ({}); `follow = \"always\"` rolls it", spec.image_name);
+            draft.notes.push(Note { kind: "outdated".into(), about: address.group.to_string(), says });
+            return;
+        }
+        (true, Follow::Always) => Why::Outdated,
+        (false, _) => Why::Declared,
+    };
+    let field = schema::field(crate::address::Kind::Machines, "image").expect("machines have an image");
+    out.fields.insert(0, Difference { field, live: Some(live.clone()), want: want.clone(), why, dropped: vec![] });
+}
+
+fn illness(state: &State) -> Option<(Reason, u8)> {
+    match state {
+        State::Unhealthy { causes, hard } => {
+            let says = if causes.is_empty() { "not well".to_owned() } else { causes.join(", ") };
+            Some((Reason { why: Why::Unhealthy, says }, if *hard { urgency::DEAD } else { urgency::UNHEALTHY }))
+        }
+        State::Flapping => Some((Reason { why: Why::Unhealthy, says: "flapping".into() }, urgency::FLAPPING)),
+        State::Planned { not_before, kind: Planned::Vacate } => {
+            let says = format!("EC2 retires it at {not_before}");
+            Some((Reason { why: Why::Retiring, says }, urgency::RETIRING))
+        }
+        State::Planned { kind: Planned::Reboot | Planned::Maintenance, .. }
+        | State::Starting { .. }
+        | State::Healthy
+        | State::Suspect { .. }
+        | State::Gone
+        | State::Blind => None,
+    }
+}
+
+/// Whether the marks themselves are not what they should be.
+fn marks_are_off(draft: &Draft<'_>, address: &Address, keeper: &Member<'_>) -> bool {
+    let tags = &keeper.object.tags;
+    keeper.launch.is_none()
+        || keeper.vector.is_none()
+        || tags.get(tag::STACK).is_none_or(|s| *s != draft.ask.desired.stack.id)
+        || tags.get(tag::ADDRESS).is_none_or(|a| *a != address.group.to_string())
+}
+
+fn stamp_reason(draft: &Draft<'_>, keeper: &Member<'_>) -> String {
+    if keeper.launch.is_none() {
+        "its tags were taken away; its client token says that it is ours".into()
+    } else if keeper.object.tags.get(tag::STACK).is_none_or(|s| *s != draft.ask.desired.stack.id) {
+        "its tags were changed".into()
+    } else if keeper.vector.is_none() {
+        "its stamp is missing or of another version".into()
+    } else {
+        "the file now says what the world already shows".into()
+    }
+}
+
+fn how(action: Action, restart: bool, stop: bool, bound: &[String]) -> String {
+    match action {
+        Action::Replace => {
+            let mut how = "launch first · terminate".to_owned();
+            for v in bound {
+                how.push_str(&format!(" · {v} follows"));
+            }
+            how
+        }
+        Action::Update if restart => "start".into(),
+        Action::Update if stop => "stop · change · start".into(),
+        Action::Update => "in place".into(),
+        Action::Create | Action::Delete | Action::Restamp | Action::Quarantine | Action::Release | Action::Attach => {
+            String::new()
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Wish and world in, a sealed plan out: survey → place → diff → heal → admit → order → seal.
+//!
+//! Every wish becomes a candidate with its reasons; rules of [`admit`] let it through or hold it; [`order`] turns
+//! what is let through into steps. Sickness and imbalance are reasons like any other.
+
+mod admit;
+mod forecast;
+mod machines;
+mod order;
+mod volumes;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use globset::GlobSet;
+use jiff::Timestamp;
+
+use crate::address::{Address, Group, Kind};
+use crate::desired::Desired;
+use crate::diff::Differences;
+use crate::digest::Digest;
+use crate::health::History;
+use crate::launch::Place;
+use crate::observed::Observed;
+use crate::plan::{Action, Basis, Change, FORMAT, FieldChange, Held, Hold, Note, Plan, Reason, Why};
+use crate::policy::Amount;
+use crate::stamp::Vector;
+use crate::survey::{Member, Survey, survey};
+use crate::value::{Fields, Value};
+
+/// What the user asks beyond the file.
+#[derive(Debug, Clone, Default)]
+pub struct Intent {
+    /// Everything of the stack shall go, its data too.
+    pub destroy: bool,
+    /// Only addresses that match (`machines.web*`).
+    pub target: Option<GlobSet>,
+    /// No address that matches.
+    pub exclude: Option<GlobSet>,
+    /// A group of several may go to zero.
+    pub allow_empty: bool,
+    /// Raises `max-deletes` for this run.
+    pub max_deletes: Option<Amount>,
+    /// These are replaced although nothing is wrong with them.
+    pub replace: BTreeSet<Address>,
+    /// Objects that other tools mark as theirs too are taken.
+    pub force: bool,
+}
+
+/// Everything a plan is made from. The same `Ask` gives the same plan, byte for byte.
+#[derive(Debug, Clone)]
+pub struct Ask<'a> {
+    /// The file.
+    pub desired: &'a Desired,
+    /// The world.
+    pub observed: &'a Observed,
+    /// What was seen before, as far as it was remembered.
+    pub history: &'a History,
+    /// What the user asks beyond the file.
+    pub intent: &'a Intent,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// A plan and what must travel beside it.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// The sealed plan.
+    pub plan: Plan,
+    /// Boot scripts by keyed digest.
+    pub payloads: BTreeMap<Digest, Vec<u8>>,
+}
+
+/// A change that is wished, with all that its steps need.
+#[derive(Debug, Clone)]
+pub(crate) struct Candidate<'a> {
+    pub change: Change,
+    /// The live object it starts from.
+    pub member: Option<Member<'a>>,
+    /// Where a new one goes.
+    pub place: Option<Place>,
+    pub differences: Differences,
+    /// What the object should be stamped with.
+    pub vector: Vector,
+    /// For a replacement that is already under way: the successor that must be ready before the old one goes.
+    pub successor: Option<String>,
+    pub lineage: Lineage,
+    /// Smaller is more urgent.
+    pub urgency: u8,
+    /// The world alone asks for it (health, balance), so that an outage may hold it.
+    pub repair: bool,
+}
+
+/// Which launch of its line a new machine is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Lineage {
+    pub generation: u32,
+    pub attempt: u32,
+    pub chain: Option<String>,
+    /// Not before, and why, in words.
+    pub not_before: Option<(Timestamp, String)>,
+}
+
+impl Default for Lineage {
+    fn default() -> Self {
+        Self { generation: 1, attempt: 1, chain: None, not_before: None }
+    }
+}
+
+/// A plan in the making.
+pub(crate) struct Draft<'a> {
+    pub ask: &'a Ask<'a>,
+    pub survey: &'a Survey<'a>,
+    pub held: Vec<Held>,
+    pub notes: Vec<Note>,
+    pub unread: BTreeMap<(Group, String), u32>,
+    pub look_again: Option<Timestamp>,
+    pub payloads: BTreeMap<Digest, Vec<u8>>,
+    /// Common fields of each machine group that could be resolved.
+    pub specs: BTreeMap<String, crate::expected::MachineSpec>,
+    /// Zone in which each machine slot stands or will stand.
+    pub zones: BTreeMap<Address, String>,
+}
+
+/// Makes the plan.
+pub fn make(ask: &Ask<'_>) -> Made {
+    let survey = survey(ask.desired, ask.observed, ask.history, ask.intent.force, ask.now);
+    let mut draft = Draft {
+        ask,
+        survey: &survey,
+        held: vec![],
+        notes: survey.notes.clone(),
+        unread: BTreeMap::new(),
+        look_again: None,
+        payloads: BTreeMap::new(),
+        specs: BTreeMap::new(),
+        zones: BTreeMap::new(),
+    };
+    let mut candidates = Vec::new();
+    let machines: Vec<_> = survey.groups.keys().filter(|g| g.kind == Kind::Machines).cloned().collect();
+    for group in &machines {
+        candidates.extend(machines::wishes(&mut draft, group));
+    }
+    let volumes: Vec<_> = survey.groups.keys().filter(|g| g.kind == Kind::Volumes).cloned().collect();
+    for group in &volumes {
+        candidates.extend(volumes::wishes(&mut draft, group));
+    }
+    let admitted = admit::admit(&mut draft, candidates);
+    let forecast = forecast::forecast(&draft, &admitted);
+    let (changes, steps) = order::order(&mut draft, admitted);
+    let takes = forecast::takes(&steps);
+    for member in survey.groups.values().flat_map(|g| g.members().map(|(_, m)| m.verdict.recheck)) {
+        draft.look_again_by(member);
+    }
+    draft.held.sort_by(|a, b| (&a.change.address, a.change.action).cmp(&(&b.change.address, b.change.action)));
+    draft.notes.sort_by(|a, b| (&a.kind, &a.about, &a.says).cmp(&(&b.kind, &b.about, &b.says)));
+    draft.notes.dedup();
+    let plan = Plan {
+        format: FORMAT,
+        id: Digest(String::new()),
+        basis: Basis {
+            stack: ask.desired.stack.id.clone(),
+            name: ask.desired.stack.name.clone(),
+            at: ask.observed.at,
+            declaration: Digest::of_json(ask.desired),
+            scopes: (ask.observed.scopes.iter())
+                .map(|(a, s)| (a.clone(), (s.account.clone(), s.region.clone())))
+                .collect(),
+            objects: u32::try_from(ask.observed.objects.len()).unwrap_or(u32::MAX),
+            calls: ask.observed.calls(),
+        },
+        changes,
+        steps,
+        held: draft.held,
+        notes: draft.notes,
+        forecast,
+        gaps: ask.observed.gaps.clone(),
+        unread: draft.unread.into_iter().map(|((g, f), n)| (g, f, n)).collect(),
+        look_again_at: draft.look_again,
+        takes,
+    };
+    Made { plan: plan.seal(), payloads: draft.payloads }
+}
+
+impl<'a> Draft<'a> {
+    /// The digest key of this stack.
+    pub fn key(&self) -> &'a str {
+        &self.ask.desired.stack.id
+    }
+
+    /// Looks again at the earlier of `at` and what stands.
+    pub fn look_again_by(&mut self, at: Option<Timestamp>) {
+        if let Some(at) = at.filter(|a| *a > self.ask.now) {
+            self.look_again = Some(self.look_again.map_or(at, |l| l.min(at)));
+        }
+    }
+
+    /// Holds a change.
+    pub fn hold(&mut self, change: Change, by: Hold, waits_for: impl Into<String>) {
+        self.held.push(Held { change, waits_for: waits_for.into(), by });
+    }
+
+    /// A change of `address`, with the fingerprint of what is there now.
+    pub fn change(&self, address: &Address, action: Action, reasons: Vec<Reason>) -> Change {
+        Change {
+            fingerprint: self.survey.fingerprint(address),
+            address: address.clone(),
+            object: None,
+            action,
+            reasons,
+            fields: vec![],
+            zone: String::new(),
+            what: String::new(),
+            how: String::new(),
+        }
+    }
+
+    /// The fields of a difference as the screen shows them: ids by name, secrets by a word.
+    pub fn field_changes(&self, differences: &Differences) -> Vec<FieldChange> {
+        let show = |v: &Value| self.labelled(v);
+        differences
+            .fields
+            .iter()
+            .map(|d| {
+                let (old, new) = if d.field.secret {
+                    (Value::Text("(secret)".into()), Value::Text("(secret, changed)".into()))
+                } else {
+                    (d.live.as_ref().map_or(Value::Text("(not read)".into()), &show), show(&d.want))
+                };
+                let forces_replacement = d.forces_replacement();
+                FieldChange { field: d.field.name.into(), old, new, why: d.why, forces_replacement }
+            })
+            .collect()
+    }
+
+    fn labelled(&self, value: &Value) -> Value {
+        match value {
+            Value::Text(id) => Value::Text(self.ask.observed.label(id).to_owned()),
+            Value::List(l) => Value::List(l.iter().map(|v| self.labelled(v)).collect()),
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Map(_) => value.clone(),
+        }
+    }
+}
+
+/// One reason a sort of difference gives, naming the fields.
+pub(crate) fn reasons(fields: &[FieldChange]) -> Vec<Reason> {
+    let mut by_why: BTreeMap<Why, Vec<String>> = BTreeMap::new();
+    for f in fields {
+        by_why.entry(f.why).or_default().push(format!("{} {} → {}", f.field, f.old, f.new));
+    }
+    let one = |(why, all): (Why, Vec<String>)| {
+        let mut says = all.join(", ");
+        if why == Why::Drifted {
+            says = format!(
+                "{}, set back",
+                (fields.iter().filter(|f| f.why == Why::Drifted))
+                    .map(|f| format!("{} {} → {}", f.field, f.new, f.old))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            );
+        }
+        Reason { why, says }
+    };
+    by_why.into_iter().map(one).collect()
+}
+
+/// The fields of a slot's specification with its placement-free value of everything, for stamp and diff.
+pub(crate) fn with_script(common: &Fields, script: Option<&Digest>) -> Fields {
+    let mut all = common.clone();
+    all.insert("user-data".into(), script.map_or(Value::Null, |d| Value::Text(d.0.clone())));
+    all
+}

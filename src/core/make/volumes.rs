@@ -1,0 +1,278 @@
+//! What the volumes of one group should become. They hold data: none is ever replaced, and none goes in one step.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+
+use super::{Candidate, Draft, Lineage, reasons};
+use crate::address::{Address, Group, Kind};
+use crate::desired::{Layout, VolumeGroup};
+use crate::diff::{Differences, diff};
+use crate::expected;
+use crate::launch::Place;
+use crate::observed::Phase;
+use crate::place::{self, Domain};
+use crate::plan::{Action, Hold, Reason, Why};
+use crate::stamp::{Vector, tag};
+use crate::survey::{GroupSurvey, Member};
+use crate::value::{Fields, Value};
+
+/// All wishes for the volumes of `group`.
+pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<'a>> {
+    let survey = draft.survey.group(group);
+    let declared = draft.ask.desired.volumes.get(&group.name).filter(|_| !draft.ask.intent.destroy);
+    let Some(declared) = declared else {
+        let why = if draft.ask.intent.destroy {
+            Reason { why: Why::Asked, says: "destroy".into() }
+        } else {
+            Reason { why: Why::Declared, says: "no longer in the file".into() }
+        };
+        let members: Vec<_> = survey.members().map(|(s, m)| (s, m.clone())).collect();
+        return members.into_iter().filter_map(|(s, m)| leave(draft, &group.slot(s), &m, why.clone())).collect();
+    };
+    let fields = expected::volumes(draft.ask.desired, &group.name, declared);
+    let count = match &declared.layout {
+        Layout::Replicas { count, .. } => *count,
+        Layout::For(machines) => draft.ask.desired.machines.get(&machines.name).map_or(0, |g| g.count),
+    };
+    let mut out = Vec::new();
+    let beyond: Vec<_> = survey.members().filter(|(s, _)| *s >= count).map(|(s, m)| (s, m.clone())).collect();
+    for (slot, m) in beyond {
+        let why = Reason { why: Why::Declared, says: format!("only {count} are in the file") };
+        out.extend(leave(draft, &group.slot(slot), &m, why));
+    }
+    let zones = match zones(draft, declared, &survey, count) {
+        Ok(zones) => zones,
+        Err(says) => {
+            let change =
+                draft.change(&group.slot(0), Action::Create, vec![Reason { why: Why::Declared, says: says.clone() }]);
+            draft.hold(change, Hold::Unresolved, says);
+            return out;
+        }
+    };
+    for slot in 0..count {
+        let address = group.slot(slot);
+        let mut claimants: Vec<Member<'a>> = survey.alive(slot).cloned().collect();
+        // What is in use keeps the slot; then what is not condemned; then the oldest.
+        claimants.sort_by_key(|m| {
+            let o = m.object;
+            (o.attached.is_none(), m.quarantined_until().is_some(), o.created, o.id.clone())
+        });
+        let mut claimants = claimants.into_iter();
+        match claimants.next() {
+            None => {
+                if let Some(zone) = zones.get(&slot) {
+                    out.push(vacant(draft, &survey, &address, &fields, zone, count));
+                }
+            }
+            Some(keeper) => {
+                for other in claimants {
+                    let says = format!("{} keeps the slot", keeper.object.id);
+                    out.extend(leave(draft, &address, &other, Reason { why: Why::Duplicate, says }));
+                }
+                out.extend(kept(draft, declared, &address, &keeper, &fields));
+            }
+        }
+    }
+    out
+}
+
+/// Zone of every slot that can have one: where its volume is, where its machine is or will be, else even.
+fn zones(
+    draft: &Draft<'_>,
+    declared: &VolumeGroup,
+    survey: &GroupSurvey<'_>,
+    count: u32,
+) -> Result<BTreeMap<u32, String>, String> {
+    let mut zone: BTreeMap<u32, String> = BTreeMap::new();
+    for slot in 0..count {
+        zone.extend(survey.alive(slot).next().map(|m| (slot, m.object.zone.clone())));
+    }
+    match &declared.layout {
+        Layout::For(machines) => {
+            for slot in 0..count {
+                if let Some(z) = draft.zones.get(&machines.slot(slot)) {
+                    zone.entry(slot).or_insert_with(|| z.clone());
+                }
+            }
+        }
+        Layout::Replicas { spread, .. } => {
+            let places = expected::places(&declared.scope, spread, draft.ask.observed)?;
+            let impaired = draft.survey.situations.get(&declared.scope).map(|s| s.impaired.clone()).unwrap_or_default();
+            let names: std::collections::BTreeSet<String> =
+                places.into_iter().map(|p: Place| p.zone).filter(|z| !impaired.contains_key(z)).collect();
+            let counted = |z: &String| zone.values().filter(|at| *at == z).count() as u32;
+            let now: BTreeMap<String, u32> = names.iter().map(|z| (z.clone(), counted(z))).collect();
+            let domains: Vec<Domain> =
+                now.iter().map(|(z, n)| Domain { name: z.clone(), count: *n, floor: *n, cap: None }).collect();
+            let elsewhere = zone.values().filter(|z| !names.contains(*z)).count() as u32;
+            let placement = place::place(&domains, count - elsewhere.min(count), draft.ask.desired.policy.balance.skew);
+            let target = domains.iter().zip(&placement.target).map(|(d, t)| (d.name.clone(), *t)).collect();
+            let vacant: Vec<u32> = (0..count).filter(|s| !zone.contains_key(s)).collect();
+            zone.extend(place::assign(&now, &vacant, &target));
+        }
+    }
+    Ok(zone)
+}
+
+fn candidate(change: crate::plan::Change, member: Option<Member<'_>>) -> Candidate<'_> {
+    Candidate {
+        change,
+        member,
+        place: None,
+        differences: Differences::default(),
+        vector: Vector::default(),
+        successor: None,
+        lineage: Lineage::default(),
+        urgency: 4,
+        repair: false,
+    }
+}
+
+fn size(fields: &Fields) -> String {
+    fields.get("size").and_then(Value::int).map(|n| format!("{n}GiB")).unwrap_or_default()
+}
+
+/// Two steps: quarantine with a date first, the end later. `destroy` takes both in one run.
+fn leave<'a>(draft: &mut Draft<'a>, address: &Address, member: &Member<'a>, why: Reason) -> Option<Candidate<'a>> {
+    let until = member.quarantined_until();
+    let gone = draft.ask.intent.destroy || until.is_some_and(|at| at <= draft.ask.now);
+    let action = if gone { Action::Delete } else { Action::Quarantine };
+    let mut change = draft.change(address, action, vec![why]);
+    change.object = Some(member.object.id.clone());
+    change.zone.clone_from(&member.object.zone);
+    change.what = size(&member.object.fields);
+    if let (Some(at), false) = (until, gone) {
+        draft.look_again_by(Some(at));
+        change.action = Action::Delete;
+        draft.hold(change, Hold::Quarantine, format!("the end of its quarantine at {at}; putting it back cancels"));
+        return None;
+    }
+    let keep = SignedDuration::from_secs(i64::try_from(draft.ask.desired.policy.quarantine).unwrap_or(i64::MAX));
+    let end = draft.ask.now.checked_add(keep).unwrap_or(jiff::Timestamp::MAX);
+    change.how = if gone { "delete".into() } else { format!("kept until {end}, then deleted") };
+    Some(candidate(change, Some(member.clone())))
+}
+
+fn vacant<'a>(
+    draft: &Draft<'a>,
+    survey: &GroupSurvey<'a>,
+    address: &Address,
+    fields: &Fields,
+    zone: &str,
+    count: u32,
+) -> Candidate<'a> {
+    let last = survey.slots.get(&address.slot).and_then(|all| all.first());
+    let reason = match last {
+        Some(m) => Reason { why: Why::Drifted, says: format!("{} was deleted", m.object.id) },
+        None => Reason { why: Why::Declared, says: format!("{count} in the file") },
+    };
+    let mut change = draft.change(address, Action::Create, vec![reason]);
+    change.zone = zone.to_owned();
+    change.what = size(fields);
+    let mut c = candidate(change, None);
+    c.vector = Vector::of(Kind::Volumes, draft.key(), fields);
+    c.lineage.generation = survey.newest(address.slot) + 1;
+    c.place = Some(Place { zone: zone.to_owned(), subnet: None });
+    c
+}
+
+fn kept<'a>(
+    draft: &mut Draft<'a>,
+    declared: &VolumeGroup,
+    address: &Address,
+    keeper: &Member<'a>,
+    fields: &Fields,
+) -> Vec<Candidate<'a>> {
+    let mut out = Vec::new();
+    let (mut want, mut live) = (fields.clone(), keeper.object.fields.clone());
+    if keeper.object.attached.is_none() {
+        // A device name means something only while it hangs.
+        want.remove("device");
+        live.remove("device");
+    }
+    let differences = diff(Kind::Volumes, draft.key(), &want, &live, keeper.vector.as_ref());
+    let shown = draft.field_changes(&differences);
+    let vector = Vector::of(Kind::Volumes, draft.key(), fields);
+    let make = |draft: &Draft<'a>, action: Action, why: Vec<Reason>| {
+        let mut change = draft.change(address, action, why);
+        change.object = Some(keeper.object.id.clone());
+        change.zone.clone_from(&keeper.object.zone);
+        change.what = size(&keeper.object.fields);
+        change
+    };
+    if keeper.quarantined_until().is_some() {
+        let why = Reason { why: Why::Declared, says: "is in the file again; its quarantine ends".into() };
+        out.push(candidate(make(draft, Action::Release, vec![why]), Some(keeper.clone())));
+    }
+    if let Some(fixed) = differences.fields.iter().find_map(crate::diff::Difference::forces_replacement) {
+        let mut change = make(draft, Action::Replace, reasons(&shown));
+        change.fields = shown;
+        draft.hold(change, Hold::Protection, format!("a person: it holds data and {fixed}; copy it to a new group"));
+    } else if !differences.fields.is_empty() {
+        let mut change = make(draft, Action::Update, reasons(&shown));
+        change.how = "in place".into();
+        change.fields = shown;
+        let moves = differences.fields.iter().any(|d| d.field.name == "device");
+        if moves {
+            draft.hold(change, Hold::Floor, "its machine: a new device name needs a detach; replace the machine");
+        } else {
+            let mut c = candidate(change, Some(keeper.clone()));
+            (c.differences, c.vector) = (differences, vector.clone());
+            out.push(c);
+        }
+    } else if differences.restamp || keeper.vector.is_none() || off(draft, address, keeper) {
+        let why = Reason { why: Why::Stamp, says: "its stamp is put right".into() };
+        let mut c = candidate(make(draft, Action::Restamp, vec![why]), Some(keeper.clone()));
+        c.vector = vector.clone();
+        out.push(c);
+    }
+    if let Layout::For(machines) = &declared.layout {
+        out.extend(homeless(draft, &machines.slot(address.slot), keeper, &make));
+    }
+    out
+}
+
+fn off(draft: &Draft<'_>, address: &Address, keeper: &Member<'_>) -> bool {
+    let tags = &keeper.object.tags;
+    keeper.launch.is_none()
+        || tags.get(tag::STACK).is_none_or(|s| *s != draft.ask.desired.stack.id)
+        || tags.get(tag::ADDRESS).is_none_or(|a| *a != address.group.to_string())
+}
+
+/// A bound volume that does not hang at its slot's machine, where nothing else in the plan will bring it there.
+fn homeless<'a>(
+    draft: &mut Draft<'a>,
+    machine: &Address,
+    keeper: &Member<'a>,
+    make: &dyn Fn(&Draft<'a>, Action, Vec<Reason>) -> crate::plan::Change,
+) -> Option<Candidate<'a>> {
+    let group = draft.survey.group(&machine.group);
+    let claimants: Vec<Member<'a>> = group.alive(machine.slot).cloned().collect();
+    if let Some(at) = &keeper.object.attached {
+        if claimants.iter().any(|m| m.object.id == at.to) {
+            return None;
+        }
+        let holder = draft.ask.observed.object(&at.to);
+        if holder.is_none_or(|h| h.phase.alive()) {
+            let why = Reason { why: Why::Drifted, says: format!("hangs at {}, not at {}", at.to, machine.short()) };
+            let change = make(draft, Action::Attach, vec![why]);
+            draft.hold(change, Hold::Foreign, format!("a person: {} is not of this slot; detach it there", at.to));
+            return None;
+        }
+    }
+    // With one claimant it goes there, with none to the one that this plan launches; with several the hand-over
+    // brings it to the successor.
+    let home = match claimants.as_slice() {
+        [] => None,
+        [one] if one.object.phase != Phase::Stopping => Some(one.object.id.clone()),
+        _ => return None,
+    };
+    let id = home.as_ref().map_or(String::new(), |id| format!(" ({id})"));
+    let says = format!("belongs to {}{id}", machine.short());
+    let mut change = make(draft, Action::Attach, vec![Reason { why: Why::Declared, says }]);
+    change.how = "attach".into();
+    let mut c = candidate(change, Some(keeper.clone()));
+    c.successor = home;
+    Some(c)
+}

@@ -1,0 +1,261 @@
+//! The world as the declaration sees it: every object in its slot, with its verdict.
+//!
+//! `plan` and `status` start here, so that they can never disagree. Nothing is decided yet.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::address::{Address, Group, Kind};
+use crate::desired::{Desired, Layout, WaitFor};
+use crate::digest::Digest;
+use crate::health::{self, History, State, Verdict};
+use crate::identity::{self, Claim};
+use crate::observed::{Object, Observed};
+use crate::plan::Note;
+use crate::situation::{self, Situation};
+use crate::stamp::{LaunchTag, Vector, tag};
+
+/// One object of ours, in its slot.
+#[derive(Debug, Clone)]
+pub struct Member<'a> {
+    /// What the world shows.
+    pub object: &'a Object,
+    /// How it was launched; `None` where its marks are gone.
+    pub launch: Option<LaunchTag>,
+    /// What was last applied; `None` where the stamp cannot be read.
+    pub vector: Option<Vector>,
+    /// How it is.
+    pub verdict: Verdict,
+}
+
+/// One group, declared or left over.
+#[derive(Debug, Clone, Default)]
+pub struct GroupSurvey<'a> {
+    /// Everything that claims a slot, the dead included, by slot; newest generation first.
+    pub slots: BTreeMap<u32, Vec<Member<'a>>>,
+    /// Its scope's alias.
+    pub scope: String,
+}
+
+/// The world in the declaration's terms.
+#[derive(Debug, Clone)]
+pub struct Survey<'a> {
+    /// Declared groups, and groups that live objects name.
+    pub groups: BTreeMap<Group, GroupSurvey<'a>>,
+    /// What the machines of each scope have in common.
+    pub situations: BTreeMap<String, Situation>,
+    /// Objects that are not ours to touch, and why; duplicates are not among them.
+    pub notes: Vec<Note>,
+    /// Ids of objects held back because something else owns them.
+    pub foreign: BTreeSet<String>,
+}
+
+impl Member<'_> {
+    /// Still there, or coming.
+    pub fn alive(&self) -> bool {
+        self.object.phase.alive()
+    }
+
+    /// Serves now.
+    pub fn ready(&self) -> bool {
+        self.alive() && self.verdict.ready()
+    }
+
+    /// Serves, or is on its way to.
+    pub fn well_or_coming(&self) -> bool {
+        self.ready() || matches!(self.verdict.state, State::Starting { .. })
+    }
+
+    /// The generation it was launched as; 0 where unknown.
+    pub fn generation(&self) -> u32 {
+        self.launch.as_ref().map_or(0, |l| l.generation)
+    }
+
+    /// Bears the protection mark.
+    pub fn protected(&self) -> bool {
+        self.object.tags.get(tag::PROTECT).is_some_and(|v| v == "true")
+    }
+
+    /// Until when it is kept in quarantine, if it is.
+    pub fn quarantined_until(&self) -> Option<Timestamp> {
+        self.object.tags.get(tag::QUARANTINE).and_then(|t| t.parse().ok())
+    }
+}
+
+impl<'a> GroupSurvey<'a> {
+    /// Live claimants of a slot.
+    pub fn alive(&self, slot: u32) -> impl Iterator<Item = &Member<'a>> {
+        self.slots.get(&slot).into_iter().flatten().filter(|m| m.alive())
+    }
+
+    /// All live members with their slots.
+    pub fn members(&self) -> impl Iterator<Item = (u32, &Member<'a>)> {
+        self.slots.iter().flat_map(|(s, all)| all.iter().filter(|m| m.alive()).map(|m| (*s, m)))
+    }
+
+    /// The newest generation ever seen in a slot, dead ones included; 0 for none.
+    pub fn newest(&self, slot: u32) -> u32 {
+        self.slots.get(&slot).into_iter().flatten().map(Member::generation).max().unwrap_or(0)
+    }
+
+    /// The fingerprint of a slot: everything about its live claimants that can justify a change. Time stamps, and
+    /// the difference between coming and being there, are left out: they move without meaning.
+    pub fn fingerprint(&self, slot: u32) -> Digest {
+        let rows: Vec<_> = self
+            .alive(slot)
+            .map(|m| {
+                let o = m.object;
+                let marks: BTreeMap<_, _> = o.tags.iter().filter(|(k, _)| k.starts_with(tag::OURS)).collect();
+                let bad: Vec<_> = o.signals.iter().map(|s| (s.source, s.reading)).collect();
+                let up = matches!(o.phase, crate::observed::Phase::Starting | crate::observed::Phase::Up);
+                let ill = (!m.well_or_coming()).then_some(bad);
+                serde_json::json!([o.id, up, o.zone, o.fields, marks, o.attached, ill])
+            })
+            .collect();
+        Digest::of_json(&rows)
+    }
+}
+
+/// Sorts everything into slots and judges it. `force` takes objects that other tools mark as theirs too.
+pub fn survey<'a>(desired: &Desired, seen: &'a Observed, past: &History, force: bool, now: Timestamp) -> Survey<'a> {
+    let mut out =
+        Survey { groups: BTreeMap::new(), situations: BTreeMap::new(), notes: vec![], foreign: BTreeSet::new() };
+    for (name, g) in &desired.machines {
+        out.groups.entry(Group::machines(name)).or_default().scope.clone_from(&g.scope);
+    }
+    for (name, g) in &desired.volumes {
+        out.groups.entry(Group::volumes(name)).or_default().scope.clone_from(&g.scope);
+    }
+    let groups: Vec<Group> = out.groups.keys().cloned().collect();
+    let declared = |g: &Group, key: &str| match g.kind {
+        Kind::Machines => desired.machines.get(&g.name).is_some_and(|g| g.tags.contains_key(key)),
+        Kind::Volumes => desired.volumes.get(&g.name).is_some_and(|g| g.tags.contains_key(key)),
+    };
+    let mut stripped: Vec<(Group, &Object)> = vec![];
+    for object in &seen.objects {
+        let note = |kind: &str, says: String| Note { kind: kind.into(), about: object.id.clone(), says };
+        match identity::claim(object, &desired.stack.id, &groups, declared) {
+            Claim::Slot(address, launch) => out.add(desired, address, object, Some(launch), past, now),
+            Claim::Stripped(Some(group)) => stripped.push((group, object)),
+            Claim::Stripped(None) => out.notes.push(note(
+                "unclear",
+                "its client token says that this stack launched it, its marks are gone and its group is unknown".into(),
+            )),
+            Claim::Copied => out.notes.push(note(
+                "copied-tags",
+                "bears this stack's tags but was not launched by it; it is left alone".into(),
+            )),
+            Claim::Foreign(who) if force => {
+                out.notes.push(note("foreign", format!("is also managed by {who}; --force takes it all the same")));
+                let mut bare = object.tags.clone();
+                bare.retain(|k, _| k.starts_with(tag::OURS));
+                let own = Object { tags: bare, ..object.clone() };
+                match identity::claim(&own, &desired.stack.id, &groups, declared) {
+                    Claim::Slot(address, launch) => out.add(desired, address, object, Some(launch), past, now),
+                    Claim::Stripped(_) | Claim::Copied | Claim::Foreign(_) => {}
+                }
+            }
+            Claim::Foreign(who) => {
+                out.foreign.insert(object.id.clone());
+                out.notes.push(note("foreign", format!("is managed by {who}; it is left alone")));
+            }
+        }
+    }
+    out.settle_stripped(desired, stripped, past, now);
+    for g in out.groups.values_mut() {
+        for members in g.slots.values_mut() {
+            members.sort_by(|a, b| {
+                (b.generation(), a.object.created, &a.object.id).cmp(&(a.generation(), b.object.created, &b.object.id))
+            });
+        }
+    }
+    out.assess(desired, seen, now);
+    out
+}
+
+impl<'a> Survey<'a> {
+    /// The survey of a group; empty for one that neither the file nor the world knows.
+    pub fn group(&self, group: &Group) -> GroupSurvey<'a> {
+        self.groups.get(group).cloned().unwrap_or_default()
+    }
+
+    /// The live fingerprint of an address, to hold against a plan's.
+    pub fn fingerprint(&self, address: &Address) -> Digest {
+        self.groups
+            .get(&address.group)
+            .map_or_else(|| GroupSurvey::default().fingerprint(0), |g| g.fingerprint(address.slot))
+    }
+
+    /// The volumes bound to a machine's slot by `for`, alive, with their addresses.
+    pub fn bound(&self, desired: &Desired, machine: &Address) -> Vec<(Address, Member<'a>)> {
+        let groups = desired.volumes.iter().filter(|(_, g)| g.layout == Layout::For(machine.group.clone()));
+        groups
+            .filter_map(|(name, _)| {
+                let address = Group::volumes(name).slot(machine.slot);
+                let member = self.groups.get(&address.group)?.alive(machine.slot).next()?.clone();
+                Some((address, member))
+            })
+            .collect()
+    }
+
+    fn add(
+        &mut self,
+        desired: &Desired,
+        address: Address,
+        object: &'a Object,
+        launch: Option<LaunchTag>,
+        past: &History,
+        now: Timestamp,
+    ) {
+        // `renamed-from`: the marks say the old name, the file the new one; the stamp is put right by a restamp.
+        let group = desired.renamed.get(&address.group).cloned().unwrap_or(address.group);
+        let wait = match group.kind {
+            Kind::Machines => desired.machines.get(&group.name).map_or(WaitFor::Healthy, |g| g.wait),
+            Kind::Volumes => WaitFor::Running,
+        };
+        let verdict = health::judge(object, wait, past.get(&object.id), &desired.policy, now);
+        let vector = object.tags.get(tag::SPEC).and_then(|t| t.parse().ok());
+        let entry = self.groups.entry(group).or_default();
+        if entry.scope.is_empty() {
+            entry.scope.clone_from(&object.scope);
+        }
+        entry.slots.entry(address.slot).or_default().push(Member { object, launch, vector, verdict });
+    }
+
+    /// Gives objects without marks a slot again: the one its volume belongs to, else the first that is free.
+    fn settle_stripped(
+        &mut self,
+        desired: &Desired,
+        mut stripped: Vec<(Group, &'a Object)>,
+        past: &History,
+        now: Timestamp,
+    ) {
+        stripped.retain(|(_, o)| o.phase.alive());
+        stripped.sort_by(|a, b| (a.1.created, a.1.index, &a.1.id).cmp(&(b.1.created, b.1.index, &b.1.id)));
+        for (group, object) in stripped {
+            let by_volume = self.groups.iter().find_map(|(g, s)| {
+                let bound = desired.volumes.get(&g.name).is_some_and(|v| v.layout == Layout::For(group.clone()));
+                let held = |m: &Member<'_>| m.object.attached.as_ref().is_some_and(|a| a.to == object.id);
+                (g.kind == Kind::Volumes && bound).then(|| s.members().find(|(_, m)| held(m)).map(|(slot, _)| slot))?
+            });
+            let free = || (0..).find(|s| self.groups.get(&group).is_none_or(|g| g.alive(*s).next().is_none()));
+            let slot = by_volume.or_else(free).unwrap_or(0);
+            self.add(desired, group.slot(slot), object, None, past, now);
+        }
+    }
+
+    fn assess(&mut self, desired: &Desired, seen: &Observed, now: Timestamp) {
+        let mut by_scope: BTreeMap<String, Vec<situation::Member>> = BTreeMap::new();
+        for (group, g) in self.groups.iter().filter(|(g, _)| g.kind == Kind::Machines) {
+            for (_, m) in g.members() {
+                let member = situation::Member::of(m.object, group, m.verdict.clone());
+                by_scope.entry(g.scope.clone()).or_default().push(member);
+            }
+        }
+        for (scope, seen) in &seen.scopes {
+            let members = by_scope.remove(scope).unwrap_or_default();
+            self.situations.insert(scope.clone(), situation::assess(&members, &seen.zones, &desired.policy, now));
+        }
+    }
+}
