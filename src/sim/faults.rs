@@ -75,7 +75,7 @@ pub enum Moment {
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this form")]
-fn is_zero(n: &u32) -> bool {
+pub(crate) fn is_zero(n: &u32) -> bool {
     *n == 0
 }
 

@@ -23,11 +23,13 @@ pub const GRACE: Duration = Duration::from_secs(300);
 pub enum Law {
     /// P2: our call made fewer machines serve than the floor asks for.
     Floor,
-    /// P4: our call launched or destroyed in a lost zone.
+    /// P4: our call launched or destroyed in a zone of which it is known that it is lost.
     LostZone,
     /// P6: our call destroyed what is not ours.
     NotOurs,
-    /// P6: our call deleted data that had not been put into quarantine.
+    /// P6: our call destroyed what is marked as protected.
+    Protected,
+    /// P6: our call deleted data that had not been put into quarantine, or before that ended.
     Data,
     /// P9: a volume was given to a second machine while its holder lives.
     TwoHolders,
@@ -153,8 +155,12 @@ pub(crate) fn before_destroying(world: &mut World, action: Action, id: &str) {
     if !tags.contains_key(tag::STACK) {
         broken.push((Law::NotOurs, format!("{action} of {id}, which bears no {}", tag::STACK)));
     }
-    if volume.is_some_and(|v| v.used) && !tags.contains_key(tag::QUARANTINE) {
-        broken.push((Law::Data, format!("{action} of {id}, which holds data and was not put into quarantine")));
+    if tags.contains_key(tag::PROTECT) {
+        broken.push((Law::Protected, format!("{action} of {id}, which bears {}", tag::PROTECT)));
+    }
+    let free_from = tags.get(tag::QUARANTINE).and_then(|t| t.parse::<Timestamp>().ok());
+    if volume.is_some_and(|v| v.used) && free_from.is_none_or(|from| world.now < from) {
+        broken.push((Law::Data, format!("{action} of {id}, which holds data whose quarantine has not ended")));
     }
     if is_lost(world, zone) {
         broken.push((Law::LostZone, format!("{action} of {id} in {zone}, which is lost")));
@@ -197,8 +203,17 @@ pub(crate) fn before_attaching(world: &mut World, volume: &str, instance: &str) 
     }
 }
 
+/// How long a loss that EC2 does not admit may go unnoticed.
+const NOTICED: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
+
+/// Whether the zone is lost, and that can be known: EC2 says so, or three machines have shown it long enough.
 fn is_lost(world: &World, zone: &str) -> bool {
-    world.zones.get(zone).is_some_and(|z| z.lost.is_some())
+    world.zones.get(zone).is_some_and(|z| {
+        z.lost.is_some_and(|since| {
+            let shown = || world.instances.values().filter(|m| m.zone == zone && !m.is_dead()).count() >= 3;
+            z.announced || world.now.duration_since(since) >= NOTICED && shown()
+        })
+    })
 }
 
 fn violate(world: &mut World, law: Law, says: String) {

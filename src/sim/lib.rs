@@ -9,6 +9,7 @@ pub mod clock;
 pub mod dice;
 pub mod faults;
 pub mod laws;
+pub mod look;
 pub mod ops;
 mod refusal;
 mod sim;

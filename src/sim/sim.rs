@@ -20,10 +20,14 @@ use crate::store::{BadWorld, Store};
 use crate::world::{Cost, World};
 
 /// A handle to a world; clones share it. Implements [`evenkeel_ec2::api::Ec2`].
+///
+/// A handle belongs to one life of its caller: once that ended ([`Sim::kill`], or a fault that kills), no call
+/// through it or its clones ever returns, as no call of a dead process does. [`Sim::revive`] begins the next life.
 #[derive(Debug, Clone)]
 pub struct Sim {
     inner: Arc<Inner>,
     clock: SimClock,
+    life: u64,
 }
 
 #[derive(Debug)]
@@ -31,8 +35,8 @@ struct Inner {
     state: Mutex<State>,
     /// Requests sent, for their latencies.
     sent: AtomicU64,
-    /// Whether the caller has died in place of its process.
-    dead: watch::Sender<bool>,
+    /// How many of the caller's lives have ended.
+    ended: watch::Sender<u64>,
     death: Death,
     clock: SimClock,
 }
@@ -51,7 +55,7 @@ struct State {
 enum Death {
     /// This process, with SIGKILL.
     Process,
-    /// Nothing: the call never returns, nor does any later one, until [`Sim::revive`].
+    /// The caller's life in this process, which goes on.
     Caller,
 }
 
@@ -92,9 +96,8 @@ impl Sim {
     fn with(world: World, store: Option<Store>, death: Death) -> Self {
         let clock = SimClock::starting_at(world.now);
         let state = Mutex::new(State { kept: world.now, world, store, log: Vec::new() });
-        let inner =
-            Inner { state, sent: AtomicU64::new(0), dead: watch::channel(false).0, death, clock: clock.clone() };
-        Self { inner: Arc::new(inner), clock }
+        let inner = Inner { state, sent: AtomicU64::new(0), ended: watch::channel(0).0, death, clock: clock.clone() };
+        Self { inner: Arc::new(inner), clock, life: 0 }
     }
 
     /// The world's clock.
@@ -171,16 +174,23 @@ impl Sim {
         self.edit(|_| ())
     }
 
-    /// Returns when a fault has killed the caller in place of its process. From then on no call returns.
+    /// Returns when this life has ended.
     pub async fn crashed(&self) {
-        let mut dead = self.inner.dead.subscribe();
+        let mut ended = self.inner.ended.subscribe();
         // The sender lives as long as `self`.
-        let _ = dead.wait_for(|dead| *dead).await;
+        let _ = ended.wait_for(|ended| *ended > self.life).await;
     }
 
-    /// The caller is another process now: calls return again.
-    pub fn revive(&self) {
-        self.inner.dead.send_replace(false);
+    /// Ends this life of the caller, at any moment, with calls under way: each has its effect or has not, and none
+    /// returns.
+    pub fn kill(&self) {
+        self.inner.ended.send_if_modified(|ended| std::mem::replace(ended, self.life + 1) <= self.life);
+    }
+
+    /// A handle to the same world for the caller's next life.
+    pub fn revive(&self) -> Self {
+        self.kill();
+        Self { life: *self.inner.ended.borrow(), ..self.clone() }
     }
 
     /// One wire call: half its time on the way there, its effect in the world, the other half on the way back.
@@ -212,7 +222,7 @@ impl Sim {
     }
 
     async fn wait_if_dead(&self) {
-        if *self.inner.dead.borrow() {
+        if *self.inner.ended.borrow() > self.life {
             std::future::pending::<()>().await;
         }
     }
@@ -226,7 +236,8 @@ impl Sim {
             Err(bad) => return Outcome::Answer(Err(unusable(&bad)), Duration::ZERO),
         };
         let world = &mut state.world;
-        *world.calls.entry(action).or_default() += 1;
+        let calls = world.calls.entry(action).or_default();
+        *calls = calls.saturating_add(1);
         let number = world.call_count();
         world.forecast(action, number);
         if world.weather.kill == Some(Moment::Before) {
@@ -266,7 +277,7 @@ impl Sim {
         match self.inner.death {
             Death::Process => kill_this_process(),
             Death::Caller => {
-                self.inner.dead.send_replace(true);
+                self.kill();
                 Outcome::Dead
             }
         }

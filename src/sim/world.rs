@@ -31,6 +31,8 @@ use crate::laws::{Floor, Violation};
 use crate::ops::Scripted;
 
 /// A small EC2: one account, one region.
+///
+/// [`World::to_toml`] writes it. (Serde alone leaves out what there may be thousands of: see `store`.)
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct World {
@@ -44,13 +46,13 @@ pub struct World {
     /// Twelve digits.
     pub account: String,
     /// Names of the key pairs.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
     /// Names of the instance profiles.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub instance_profiles: Vec<String>,
     /// Names of the placement groups.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub placement_groups: Vec<String>,
     /// How long things take.
     #[serde(default)]
@@ -64,49 +66,49 @@ pub struct World {
     /// Availability zones by name.
     pub zones: BTreeMap<String, Zone>,
     /// Instance types by name.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub types: BTreeMap<String, MachineType>,
     /// SSM parameters by name.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, String>,
     /// Images by id.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub images: BTreeMap<String, Image>,
     /// Snapshots by id.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub snapshots: BTreeMap<String, Snapshot>,
     /// Subnets by id.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub subnets: BTreeMap<String, Subnet>,
     /// Security groups by id.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub security_groups: BTreeMap<String, SecurityGroup>,
     /// Instances by id, the terminated of the last hour included.
-    #[serde(default)]
+    #[serde(default, skip_serializing)]
     pub instances: BTreeMap<String, Machine>,
     /// Volumes by id.
-    #[serde(default)]
+    #[serde(default, skip_serializing)]
     pub volumes: BTreeMap<String, Disk>,
     /// Client tokens by scope and token.
-    #[serde(default)]
+    #[serde(default, skip_serializing)]
     pub tokens: BTreeMap<String, Token>,
     /// Rate buckets that are not full, by name.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub buckets: BTreeMap<String, Bucket>,
     /// Calls ever made, by action.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub calls: BTreeMap<Action, u64>,
     /// What goes wrong with calls.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
     /// What happens to the world at a time of its own.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub script: Vec<Scripted>,
     /// Groups of which so many must stay in service.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub floors: Vec<Floor>,
     /// Broken laws, oldest first.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub violations: Vec<Violation>,
     /// What the faults do to the call under way.
     #[serde(skip)]
@@ -334,7 +336,23 @@ impl World {
 
     /// Calls ever made.
     pub fn call_count(&self) -> u64 {
-        self.calls.values().sum()
+        self.calls.values().fold(0, |sum, n| sum.saturating_add(*n))
+    }
+
+    /// A new id of this kind, the next that nothing has.
+    fn fresh_id(&mut self, prefix: &str) -> String {
+        loop {
+            let next = match prefix {
+                "i" => &mut self.next.instance,
+                "vol" => &mut self.next.volume,
+                _ => &mut self.next.reservation,
+            };
+            let id = format!("{prefix}-{:017x}", *next);
+            *next = next.wrapping_add(1);
+            if !self.instances.contains_key(&id) && !self.volumes.contains_key(&id) {
+                return id;
+            }
+        }
     }
 
     fn settle_objects(&mut self, now: Timestamp) {

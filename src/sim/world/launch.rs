@@ -37,12 +37,11 @@ impl World {
         let subnet = self.landing(r)?;
         let disks = self.check_launch(r, &subnet)?;
         let zone = self.subnet(&subnet)?.zone.clone();
+        laws::before_launching(self, &zone);
         self.has_room(&zone, &r.instance_type, r.count)?;
         let addresses = self.free_addresses(&subnet, r.count as usize)?;
-        laws::before_launching(self, &zone);
 
-        let reservation = format!("r-{:017x}", self.next.reservation);
-        self.next.reservation += 1;
+        let reservation = self.fresh_id("r");
         let made: Vec<String> = addresses
             .into_iter()
             .enumerate()
@@ -239,8 +238,7 @@ impl World {
         private_ip: String,
         disks: &[(String, Shape)],
     ) -> String {
-        let id = format!("i-{:017x}", self.next.instance);
-        self.next.instance += 1;
+        let id = self.fresh_id("i");
         let here = self.subnets.get(subnet);
         let wants_public_ip = r.public_ip.unwrap_or_else(|| here.is_some_and(|s| s.public));
         let mut security_groups = r.security_groups.clone();

@@ -2,6 +2,8 @@
 //!
 //! Items come in an order drawn from the seed and each item's id, so that no caller can lean on it.
 
+use std::collections::BTreeSet;
+
 use data_encoding::BASE64URL_NOPAD;
 use evenkeel_core::failure::Failure;
 use evenkeel_ec2::api::{Filter, Page, Query, Tags};
@@ -28,31 +30,44 @@ pub(super) trait Listed {
 }
 
 impl World {
-    /// The page of `items` that `query` asks for.
-    pub(super) fn page<T: Listed>(&self, query: &Query, mut items: Vec<T>) -> Result<Page<T>, Failure> {
+    /// The page that `query` asks for, of the objects with these ids; `show` gives `None` for one nobody can see.
+    pub(super) fn page<'a, T: Listed>(
+        &self,
+        query: &'a Query,
+        all: impl Iterator<Item = &'a String>,
+        mut show: impl FnMut(&str) -> Option<T>,
+    ) -> Result<Page<T>, Failure> {
         check_query::<T>(query)?;
-        items.retain(|item| query.filters.iter().all(|f| matches(item, f)));
-        let key = |id: &str| fingerprint(&format!("{} {id}", self.seed));
-        items.sort_by_cached_key(|item| (key(item.id()), item.id().to_owned()));
+        let place = |id: &str| (fingerprint(id) ^ self.seed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let ids: Vec<&str> = if query.ids.is_empty() {
+            all.map(String::as_str).collect()
+        } else {
+            query.ids.iter().map(String::as_str).collect::<BTreeSet<_>>().into_iter().collect()
+        };
+        let mut ids: Vec<(u64, &str)> = ids.into_iter().map(|id| (place(id), id)).collect();
+        ids.sort_unstable();
         let this_query = fingerprint(&format!("{} {:?}", T::FILTERS.join(","), query.filters));
         if let Some(token) = &query.next_token {
             let last = read_token(token, this_query)?;
             // An empty place is the list's beginning.
             if !last.is_empty() {
-                let last = (key(&last), last.as_str());
-                items.retain(|item| (key(item.id()), item.id()) > last);
+                ids.retain(|(at, id)| (*at, *id) > (place(&last), last.as_str()));
             }
         }
-        let size = query.max_results.map_or(items.len(), |n| usize::try_from(n).unwrap_or(0));
-        if self.weather.empty_page && query.max_results.is_some() && !items.is_empty() {
+        if self.weather.empty_page && query.max_results.is_some() && !ids.is_empty() {
             // An empty page that is not the end: the same place again.
             let before = query.next_token.clone().unwrap_or_else(|| write_token("", this_query));
             return Ok(Page { items: Vec::new(), next_token: Some(before) });
         }
-        let more = items.len() > size;
-        items.truncate(size);
-        let last = items.last().map(|item| write_token(item.id(), this_query));
-        Ok(Page { next_token: last.filter(|_| more && !self.weather.cut_pages), items })
+        let size = query.max_results.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(0));
+        let mut matching = ids
+            .into_iter()
+            .filter_map(|(_, id)| show(id))
+            .filter(|item| query.filters.iter().all(|f| matches(item, f)));
+        let items: Vec<T> = matching.by_ref().take(size).collect();
+        let more = matching.next().is_some() && !self.weather.cut_pages;
+        let next_token = items.last().filter(|_| more).map(|last| write_token(last.id(), this_query));
+        Ok(Page { items, next_token })
     }
 }
 

@@ -49,12 +49,10 @@ impl World {
             self.seen_machine(id)?;
         }
         let mut devices = self.devices();
-        let items = machines
-            .iter()
-            .filter(|(id, m)| m.visible <= self.now && (query.ids.is_empty() || query.ids.contains(*id)))
-            .map(|(id, m)| self.show_machine(id, m, devices.remove(id.as_str()).unwrap_or_default()))
-            .collect();
-        self.page(query, items)
+        self.page(query, machines.keys(), |id| {
+            let m = machines.get(id).filter(|m| m.visible <= self.now)?;
+            Some(self.show_machine(id, m, devices.remove(id).unwrap_or_default()))
+        })
     }
 
     /// `DescribeInstanceStatus` with `IncludeAllInstances`, one page.
@@ -67,13 +65,10 @@ impl World {
                 return no_instance(id);
             }
         }
-        let items = self
-            .instances
-            .iter()
-            .filter(|(id, m)| m.visible <= self.now && (query.ids.is_empty() || query.ids.contains(*id)))
-            .map(|(id, m)| StatusRow { row: self.status(id, m), state: m.state, zone: m.zone.clone() })
-            .collect();
-        let page = self.page(query, items)?;
+        let page = self.page(query, self.instances.keys(), |id| {
+            let m = self.instances.get(id).filter(|m| m.visible <= self.now)?;
+            Some(StatusRow { row: self.status(id, m), state: m.state, zone: m.zone.clone() })
+        })?;
         Ok(Page { items: page.items.into_iter().map(|r| r.row).collect(), next_token: page.next_token })
     }
 
@@ -85,12 +80,8 @@ impl World {
                 return no_volume(id);
             }
         }
-        let items = volumes
-            .iter()
-            .filter(|(id, v)| v.visible <= self.now && (query.ids.is_empty() || query.ids.contains(*id)))
-            .map(|(id, v)| v.show(id))
-            .collect();
-        self.page(query, items)
+        let show = |id: &str| volumes.get(id).filter(|v| v.visible <= self.now).map(|v| v.show(id));
+        self.page(query, volumes.keys(), show)
     }
 
     /// `DescribeImages`, one page.
@@ -107,25 +98,19 @@ impl World {
                     me || *o == i.owner || i.alias.as_ref() == Some(o)
                 })
         };
-        let items = self
-            .images
-            .iter()
-            .filter(|(id, i)| owned(i) && (query.ids.is_empty() || query.ids.contains(*id)))
-            .map(|(id, i)| ImageRow {
-                row: Image {
-                    id: id.clone(),
-                    name: i.name.clone(),
-                    owner: i.owner.clone(),
-                    created: Some(i.created),
-                    root_device: Some(i.root_device.clone()),
-                    available: i.available,
-                    architecture: i.architecture.clone(),
-                },
-                alias: i.alias.clone(),
-                tags: i.tags.clone(),
-            })
-            .collect();
-        let page = self.page(query, items)?;
+        let page = self.page(query, self.images.keys(), |id| {
+            let i = self.images.get(id).filter(|i| owned(i))?;
+            let row = Image {
+                id: id.to_owned(),
+                name: i.name.clone(),
+                owner: i.owner.clone(),
+                created: Some(i.created),
+                root_device: Some(i.root_device.clone()),
+                available: i.available,
+                architecture: i.architecture.clone(),
+            };
+            Some(ImageRow { row, alias: i.alias.clone(), tags: i.tags.clone() })
+        })?;
         Ok(Page { items: page.items.into_iter().map(|r| r.row).collect(), next_token: page.next_token })
     }
 
@@ -144,23 +129,18 @@ impl World {
         for m in self.instances.values().filter(|m| m.private_ip.is_some()) {
             *taken.entry(&m.subnet).or_default() += 1;
         }
-        let items = self
-            .subnets
-            .iter()
-            .filter(|(id, _)| query.ids.is_empty() || query.ids.contains(*id))
-            .map(|(id, s)| {
-                let all = addresses(&s.cidr).map_or(0, |(from, to)| to - from);
-                Subnet {
-                    id: id.clone(),
-                    zone: s.zone.clone(),
-                    vpc: s.vpc.clone(),
-                    free: all.saturating_sub(taken.get(id.as_str()).copied().unwrap_or(0)),
-                    default_for_zone: s.default,
-                    tags: s.tags.clone(),
-                }
+        self.page(query, self.subnets.keys(), |id| {
+            let s = self.subnets.get(id)?;
+            let all = addresses(&s.cidr).map_or(0, |(from, to)| to - from);
+            Some(Subnet {
+                id: id.to_owned(),
+                zone: s.zone.clone(),
+                vpc: s.vpc.clone(),
+                free: all.saturating_sub(taken.get(id).copied().unwrap_or(0)),
+                default_for_zone: s.default,
+                tags: s.tags.clone(),
             })
-            .collect();
-        self.page(query, items)
+        })
     }
 
     /// `DescribeSecurityGroups`, one page.
@@ -170,16 +150,11 @@ impl World {
                 return not_found("InvalidGroup.NotFound", format!("The security group '{id}' does not exist"));
             }
         }
-        let items = self
-            .security_groups
-            .iter()
-            .filter(|(id, _)| query.ids.is_empty() || query.ids.contains(*id))
-            .map(|(id, g)| GroupRow {
-                row: SecurityGroup { id: id.clone(), name: g.name.clone(), vpc: g.vpc.clone() },
-                tags: g.tags.clone(),
-            })
-            .collect();
-        let page = self.page(query, items)?;
+        let page = self.page(query, self.security_groups.keys(), |id| {
+            let g = self.security_groups.get(id)?;
+            let row = SecurityGroup { id: id.to_owned(), name: g.name.clone(), vpc: g.vpc.clone() };
+            Some(GroupRow { row, tags: g.tags.clone() })
+        })?;
         Ok(Page { items: page.items.into_iter().map(|r| r.row).collect(), next_token: page.next_token })
     }
 }

@@ -15,6 +15,7 @@ use super::World;
 use crate::action::Action;
 use crate::clock::later;
 use crate::dice::Span;
+use crate::faults::is_zero;
 use crate::laws;
 use crate::refusal::{bad_value, busy, invalid, no_instance, not_found};
 
@@ -54,7 +55,7 @@ pub struct Machine {
     /// `r-…`.
     pub reservation: String,
     /// Its place in the launch, from 0.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub launch_index: u32,
     /// When it was launched, or last started.
     pub launched: Timestamp,
@@ -93,7 +94,7 @@ pub struct Machine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flaps: Option<Span>,
     /// The metadata service's settings.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default_metadata")]
     pub metadata: Metadata,
     /// Checks that fail, and since when.
     #[serde(default, skip_serializing_if = "Impaired::is_none")]
@@ -133,6 +134,10 @@ fn default_tenancy() -> String {
 
 fn is_default_tenancy(tenancy: &String) -> bool {
     tenancy == "default"
+}
+
+fn is_default_metadata(metadata: &Metadata) -> bool {
+    *metadata == Metadata::default()
 }
 
 impl Machine {

@@ -294,8 +294,7 @@ impl World {
 
     /// Gives it an id and keeps it.
     pub(super) fn add_volume(&mut self, disk: Disk) -> String {
-        let id = format!("vol-{:017x}", self.next.volume);
-        self.next.volume += 1;
+        let id = self.fresh_id("vol");
         self.volumes.insert(id.clone(), disk);
         id
     }
