@@ -1,9 +1,10 @@
 //! Says equal changes once, with a count. What destroys or replaces is never folded: each of those has a name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::address::{Group, is_name};
 use evenkeel_core::plan::{Action, Change, FieldChange, Held, Reason};
+use evenkeel_core::value::Value;
 
 /// Changes that read the same but for their slot, in the order in which the first of each came.
 #[derive(Debug, Clone)]
@@ -87,6 +88,19 @@ fn together<'a, T>(keyed: impl IntoIterator<Item = (Key, &'a T)>) -> Vec<Vec<&'a
         all[place].push(item);
     }
     all
+}
+
+/// A field's old and new; a table key by key, only where they differ.
+pub(crate) fn by_key(f: &FieldChange) -> Vec<(String, Value, Value)> {
+    let (Value::Map(old), Value::Map(new)) = (&f.old, &f.new) else {
+        return vec![(f.field.clone(), f.old.clone(), f.new.clone())];
+    };
+    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let of = |m: &BTreeMap<String, Value>, k: &str| m.get(k).cloned().unwrap_or_default();
+    keys.into_iter()
+        .map(|k| (format!("{}.{k}", f.field), of(old, k), of(new, k)))
+        .filter(|(_, old, new)| old != new)
+        .collect()
 }
 
 /// `attach to web/3` → `attach to web/n` for slot 3, so that changes which differ only in their own slot are equal.

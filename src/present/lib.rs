@@ -4,6 +4,7 @@
 //! given. Whatever comes from the world is escaped ([`escape`]), whatever is secret is masked ([`redact`]).
 
 pub mod document;
+pub mod drift;
 pub mod escape;
 mod fold;
 pub mod json;
@@ -11,6 +12,7 @@ pub mod plan;
 pub mod plan_json;
 pub mod redact;
 pub mod render;
+pub mod status;
 pub mod totals;
 mod words;
 

@@ -11,7 +11,7 @@ use evenkeel_core::plan::{Action, Change, FieldChange, Forecast, Hold, Plan, Why
 use evenkeel_core::value::Value;
 
 use crate::document::{Doc, Rank, Role, Row, Tail, Text};
-use crate::fold::{Fold, fold, fold_held};
+use crate::fold::{Fold, by_key, fold, fold_held};
 use crate::totals::{Losses, Totals, losses};
 use crate::words::{account, clock, count, millis, number, short_zones, since, slots, value};
 
@@ -31,7 +31,7 @@ pub struct View {
 pub fn page(plan: &Plan, view: View) -> Doc {
     let names = Names::of(plan);
     let totals = Totals::of(plan);
-    let mut doc = Doc { title: title(plan, view), ..Doc::default() };
+    let mut doc = Doc { title: title(plan, view.took_ms), ..Doc::default() };
     doc.push(group_rows(plan, &names));
     doc.push(around(plan, &names));
     doc.push(last_rows(plan, &names));
@@ -55,13 +55,13 @@ pub fn place(plan: &Plan) -> Text {
     Text::of(Role::Strong, &plan.basis.name).dim(" · ").and(Text::join(scopes, " and "))
 }
 
-fn title(plan: &Plan, view: View) -> Text {
+pub(crate) fn title(plan: &Plan, took_ms: Option<u64>) -> Text {
     let seen = format!(
         "{} seen in {}",
         count(plan.basis.objects.into(), "object", "objects"),
         count(plan.basis.calls.into(), "call", "calls")
     );
-    let took = view.took_ms.map(|ms| format!(", {}", millis(ms))).unwrap_or_default();
+    let took = took_ms.map(|ms| format!(", {}", millis(ms))).unwrap_or_default();
     place(plan).dim(format!(" · {seen}{took}"))
 }
 
@@ -106,8 +106,13 @@ impl Names {
     }
 
     /// `web`, or `machines.web`.
-    fn group(&self, g: &Group) -> String {
+    pub(crate) fn group(&self, g: &Group) -> String {
         if self.shared.contains(&g.name) { g.to_string() } else { g.name.clone() }
+    }
+
+    /// `web/3`, or `machines.web/3`.
+    pub(crate) fn address(&self, a: &Address) -> String {
+        format!("{}/{}", self.group(&a.group), a.slot)
     }
 
     /// `web/0-5`.
@@ -304,16 +309,7 @@ fn field(f: &FieldChange, forced: bool) -> Vec<Text> {
         }
         text
     };
-    let (Value::Map(old), Value::Map(new)) = (&f.old, &f.new) else {
-        return vec![one(&f.field, &f.old, &f.new)];
-    };
-    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    let of = |m: &BTreeMap<String, Value>, k: &str| m.get(k).cloned().unwrap_or_default();
-    keys.into_iter()
-        .map(|k| (k, of(old, k), of(new, k)))
-        .filter(|(_, old, new)| old != new)
-        .map(|(k, old, new)| one(&format!("{}.{k}", f.field), &old, &new))
-        .collect()
+    by_key(f).iter().map(|(name, old, new)| one(name, old, new)).collect()
 }
 
 /// What is replaced, quarantined and destroyed: each by name.
@@ -490,7 +486,7 @@ fn unchanged(plan: &Plan) -> Vec<Text> {
     if all.is_empty() { Vec::new() } else { vec![all] }
 }
 
-fn not_seen(plan: &Plan) -> Vec<Text> {
+pub(crate) fn not_seen(plan: &Plan) -> Vec<Text> {
     let mut lines: Vec<Text> = plan
         .gaps
         .iter()

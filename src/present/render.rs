@@ -253,7 +253,7 @@ fn lay_row(row: &Row, columns: &[usize], width: usize) -> Vec<Vec<Span>> {
     }
     if at > width {
         // Too much for one line: the row becomes free text.
-        let cells = Text::join(row.cells.iter().cloned(), " ");
+        let cells = Text::join(row.cells.iter().cloned(), "  ");
         let mut lines = wrap(&cells, indent, indent + 2 * GAP, width);
         lines.extend(under(row, indent, width));
         return lines;

@@ -1,16 +1,20 @@
 //! Plans made by hand, for the tests of this crate: every action, reason and hold, the everyday and the hostile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::address::{Address, Group};
 use evenkeel_core::digest::Digest;
 use evenkeel_core::failure::{Class, Failure};
+use evenkeel_core::health::{Planned, State, Verdict};
 use evenkeel_core::observed::Gap;
 use evenkeel_core::plan::{
     Action, Basis, Change, FORMAT, FieldChange, Forecast, Held, Hold, Note, Plan, Reason, Takes, Why,
 };
+use evenkeel_core::rules::{Evidence, Rule};
 use evenkeel_core::value::Value;
 use jiff::Timestamp;
+
+use crate::status::{GroupStatus, Member, StatusReport};
 
 pub const ACTIONS: [Action; 8] = [
     Action::Create,
@@ -269,4 +273,99 @@ pub fn hostile() -> Plan {
     c.zone = "us-east-1a with-a-very-long-name-that-no-provider-would-ever-give-to-a-zone-of-its-own".to_owned();
     plan.changes = vec![c];
     plan.seal()
+}
+
+/// A stack on a bad day.
+pub fn status() -> StatusReport {
+    let at = now();
+    let ago = |s: i64| Some(at.checked_sub(jiff::SignedDuration::from_secs(s)).unwrap());
+    let later = |s: i64| at.checked_add(jiff::SignedDuration::from_secs(s)).unwrap();
+    let verdict =
+        |state: State, since: Option<Timestamp>, rule: Rule, says: &str, recheck: Option<Timestamp>| Verdict {
+            state,
+            since,
+            bad: BTreeSet::new(),
+            well: rule == Rule::Well,
+            evidence: vec![Evidence::new(rule, says)],
+            recheck,
+        };
+    let well = || verdict(State::Healthy, ago(400_000), Rule::Well, "both checks pass", None);
+    let member = |address: Address, verdict: Option<Verdict>| {
+        let seen = change(address.clone(), Action::Update, Why::Declared, "");
+        let gone = verdict.is_none();
+        Member {
+            object: seen.object.filter(|_| !gone),
+            zone: if gone { String::new() } else { seen.zone },
+            what: if gone { String::new() } else { seen.what },
+            attached: String::new(),
+            address,
+            verdict,
+        }
+    };
+    let states = vec![
+        Some(well()),
+        Some(verdict(
+            State::Unhealthy { causes: vec!["instance status impaired 16m".to_owned()], hard: false },
+            ago(960),
+            Rule::SingleSource,
+            "instance status impaired 16m (ripe at 15m)",
+            Some(later(300)),
+        )),
+        Some(verdict(
+            State::Suspect { since: ago(180).unwrap() },
+            ago(180),
+            Rule::Ripening,
+            "system status impaired 3m (ripe at 5m)",
+            Some(later(120)),
+        )),
+        None,
+        Some(verdict(
+            State::Starting { deadline: later(480) },
+            ago(60),
+            Rule::Starting,
+            "pending 1m",
+            Some(later(480)),
+        )),
+        Some(verdict(
+            State::Unhealthy { causes: vec!["stopped".to_owned()], hard: true },
+            ago(7_500),
+            Rule::Dead,
+            "stopped while it should run",
+            None,
+        )),
+        Some(verdict(State::Flapping, ago(3_000), Rule::Flapping, "suspect 4 times within 60m", Some(later(600)))),
+        Some(verdict(
+            State::Planned { not_before: later(172_800), kind: Planned::Vacate },
+            ago(3_600),
+            Rule::Event,
+            "instance-retirement",
+            Some(later(171_000)),
+        )),
+        Some(verdict(State::Blind, None, Rule::Blind, "no reporter says anything", Some(later(60)))),
+        Some(verdict(State::Gone, ago(30), Rule::Gone, "terminated", None)),
+    ];
+    let members = (0..).zip(states).map(|(slot, v)| member(web().slot(slot), v)).collect();
+    let large = Group::machines("batch");
+    let mut many: Vec<Member> = (0..40).map(|slot| member(large.slot(slot), Some(well()))).collect();
+    many[17] = member(large.slot(17), None);
+    let volumes = (0..3).map(|slot| {
+        let attached = format!("web/{slot} as /dev/sdf");
+        Member {
+            attached,
+            ..member(data().slot(slot), Some(verdict(State::Healthy, None, Rule::Well, "in use", None)))
+        }
+    });
+    StatusReport {
+        name: "shop".to_owned(),
+        stack: "7f3kq2x9".to_owned(),
+        at,
+        scopes: empty().basis.scopes,
+        situation: vec!["zone us-east-1b is suspected: 2 of 2 machines unwell, 0 of 8 elsewhere".to_owned()],
+        groups: vec![
+            GroupStatus { group: large, wanted: 40, ready: 39, members: many },
+            GroupStatus { group: web(), wanted: 10, ready: 2, members },
+            GroupStatus { group: data(), wanted: 3, ready: 3, members: volumes.collect() },
+        ],
+        gaps: every_sort().gaps,
+    }
 }

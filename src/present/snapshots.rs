@@ -4,6 +4,7 @@ use evenkeel_core::plan::Plan;
 use unicode_width::UnicodeWidthStr;
 
 use crate::document::Doc;
+use crate::drift::DriftReport;
 use crate::escape::hides;
 use crate::redact::Redactor;
 use crate::{json, plan, plan_json, render, samples};
@@ -56,4 +57,28 @@ fn a_plan_for_a_comment() {
 #[test]
 fn a_plan_for_programs() {
     insta::assert_snapshot!(json::pretty(&plan_json::json(&samples::everyday()), &Redactor::none()));
+}
+
+#[test]
+fn drift_reads_well() {
+    for (name, plan) in
+        [("everyday", samples::everyday()), ("every_sort", samples::every_sort()), ("empty", samples::empty())]
+    {
+        let report = DriftReport::of(&plan);
+        shows(&format!("drift_{name}"), &report.page());
+    }
+    insta::assert_snapshot!(json::pretty(&DriftReport::of(&samples::everyday()), &Redactor::none()));
+}
+
+#[test]
+fn status_reads_well() {
+    let mut report = samples::status();
+    shows("status_bad_day", &report.page(false));
+    insta::assert_snapshot!(render::text(&report.page(false), &Redactor::none(), 80, true));
+    report.groups.remove(0);
+    insta::assert_snapshot!(json::pretty(&report.json(), &Redactor::none()));
+    report.groups.remove(0);
+    report.gaps.clear();
+    report.situation.clear();
+    shows("status_well", &report.page(true));
 }
