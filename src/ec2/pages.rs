@@ -100,3 +100,76 @@ pub(crate) fn split(batch: Vec<String>, says: &str) -> (Vec<String>, Vec<Vec<Str
     }
     (named, vec![others])
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    fn ids(all: &[&str]) -> Vec<String> {
+        all.iter().map(|s| (*s).to_owned()).collect()
+    }
+
+    /// Walks over these pages: items and next token.
+    async fn over(pages: Vec<(Vec<u32>, Option<&str>)>) -> (Walked<u32>, Vec<Query>) {
+        let (pages, asked) = (RefCell::new(pages.into_iter()), RefCell::new(Vec::new()));
+        let walked = walk("List", Query::default(), |q| {
+            asked.borrow_mut().push(q);
+            let page = pages.borrow_mut().next();
+            async move {
+                let (items, next) = page.ok_or_else(|| Failure::new(Class::Denied, "", "no more"))?;
+                Ok(Page { items, next_token: next.map(str::to_owned) })
+            }
+        })
+        .await;
+        (walked, asked.into_inner())
+    }
+
+    #[tokio::test]
+    async fn empty_pages_are_no_end() {
+        let (walked, asked) = over(vec![
+            (vec![], Some("a")),
+            (vec![1], Some("b")),
+            (vec![], Some("b")),
+            (vec![], Some("c")),
+            (vec![2], Some("")),
+        ])
+        .await;
+        assert_eq!(walked.whole().unwrap(), [1, 2]);
+        assert_eq!(asked.iter().filter(|q| q.max_results == Some(limits::PAGE)).count(), 5);
+        assert_eq!(asked[1].next_token.as_deref(), Some("a"));
+    }
+
+    #[tokio::test]
+    async fn what_was_seen_before_a_failure_is_kept_and_not_called_whole() {
+        let (walked, _) = over(vec![(vec![1], Some("a"))]).await;
+        assert_eq!(walked.items, [1]);
+        assert_eq!(walked.whole().unwrap_err().class, Class::Denied);
+        let (round, _) = over(vec![(vec![1], Some("a")), (vec![2], Some("a"))]).await;
+        assert_eq!(round.whole().unwrap_err().class, Class::Invalid);
+    }
+
+    #[tokio::test]
+    async fn a_list_without_end_is_given_up() {
+        let calls = RefCell::new(0);
+        let walked: Walked<u32> = walk("List", Query::default(), |_| {
+            *calls.borrow_mut() += 1;
+            async { Ok(Page { items: vec![], next_token: Some("again".into()) }) }
+        })
+        .await;
+        assert!(walked.failed.is_some());
+        assert_eq!(calls.into_inner(), limits::PAGES);
+    }
+
+    #[test]
+    fn a_refusal_is_cut_where_it_names_somebody() {
+        let batch = || ids(&["i-1", "i-12", "i-3"]);
+        let (named, rest) = split(batch(), "The instance IDs 'i-12, i-99' do not exist");
+        assert_eq!((named, rest), (ids(&["i-12"]), vec![ids(&["i-1", "i-3"])]), "i-1 is not named by i-12");
+        let (named, rest) = split(batch(), "no");
+        assert_eq!((named, rest), (vec![], vec![ids(&["i-12", "i-3"]), ids(&["i-1"])]));
+        let (named, rest) = split(batch(), "i-1 i-12 i-3");
+        assert_eq!((named, rest.len()), (vec![], 2), "a server that names all has named none");
+    }
+}

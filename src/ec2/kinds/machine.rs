@@ -351,3 +351,153 @@ pub(crate) fn changes(fields: &Fields, links: &BTreeMap<String, String>) -> Resu
     }
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::api::{DeviceMapping, ScheduledEvent, Tags};
+
+    fn instance(state: InstanceState) -> Instance {
+        Instance {
+            id: "i-1".into(),
+            reservation: "r-1".into(),
+            launch_index: 0,
+            client_token: String::new(),
+            state,
+            state_reason: String::new(),
+            image: "ami-1".into(),
+            instance_type: "t3.small".into(),
+            zone: "a".into(),
+            subnet: String::new(),
+            vpc: String::new(),
+            security_groups: vec![("sg-2".into(), "b".into()), ("sg-1".into(), "a".into())],
+            key: None,
+            instance_profile: Some("arn:aws:iam::123456789012:instance-profile/team/web".into()),
+            launched: Timestamp::UNIX_EPOCH,
+            root_device: Some("/dev/xvda".into()),
+            devices: BTreeMap::new(),
+            public_ip: Some("192.0.2.1".into()),
+            private_ip: None,
+            monitoring: false,
+            metadata: Metadata { tokens_required: false, hop_limit: 2, enabled: true },
+            spot: true,
+            tenancy: "default".into(),
+            placement_group: None,
+            tags: Tags::from([
+                ("aws:autoscaling:groupName".into(), "x".into()),
+                ("evenkeel:stack".into(), "s".into()),
+                ("Name".into(), "n".into()),
+            ]),
+        }
+    }
+
+    fn shown(i: &Instance) -> Object {
+        object("", i, Status::None("not listed"), &BTreeMap::new())
+    }
+
+    #[test]
+    fn every_state_is_a_phase_and_a_signal() {
+        for (state, phase, reading, hard) in [
+            (InstanceState::Pending, Phase::Starting, Reading::NoData, false),
+            (InstanceState::Running, Phase::Up, Reading::Ok, false),
+            (InstanceState::Stopping, Phase::Stopping, Reading::Bad, true),
+            (InstanceState::Stopped, Phase::Stopped, Reading::Bad, true),
+            (InstanceState::ShuttingDown, Phase::Leaving, Reading::Bad, true),
+            (InstanceState::Terminated, Phase::Gone, Reading::Bad, true),
+        ] {
+            let seen = shown(&instance(state));
+            let signal = &seen.signals[0];
+            assert_eq!((seen.phase, signal.source, signal.reading, signal.hard), (phase, Source::State, reading, hard));
+            assert_eq!(signal.reporter, Reporter::Ec2Control);
+        }
+    }
+
+    #[test]
+    fn every_check_is_a_reading_with_its_reporter() {
+        let when = Some(Timestamp::UNIX_EPOCH);
+        for (check, reading) in [
+            (Check::Ok, Reading::Ok),
+            (Check::Impaired, Reading::Bad),
+            (Check::Initializing, Reading::NoData),
+            (Check::InsufficientData, Reading::NoData),
+            (Check::NotApplicable, Reading::NoData),
+        ] {
+            let row = InstanceStatus {
+                id: "i-1".into(),
+                system: (check, when),
+                instance: (Check::Ok, None),
+                ebs: (check, None),
+                events: vec![],
+            };
+            let seen = object("", &instance(InstanceState::Running), Status::Row(&row), &BTreeMap::new());
+            let all: Vec<_> = seen.signals.iter().map(|s| (s.source, s.reporter, s.reading, s.since)).collect();
+            assert_eq!(
+                all[1..],
+                [
+                    (Source::SystemStatus, Reporter::Ec2Host, reading, when),
+                    (Source::InstanceStatus, Reporter::Ec2Host, Reading::Ok, None),
+                    (Source::EbsStatus, Reporter::Ec2Ebs, reading, None),
+                ]
+            );
+            assert!(seen.signals.iter().all(|s| !s.hard));
+        }
+    }
+
+    #[test]
+    fn an_event_that_is_over_is_none() {
+        let event = |d: &str| ScheduledEvent { code: "system-reboot".into(), description: d.into(), not_before: None };
+        let row = InstanceStatus {
+            id: "i-1".into(),
+            system: (Check::Ok, None),
+            instance: (Check::Ok, None),
+            ebs: (Check::Ok, None),
+            events: vec![event("[Completed] x"), event("[Canceled] x"), event(" [Completed] x"), event("soon")],
+        };
+        let seen = object("", &instance(InstanceState::Running), Status::Row(&row), &BTreeMap::new());
+        assert_eq!(seen.signals.iter().filter(|s| s.source == Source::ScheduledEvent).count(), 1);
+    }
+
+    #[test]
+    fn fields_are_written_as_the_file_writes_them() {
+        let seen = shown(&instance(InstanceState::Running));
+        for (name, value) in [
+            ("security-groups", Value::List(vec!["sg-1".into(), "sg-2".into()])),
+            ("instance-profile", "web".into()),
+            ("market", "spot".into()),
+            ("tenancy", Value::Null),
+            ("subnet", Value::Null),
+            ("tags", Value::Map([("Name".to_owned(), "n".into())].into())),
+        ] {
+            assert_eq!(seen.fields[name], value, "{name}");
+        }
+        assert_eq!(seen.fields["metadata"].to_string(), "{enabled: true, hop-limit: 2, tokens-required: false}");
+        assert_eq!(seen.token, None, "a server that does not tell the token is no witness");
+        assert_eq!(seen.facts.keys().map(String::as_str).collect::<Vec<_>>(), ["public-ip"]);
+        assert!(!seen.fields.contains_key("root-size"));
+    }
+
+    #[test]
+    fn a_root_disk_under_its_other_name_is_no_data_disk() {
+        for (said, mapped) in [("/dev/xvda", "/dev/sda1"), ("/dev/sda1", "/dev/xvda"), ("/dev/sda1", "/dev/sda1")] {
+            let mut i = instance(InstanceState::Running);
+            i.root_device = Some(said.into());
+            let on = DeviceMapping { volume: "vol-1".into(), delete_on_termination: true };
+            i.devices = BTreeMap::from([(mapped.to_owned(), on)]);
+            let seen = shown(&i);
+            assert_eq!(seen.links["root"], "vol-1", "{said} {mapped}");
+            assert_eq!(seen.fields["disks"], Value::Map(BTreeMap::new()));
+        }
+    }
+
+    #[test]
+    fn a_disk_whose_details_are_not_known_leaves_the_field_unobserved() {
+        let mut i = instance(InstanceState::Running);
+        let on = |volume: &str| DeviceMapping { volume: volume.into(), delete_on_termination: true };
+        i.devices = BTreeMap::from([("/dev/xvda".to_owned(), on("vol-1")), ("/dev/sdf".to_owned(), on("vol-2"))]);
+        let seen = shown(&i);
+        assert!(!seen.fields.contains_key("disks") && !seen.fields.contains_key("root-size"));
+        assert_eq!(parts(&i).collect::<Vec<_>>(), ["vol-2", "vol-1"]);
+    }
+}

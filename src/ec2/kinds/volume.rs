@@ -135,3 +135,86 @@ pub(crate) fn is_as(v: &Volume, change: &ModifyVolume) -> bool {
         && change.iops.is_none_or(|n| v.iops == Some(n))
         && change.throughput.is_none_or(|n| v.throughput == Some(n))
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::api::Tags;
+
+    fn volume(state: VolumeState, attachments: Vec<Attachment>) -> Volume {
+        Volume {
+            id: "vol-1".into(),
+            state,
+            zone: "a".into(),
+            size: 10,
+            volume_type: "gp3".into(),
+            iops: Some(3000),
+            throughput: Some(125),
+            encrypted: true,
+            kms_key: None,
+            snapshot: Some(String::new()),
+            created: Timestamp::UNIX_EPOCH,
+            attachments,
+            tags: Tags::new(),
+        }
+    }
+
+    fn at(instance: &str, state: AttachState) -> Attachment {
+        Attachment { instance: instance.into(), device: "/dev/sdf".into(), state, delete_on_termination: false }
+    }
+
+    #[test]
+    fn every_state_is_a_phase() {
+        for (state, phase) in [
+            (VolumeState::Creating, Phase::Starting),
+            (VolumeState::Available, Phase::Up),
+            (VolumeState::InUse, Phase::Up),
+            (VolumeState::Deleting, Phase::Leaving),
+            (VolumeState::Deleted, Phase::Gone),
+            (VolumeState::Error, Phase::Failed),
+        ] {
+            assert_eq!(object("", &volume(state, vec![])).phase, phase);
+        }
+    }
+
+    #[test]
+    fn an_attachment_is_settled_only_when_attached() {
+        for (state, settled) in [
+            (AttachState::Attaching, Some(false)),
+            (AttachState::Attached, Some(true)),
+            (AttachState::Detaching, Some(false)),
+            (AttachState::Busy, Some(false)),
+            (AttachState::Detached, None),
+        ] {
+            let seen = object("", &volume(VolumeState::InUse, vec![at("i-1", state)]));
+            assert_eq!(seen.attached.map(|a| a.settled), settled);
+            assert_eq!(seen.fields.contains_key("device"), settled.is_some(), "no device is no difference");
+        }
+        let both = vec![at("i-2", AttachState::Attached), at("i-1", AttachState::Detached)];
+        assert_eq!(attached(&volume(VolumeState::InUse, both)).unwrap().to, "i-2");
+    }
+
+    #[test]
+    fn a_part_bears_a_machines_address_and_no_launch() {
+        for (tags, part) in [
+            (vec![(tag::ADDRESS, "machines.web")], true),
+            (vec![(tag::ADDRESS, "machines.web"), (tag::LAUNCH, "g1 s0")], false),
+            (vec![(tag::ADDRESS, "volumes.data"), (tag::LAUNCH, "g1 s0")], false),
+            (vec![(tag::ADDRESS, "volumes.data")], false),
+            (vec![(tag::ADDRESS, "not an address")], false),
+            (vec![], false),
+        ] {
+            let mut v = volume(VolumeState::InUse, vec![]);
+            v.tags = tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            assert_eq!(is_part(&v), part, "{tags:?}");
+        }
+    }
+
+    #[test]
+    fn a_volume_made_of_nothing_has_no_snapshot() {
+        let seen = object("", &volume(VolumeState::Available, vec![]));
+        assert!(seen.fields["from-snapshot"].is_nothing() && seen.token.is_none());
+    }
+}

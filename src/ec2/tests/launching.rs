@@ -1,0 +1,199 @@
+//! Launches: one call a batch, the slot by launch index, the next place where there is no room, never twice.
+
+use evenkeel_core::digest::Digest;
+use evenkeel_core::failure::{Class, Failure};
+use evenkeel_core::launch::Place;
+use evenkeel_core::plan::Call;
+use evenkeel_core::stamp::tag;
+use evenkeel_core::value::Value;
+use evenkeel_ec2::api::{Ec2Read, Query};
+use evenkeel_engine::provider::{Payloads, Provider};
+
+use crate::{launch, launch_of, story, web};
+
+/// Zones a and b, two types.
+fn choosy() -> evenkeel_core::launch::Launch {
+    let mut l = launch(2);
+    l.places.push(Place { zone: "us-east-1b".into(), subnet: None });
+    l.types.push("t3a.small".into());
+    l
+}
+
+#[test]
+fn a_batch_is_one_call_and_every_machine_has_its_slot() {
+    story(async |stage| {
+        let made = stage.boot(&launch_of([1, 4, 9])).await;
+        assert_eq!(stage.wire.heard("RunInstances").len(), 1);
+        assert_eq!(made.keys().map(|a| a.slot).collect::<Vec<_>>(), [1, 4, 9]);
+        for (address, id) in &made {
+            let seen = stage.sim.instances(&Query { ids: vec![id.clone()], ..Query::default() }).await.unwrap();
+            assert_eq!(launch_of([1, 4, 9]).tag.slots.get(seen.items[0].launch_index), Some(address.slot));
+        }
+    });
+}
+
+#[test]
+fn a_repeated_launch_makes_nothing_new() {
+    story(async |stage| {
+        let first = stage.boot(&launch(3)).await;
+        let again = stage.boot(&launch(3)).await;
+        assert_eq!(first, again);
+        assert_eq!(stage.sim.world().unwrap().instances.len(), 3);
+    });
+}
+
+#[test]
+fn a_launch_whose_machines_died_says_that_its_token_is_spent() {
+    story(async |stage| {
+        let made = stage.boot(&launch(1)).await;
+        stage.perform(Call::Terminate(made.into_values().collect())).await.unwrap();
+        stage.wait(120).await;
+        let again = stage.perform(Call::Launch(launch(1))).await.unwrap_err();
+        assert_eq!(again.class, Class::TokenSpent);
+    });
+}
+
+#[test]
+fn every_mark_goes_out_in_the_create_call() {
+    story(async |stage| {
+        let mut l = launch(1);
+        l.spec.insert("protect".into(), true.into());
+        l.spec.insert("root-size".into(), 12u32.into());
+        l.spec.insert("disks".into(), disk_of("/dev/sdf", 20));
+        stage.boot(&l).await;
+        assert!(stage.wire.heard("CreateTags").is_empty());
+        let world = stage.sim.world().unwrap();
+        let machine = world.instances.values().next().unwrap();
+        for key in [tag::STACK, tag::ADDRESS, tag::LAUNCH, tag::SPEC, tag::NAME, tag::PROTECT] {
+            assert!(machine.tags.contains_key(key), "{key}");
+        }
+        assert_eq!(world.volumes.len(), 2);
+        for disk in world.volumes.values() {
+            assert_eq!(disk.tags[tag::ADDRESS], web().to_string());
+            assert!(!disk.tags.contains_key(tag::LAUNCH));
+        }
+        let mut sizes: Vec<_> = world.volumes.values().map(|v| v.size).collect();
+        sizes.sort_unstable();
+        assert_eq!(sizes, [12, 20]);
+    });
+}
+
+fn disk_of(device: &str, size: u32) -> Value {
+    let disk = Value::Map([("size".to_owned(), Value::from(size))].into());
+    Value::Map([(device.to_owned(), disk)].into())
+}
+
+#[test]
+fn where_there_is_no_room_the_next_type_and_then_the_next_zone_is_tried() {
+    story(async |stage| {
+        stage.wire.refuse("RunInstances 2 us-east-1a", Class::Capacity, "InsufficientInstanceCapacity");
+        let made = stage.boot(&choosy()).await;
+        assert_eq!(made.len(), 2);
+        assert_eq!(
+            stage.wire.heard("RunInstances"),
+            [
+                "RunInstances 2 us-east-1a t3.small",
+                "RunInstances 2 us-east-1a t3a.small",
+                "RunInstances 2 us-east-1b t3.small"
+            ]
+        );
+    });
+}
+
+#[test]
+fn without_room_anywhere_the_launch_fails_for_want_of_room() {
+    story(async |stage| {
+        stage.wire.refuse("RunInstances", Class::Capacity, "InsufficientInstanceCapacity");
+        let failure = stage.perform(Call::Launch(choosy())).await.unwrap_err();
+        assert_eq!(failure.class, Class::Capacity);
+        assert_eq!(stage.wire.heard("RunInstances").len(), 4);
+    });
+}
+
+#[test]
+fn what_an_earlier_run_launched_elsewhere_is_found_before_a_second_try() {
+    story(async |stage| {
+        // The earlier run found room in zone b only.
+        let mut there = choosy();
+        there.places.remove(0);
+        let made = stage.boot(&there).await;
+        stage.wire.refuse("RunInstances 2 us-east-1a t3.small", Class::Capacity, "InsufficientInstanceCapacity");
+        let again = stage.perform(Call::Launch(choosy())).await.unwrap();
+        assert_eq!(made, again);
+        assert_eq!(stage.sim.world().unwrap().instances.len(), 2);
+    });
+}
+
+#[test]
+fn a_try_without_an_answer_is_repeated_where_it_was_made() {
+    story(async |stage| {
+        let mut tries = 0;
+        stage.wire.refuse_if(move |words| {
+            if !words.starts_with("RunInstances") {
+                return None;
+            }
+            tries += 1;
+            match tries {
+                1 => Some(Failure::new(Class::Capacity, "InsufficientInstanceCapacity", "")),
+                // The connection breaks until the caller gives up.
+                2..=6 => Some(Failure::new(Class::Transient, "", "broken pipe")),
+                _ => None,
+            }
+        });
+        let lost = stage.perform(Call::Launch(choosy())).await.unwrap_err();
+        assert_eq!(lost.class, Class::Transient);
+        stage.perform(Call::Launch(choosy())).await.unwrap();
+        let last = stage.wire.heard("RunInstances").pop().unwrap();
+        assert_eq!(last, "RunInstances 2 us-east-1a t3a.small", "not the first place, although it has room by now");
+    });
+}
+
+#[test]
+fn an_account_at_its_limit_is_no_reason_to_look_elsewhere() {
+    story(async |stage| {
+        stage.wire.refuse("RunInstances", Class::Quota, "VcpuLimitExceeded");
+        let failure = stage.perform(Call::Launch(choosy())).await.unwrap_err();
+        assert_eq!((failure.class, stage.wire.heard("RunInstances").len()), (Class::Quota, 1));
+    });
+}
+
+#[test]
+fn a_boot_script_travels_beside_the_plan() {
+    story(async |stage| {
+        let script = b"#!/bin/sh\necho canary\n".to_vec();
+        let mut l = launch(1);
+        l.user_data = Some(Digest::keyed(crate::STACK.as_bytes(), &script));
+        let failure = stage.perform(Call::Launch(l.clone())).await.unwrap_err();
+        assert_eq!(failure.class, Class::Invalid);
+        assert!(stage.wire.heard("RunInstances").is_empty());
+        let payloads = Payloads::from([(l.user_data.clone().unwrap(), script.clone())]);
+        let made = stage.provider.perform(&Call::Launch(l), &payloads).await.unwrap();
+        stage.wait(60).await;
+        let deep = stage.sim.deep(made.values().next().unwrap()).await.unwrap();
+        assert_eq!(deep.user_data, Some(script));
+    });
+}
+
+#[test]
+fn a_field_of_the_wrong_sort_is_refused_before_anything_is_sent() {
+    story(async |stage| {
+        for (field, value) in [
+            ("image", Value::Null),
+            ("image", Value::Int(3)),
+            ("security-groups", Value::List(vec![Value::Int(1)])),
+            ("root-size", Value::Int(-1)),
+            ("metadata", "required".into()),
+            ("disks", Value::Map([("/dev/sdf".to_owned(), Value::Int(20))].into())),
+            ("protect", "yes".into()),
+        ] {
+            let mut l = launch(1);
+            l.spec.insert(field.into(), value);
+            assert_eq!(stage.perform(Call::Launch(l)).await.unwrap_err().class, Class::Invalid, "{field}");
+        }
+        let mut l = launch(1);
+        l.root_device = None;
+        l.spec.insert("root-size".into(), 9u32.into());
+        assert_eq!(stage.perform(Call::Launch(l)).await.unwrap_err().class, Class::Invalid);
+        assert!(stage.wire.heard("RunInstances").is_empty());
+    });
+}
