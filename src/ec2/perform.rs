@@ -4,12 +4,12 @@
 //! in which EC2 refuses one id is cut, so that the others go on and the refused one is reported.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use evenkeel_core::address::{Group, Kind};
+use evenkeel_core::address::Kind;
 use evenkeel_core::failure::{Class, Failure};
-use evenkeel_core::launch::{Launch, NewVolume, Place};
+use evenkeel_core::launch::{Launch, NewVolume};
 use evenkeel_core::observed::Object;
 use evenkeel_core::plan::{Call, Target};
 use evenkeel_core::stamp::tag;
@@ -18,7 +18,7 @@ use evenkeel_engine::budget::Family;
 use evenkeel_engine::caller::{Ask, Caller};
 use evenkeel_engine::provider::{Eyes, Made, Payloads, Provider, Reading, Wants};
 
-use crate::api::{AttachState, Ec2, Filter, Instance, InstanceChange, ModifyVolume, Query, Tags, Volume, VolumeState};
+use crate::api::{AttachState, Ec2, Instance, InstanceChange, ModifyVolume, Tags, Volume, VolumeState};
 use crate::kinds::{machine, volume, wrong};
 use crate::limits;
 use crate::pages::split;
@@ -28,34 +28,13 @@ use crate::wire::{Calls, call};
 /// EC2 to look at and to act on.
 pub struct Ec2Provider<E: ?Sized> {
     eyes: Ec2Eyes<E>,
-    unsure: Unsure,
-}
-
-/// Launches whose last try has no answer: which of their places and types it was. A repeat that began at the first
-/// again could find room there by now, and launch twice.
-#[derive(Debug, Default)]
-struct Unsure(Mutex<BTreeMap<String, usize>>);
-
-impl Unsure {
-    fn get(&self, launch: &str) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(launch).copied().unwrap_or(0)
-    }
-
-    fn set(&self, launch: &str, at: usize) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if at == 0 {
-            all.remove(launch);
-        } else {
-            all.insert(launch.to_owned(), at);
-        }
-    }
 }
 
 impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
     /// Looks and acts through `ec2`; `scope` is the alias that objects found by id bear. Every wire call passes
     /// through `caller`, one an account and region.
     pub fn new(ec2: Arc<E>, scope: impl Into<String>, caller: Arc<Caller>) -> Self {
-        Self { eyes: Ec2Eyes::new(ec2, scope, caller), unsure: Unsure::default() }
+        Self { eyes: Ec2Eyes::new(ec2, scope, caller) }
     }
 
     /// Where every wire call passes.
@@ -83,85 +62,22 @@ impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
         self.eyes.ec2()
     }
 
-    /// One `RunInstances` where there is room; the next place or type where EC2 says there is none.
+    /// One `RunInstances`. Which of a launch's places and types is tried when is for the engine to say, which writes it
+    /// down first: another place is another token, and only the token makes a repeat harmless.
     async fn launch(&self, l: &Launch, payloads: &Payloads) -> Result<Made, Failure> {
+        let ([place], [instance_type]) = (l.places.as_slice(), l.types.as_slice()) else {
+            return Err(wrong(format!("{}: a launch goes to one place with one type", l.group)));
+        };
         let script = match &l.user_data {
             None => None,
             Some(digest) => Some(payloads.get(digest).cloned().ok_or_else(|| {
                 wrong("the boot script of this launch is not at hand: it is no part of a saved plan; plan again here")
             })?),
         };
-        let mut tries: Vec<(&Place, &str)> = Vec::new();
-        for place in &l.places {
-            tries.extend(l.types.iter().map(|t| (place, t.as_str())));
-        }
-        let Some((place, instance_type)) = tries.first() else {
-            return Err(wrong("a launch without a place or a type"));
-        };
-        let name = l.token(place, instance_type);
-        let mut full: Option<Failure> = None;
-        let first = self.unsure.get(&name).min(tries.len() - 1);
-        for (at, (place, instance_type)) in tries.iter().enumerate().skip(first) {
-            // Another place is another token, and only the token makes a repeat harmless: so before a second try, look
-            // whether an earlier run got through there.
-            if full.is_some()
-                && let Some(made) = self.launched(l).await?
-            {
-                return Ok(made);
-            }
-            // Until it is answered, this is where a repeat must begin: with the same token.
-            self.unsure.set(&name, at);
-            match self.run(l, place, instance_type, script.clone()).await {
-                Ok(instances) => {
-                    self.unsure.set(&name, 0);
-                    return made(l, &instances);
-                }
-                Err(failure) => match failure.class {
-                    Class::Capacity => full = Some(failure),
-                    Class::Throttled | Class::Transient => return Err(failure),
-                    Class::Quota
-                    | Class::Denied
-                    | Class::Credentials
-                    | Class::NotFound
-                    | Class::Busy
-                    | Class::Protected
-                    | Class::TokenMismatch
-                    | Class::TokenSpent
-                    | Class::Invalid => {
-                        self.unsure.set(&name, 0);
-                        return Err(failure);
-                    }
-                },
-            }
-        }
-        self.unsure.set(&name, 0);
-        Err(full.expect("at least one try was made and each that did not return was for want of room"))
-    }
-
-    async fn run(
-        &self,
-        l: &Launch,
-        place: &Place,
-        instance_type: &str,
-        script: Option<Vec<u8>>,
-    ) -> Result<Vec<Instance>, Failure> {
         let request = machine::run(l, place, instance_type, script)?;
-        self.acts_on("RunInstances", Family::Run, request.count as usize, || self.ec2().run_instances(&request)).await
-    }
-
-    /// The batch, if it is already there under whatever token.
-    async fn launched(&self, l: &Launch) -> Result<Option<Made>, Failure> {
-        let filters = vec![
-            Filter::new(format!("tag:{}", tag::STACK), &l.stack),
-            Filter::new(format!("tag:{}", tag::ADDRESS), l.group.to_string()),
-            Filter::new(format!("tag:{}", tag::LAUNCH), l.tag.to_string()),
-        ];
-        let query = Query { filters, ..Query::default() };
-        let prefix = evenkeel_core::launch::token_prefix(&l.stack);
-        let mut found = self.eyes.instances(&Calls::default(), query).await.whole()?;
-        // Copied tags are no launch of ours.
-        found.retain(|i| i.client_token.is_empty() || i.client_token.starts_with(&prefix));
-        if found.is_empty() { Ok(None) } else { made(l, &found).map(Some) }
+        let count = request.count as usize;
+        let new = self.acts_on("RunInstances", Family::Run, count, || self.ec2().run_instances(&request)).await?;
+        made(l, &new)
     }
 
     async fn create_volume(&self, v: &NewVolume) -> Result<Made, Failure> {
@@ -402,21 +318,26 @@ fn known(target: &Target) -> Result<&str, Failure> {
     }
 }
 
-/// Which address each instance of a batch is.
+/// Which address each instance of a batch is. The answer to a repeated launch may show machines that have died since:
+/// if all have, the token is spent; if some live, another launch of the batch would make those twice, so the dead are
+/// told like the others, and whoever waits for them will see.
 fn made(l: &Launch, instances: &[Instance]) -> Result<Made, Failure> {
+    let dead = |i: &Instance| !machine::phase(i.state).alive();
+    if let Some(first) = instances.first()
+        && instances.iter().all(dead)
+    {
+        let says = format!("RunInstances: the token belongs to {}, which is dead", first.id);
+        return Err(Failure::new(Class::TokenSpent, "", says));
+    }
     let mut out = Made::new();
     for i in instances {
-        if !machine::phase(i.state).alive() {
-            let says = format!("RunInstances: the batch is already made and {} of it is dead", i.id);
-            return Err(Failure::new(Class::TokenSpent, "", says));
-        }
         let slot = l.tag.slots.get(i.launch_index);
         let slot = slot.ok_or_else(|| wrong(format!("RunInstances: {} has no place in the batch", i.id)))?;
-        out.insert(Group::slot(&l.group, slot), i.id.clone());
+        out.insert(l.group.slot(slot), i.id.clone());
     }
-    if out.len() != l.tag.slots.len() as usize || instances.len() != out.len() {
-        let says = format!("RunInstances: {} of {} machines are visible", instances.len(), l.tag.slots.len());
-        return Err(Failure::new(Class::Busy, "", says));
+    let (got, asked) = (instances.len(), l.tag.slots.len() as usize);
+    if out.len() != asked || got != asked {
+        return Err(wrong(format!("RunInstances: {got} machines where {asked} were asked for")));
     }
     Ok(out)
 }

@@ -1,7 +1,7 @@
-//! Launches: one call a batch, the slot by launch index, the next place where there is no room, never twice.
+//! Launches: one call a batch, the slot by launch index, never twice.
 
 use evenkeel_core::digest::Digest;
-use evenkeel_core::failure::{Class, Failure};
+use evenkeel_core::failure::Class;
 use evenkeel_core::launch::Place;
 use evenkeel_core::plan::Call;
 use evenkeel_core::stamp::tag;
@@ -9,15 +9,10 @@ use evenkeel_core::value::Value;
 use evenkeel_ec2::api::{Ec2Read, Query};
 use evenkeel_engine::provider::{Payloads, Provider};
 
-use crate::{launch, launch_of, story, web};
+use evenkeel_sim::action::Action;
+use evenkeel_sim::faults::{Effect, Fault};
 
-/// Zones a and b, two types.
-fn choosy() -> evenkeel_core::launch::Launch {
-    let mut l = launch(2);
-    l.places.push(Place { zone: "us-east-1b".into(), subnet: None });
-    l.types.push("t3a.small".into());
-    l
-}
+use crate::{launch, launch_of, story, web};
 
 #[test]
 fn a_batch_is_one_call_and_every_machine_has_its_slot() {
@@ -54,6 +49,18 @@ fn a_launch_whose_machines_died_says_that_its_token_is_spent() {
 }
 
 #[test]
+fn a_launch_of_which_some_still_live_is_not_made_anew() {
+    story(async |stage| {
+        let made = stage.boot(&launch(3)).await;
+        let one = made.values().next().unwrap().clone();
+        stage.perform(Call::Terminate(vec![one])).await.unwrap();
+        stage.wait(120).await;
+        let again = stage.perform(Call::Launch(launch(3))).await;
+        assert_eq!(again, Ok(made), "the two that live would be made twice");
+    });
+}
+
+#[test]
 fn every_mark_goes_out_in_the_create_call() {
     story(async |stage| {
         let mut l = launch(1);
@@ -84,76 +91,44 @@ fn disk_of(device: &str, size: u32) -> Value {
 }
 
 #[test]
-fn where_there_is_no_room_the_next_type_and_then_the_next_zone_is_tried() {
+fn one_place_and_one_type_are_tried_and_a_refusal_is_told_as_it_is() {
     story(async |stage| {
-        stage.wire.refuse("RunInstances 2 us-east-1a", Class::Capacity, "InsufficientInstanceCapacity");
-        let made = stage.boot(&choosy()).await;
-        assert_eq!(made.len(), 2);
-        assert_eq!(
-            stage.wire.heard("RunInstances"),
-            [
-                "RunInstances 2 us-east-1a t3.small",
-                "RunInstances 2 us-east-1a t3a.small",
-                "RunInstances 2 us-east-1b t3.small"
-            ]
-        );
+        for (class, code) in [(Class::Capacity, "InsufficientInstanceCapacity"), (Class::Quota, "VcpuLimitExceeded")] {
+            stage.wire.forget();
+            stage.wire.allow();
+            stage.wire.refuse("RunInstances", class, code);
+            let failure = stage.perform(Call::Launch(launch(2))).await.unwrap_err();
+            assert_eq!((failure.class, stage.wire.heard("RunInstances").len()), (class, 1));
+        }
+        stage.wire.forget();
+        let mut choosy = launch(2);
+        choosy.places.push(Place { zone: "us-east-1b".into(), subnet: None });
+        assert_eq!(stage.perform(Call::Launch(choosy)).await.unwrap_err().class, Class::Invalid);
+        let mut choosy = launch(2);
+        choosy.types.push("t3a.small".into());
+        assert_eq!(stage.perform(Call::Launch(choosy)).await.unwrap_err().class, Class::Invalid);
+        assert!(stage.wire.heard("").is_empty(), "which comes first is for the engine to say");
     });
 }
 
 #[test]
-fn without_room_anywhere_the_launch_fails_for_want_of_room() {
+fn a_lost_answer_is_asked_for_again_with_the_same_token() {
     story(async |stage| {
-        stage.wire.refuse("RunInstances", Class::Capacity, "InsufficientInstanceCapacity");
-        let failure = stage.perform(Call::Launch(choosy())).await.unwrap_err();
-        assert_eq!(failure.class, Class::Capacity);
-        assert_eq!(stage.wire.heard("RunInstances").len(), 4);
-    });
-}
-
-#[test]
-fn what_an_earlier_run_launched_elsewhere_is_found_before_a_second_try() {
-    story(async |stage| {
-        // The earlier run found room in zone b only.
-        let mut there = choosy();
-        there.places.remove(0);
-        let made = stage.boot(&there).await;
-        stage.wire.refuse("RunInstances 2 us-east-1a t3.small", Class::Capacity, "InsufficientInstanceCapacity");
-        let again = stage.perform(Call::Launch(choosy())).await.unwrap();
-        assert_eq!(made, again);
+        let lost = Fault::once(Effect::LoseAnswer).on(Action::RunInstances);
+        stage.sim.edit(|w| w.faults.push(lost)).unwrap();
+        let made = stage.boot(&launch(2)).await;
+        assert_eq!((made.len(), stage.wire.heard("RunInstances").len()), (2, 2));
         assert_eq!(stage.sim.world().unwrap().instances.len(), 2);
     });
 }
 
 #[test]
-fn a_try_without_an_answer_is_repeated_where_it_was_made() {
+fn a_subnet_says_the_zone_by_itself() {
     story(async |stage| {
-        let mut tries = 0;
-        stage.wire.refuse_if(move |words| {
-            if !words.starts_with("RunInstances") {
-                return None;
-            }
-            tries += 1;
-            match tries {
-                1 => Some(Failure::new(Class::Capacity, "InsufficientInstanceCapacity", "")),
-                // The connection breaks until the caller gives up.
-                2..=6 => Some(Failure::new(Class::Transient, "", "broken pipe")),
-                _ => None,
-            }
-        });
-        let lost = stage.perform(Call::Launch(choosy())).await.unwrap_err();
-        assert_eq!(lost.class, Class::Transient);
-        stage.perform(Call::Launch(choosy())).await.unwrap();
-        let last = stage.wire.heard("RunInstances").pop().unwrap();
-        assert_eq!(last, "RunInstances 2 us-east-1a t3a.small", "not the first place, although it has room by now");
-    });
-}
-
-#[test]
-fn an_account_at_its_limit_is_no_reason_to_look_elsewhere() {
-    story(async |stage| {
-        stage.wire.refuse("RunInstances", Class::Quota, "VcpuLimitExceeded");
-        let failure = stage.perform(Call::Launch(choosy())).await.unwrap_err();
-        assert_eq!((failure.class, stage.wire.heard("RunInstances").len()), (Class::Quota, 1));
+        let mut l = launch(1);
+        l.places = vec![Place { zone: "us-east-1b".into(), subnet: Some("subnet-00000000000000002".into()) }];
+        let id = stage.boot(&l).await.into_values().next().unwrap();
+        assert_eq!(stage.look(&id).await[0].zone, "us-east-1b");
     });
 }
 

@@ -56,6 +56,11 @@ impl Wiretap {
         self.refuse.lock().unwrap().push_back(Box::new(when));
     }
 
+    /// Refuses nothing any more.
+    pub fn allow(&self) {
+        self.refuse.lock().unwrap().clear();
+    }
+
     pub fn pages_of(&self, n: i32) {
         *self.page.lock().unwrap() = Some(n);
     }
