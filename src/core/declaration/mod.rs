@@ -1,5 +1,254 @@
-//! stub
-/// r
-pub fn render_user_data(data: &crate::desired::UserData, slot: u32, zone: &str) -> Result<Vec<u8>, String> {
-    Ok(format!("{}{slot}{zone}", data.template).into_bytes())
+//! The user's file: texts in, [`Desired`] and every problem at once out.
+//!
+//! Read → lay the environment's file over it → resolve variables → fill in templates → hold against the table of keys →
+//! read the blocks → check what concerns several of them. Refuses to read files: the caller asks [`files_wanted`]
+//! which boot scripts the declaration names, reads those, and calls [`declare`].
+//!
+//! Environments are files of their own (`evenkeel.prod.toml` beside `evenkeel.toml`): tables are merged key by key,
+//! anything else in them replaces what the main file says.
+
+pub mod codes;
+pub mod keys;
+pub mod outputs;
+pub mod units;
+pub mod userdata;
+
+mod aws;
+mod conform;
+mod ebs;
+mod expand;
+mod format;
+mod jinja;
+mod lock;
+mod machines;
+mod parse;
+mod policy;
+mod problems;
+mod reader;
+mod renamed;
+mod root;
+mod spread;
+mod stack;
+mod tree;
+mod vars;
+mod volumes;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::address::Kind;
+use crate::desired::Desired;
+use crate::diagnostic::{Diagnostic, Severity};
+
+pub use format::Format;
+pub use outputs::evaluate;
+pub use userdata::{depends_on_slot, depends_on_zone, render_user_data};
+
+use conform::Conform;
+use problems::Problems;
+use reader::Reader;
+use tree::{Node, Val};
+
+/// A text and its name for messages.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Source {
+    /// The file's name as the user gave it.
+    pub name: String,
+    /// Its text.
+    pub text: String,
 }
+
+/// Everything that a declaration is made of.
+#[derive(Debug, Clone, Default)]
+pub struct Inputs {
+    /// `evenkeel.toml`.
+    pub main: Source,
+    /// `--env`.
+    pub env: Option<String>,
+    /// `evenkeel.<env>.toml`, where it exists.
+    pub overlay: Option<Source>,
+    /// `--var-file`, in the order given: a later one wins.
+    pub var_files: Vec<Source>,
+    /// `--var name=value`.
+    pub vars: BTreeMap<String, String>,
+    /// Environment variables that begin with `EVENKEEL_VAR_`, without that beginning.
+    pub env_vars: BTreeMap<String, String>,
+    /// Files that [`files_wanted`] asked for, as far as they could be read.
+    pub files: BTreeMap<String, Vec<u8>>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub struct Declared {
+    /// The wish; `None` while there is any error.
+    pub desired: Option<Desired>,
+    /// Every problem, in the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The texts that the diagnostics' places are in.
+    pub sources: Vec<Source>,
+    /// Texts of secret variables: whoever shows a line of a source must hide them. There also when `desired` is not.
+    pub secrets: BTreeSet<String>,
+}
+
+/// The boot scripts that the declaration names, seen from its folder; none leads out of it.
+pub fn files_wanted(inputs: &Inputs) -> BTreeSet<String> {
+    let sources = sources(inputs);
+    let mut problems = Problems::new(&sources);
+    let read = read(inputs, &sources, &mut problems);
+    let groups = read.root.get("machines").and_then(Node::table);
+    let scripts = groups.into_iter().flatten().filter_map(|(_, group)| userdata::file(group.get("user-data")?));
+    scripts.map(str::to_owned).collect()
+}
+
+/// Reads the declaration.
+pub fn declare(inputs: &Inputs) -> Declared {
+    let sources = sources(inputs);
+    let mut problems = Problems::new(&sources);
+    let mut read = read(inputs, &sources, &mut problems);
+    let mut conform = Conform { problems: &mut problems, whole: read.whole };
+    let at = read.root.at;
+    if let Val::Table(table) = &mut read.root.val {
+        conform.table(table, at, &root::FILE, "");
+    }
+    // Of a text that could not be read, only what was understood is held against the table of keys: groups that
+    // seem to be missing may stand in the part that was not.
+    let desired = if read.broken { None } else { blocks(&read, inputs, &mut problems) };
+    let refused = problems.any_error();
+    let mut diagnostics = problems.sorted();
+    if read.broken {
+        once_a_line(&mut diagnostics, &sources);
+    }
+    redact(&mut diagnostics, &read.vars.secrets);
+    Declared { desired: desired.filter(|_| !refused), diagnostics, sources, secrets: read.vars.secrets }
+}
+
+fn sources(inputs: &Inputs) -> Vec<Source> {
+    let mut all = vec![inputs.main.clone()];
+    all.extend(inputs.overlay.clone());
+    all.extend(inputs.var_files.iter().cloned());
+    all
+}
+
+/// The file with its overlay, variables and templates.
+struct Read {
+    root: Node,
+    vars: vars::Vars,
+    templates: serde_json::Value,
+    /// A part of a text could not be read.
+    broken: bool,
+    /// Nothing was lost: keys that are not there are missing.
+    whole: bool,
+}
+
+fn read(inputs: &Inputs, sources: &[Source], problems: &mut Problems<'_>) -> Read {
+    let mut trees: Vec<Node> =
+        sources.iter().enumerate().map(|(i, source)| parse::parse(i, &source.text, problems)).collect();
+    let whole = !problems.any_error();
+    let broken = problems.found().iter().any(|d| d.severity == Severity::Error && d.code != "E0002");
+    let mut root = trees.remove(0);
+    if inputs.overlay.is_some() {
+        root.overlay(trees.remove(0));
+    } else if let Some(env) = &inputs.env {
+        problems.nowhere(
+            "E0207",
+            format!("there is no file for the environment \"{}\"", env.escape_debug()),
+            format!(
+                "create evenkeel.{}.toml beside the declaration (it may be empty), or leave `--env` out",
+                env.escape_debug()
+            ),
+        );
+    }
+    if broken {
+        blank(&mut root);
+        return Read { root, vars: vars::Vars::default(), templates: serde_json::Value::Null, broken, whole };
+    }
+    let vars_node = match &mut root.val {
+        Val::Table(table) => table.get_mut("vars"),
+        _ => None,
+    };
+    let vars_node = vars_node.map(|node| {
+        if let Some(shape) = root::FILE.key("vars").map(|k| k.shape) {
+            Conform { problems, whole }.value(node, &shape, "vars");
+        }
+        &*node
+    });
+    let vars = vars::read(vars_node, inputs, &trees, problems);
+    let templates = expand::context(&root, inputs.env.as_deref(), &vars);
+    expand::expand(&mut root, inputs.env.as_deref(), &vars, problems);
+    Read { root, vars, templates, broken, whole }
+}
+
+fn blocks(read: &Read, inputs: &Inputs, problems: &mut Problems<'_>) -> Option<Desired> {
+    let file = Reader::new(&read.root, &root::FILE)?;
+    let table = |name: &str| file.table(name);
+    let stack = match table("stack") {
+        Some(r) => stack::read(&r, problems),
+        None => return None,
+    };
+    let scopes = aws::read(table("aws").as_ref());
+    let policy = policy::read(table("policy").as_ref(), problems);
+    let context = machines::Context {
+        stack: &stack,
+        scopes: &scopes,
+        files: &inputs.files,
+        templates: &read.templates,
+        skew: policy.balance.skew,
+    };
+    let groups = table("machines").map(|r| r.groups()).unwrap_or_default();
+    let machines: BTreeMap<_, _> =
+        groups.iter().map(|(name, r)| ((*name).to_owned(), machines::read(name, r, &context, problems))).collect();
+    let volumes = volumes::read(table("volumes").as_ref(), &machines, &context, problems);
+    let mut renamed = BTreeMap::new();
+    renamed::read(Kind::Machines, table("machines").as_ref(), &mut renamed, problems);
+    renamed::read(Kind::Volumes, table("volumes").as_ref(), &mut renamed, problems);
+    let outputs = outputs::read(table("outputs").as_ref(), problems);
+    let lock = lock::read(table("lock").as_ref());
+    let secrets = read.vars.secrets.clone();
+    Some(Desired { stack, scopes, machines, volumes, policy, outputs, lock, renamed, secrets })
+}
+
+/// Makes templates unreadable: in a broken text nothing can be said about their variables.
+fn blank(node: &mut Node) {
+    match &mut node.val {
+        Val::Text(text) if text.contains("{{") || text.contains("{%") => node.val = Val::Bad,
+        Val::List(items) => items.iter_mut().for_each(blank),
+        Val::Table(table) => table.values_mut().for_each(blank),
+        Val::Text(_) | Val::Int(_) | Val::Float(_) | Val::Bool(_) | Val::Date | Val::Bad => {}
+    }
+}
+
+/// On a line that is not TOML, that alone is said: what was made of the rest is a guess.
+fn once_a_line(diagnostics: &mut Vec<Diagnostic>, sources: &[Source]) {
+    let line = |d: &Diagnostic| {
+        let place = d.places.first()?;
+        let file = sources.iter().position(|s| s.name == place.file)?;
+        Some((file, sources[file].text.get(..place.span.start)?.matches('\n').count()))
+    };
+    let broken: BTreeSet<_> = diagnostics.iter().filter(|d| d.code == "E0001").filter_map(line).collect();
+    let mut said = BTreeSet::new();
+    diagnostics.retain(|d| match line(d) {
+        Some(at) if d.code == "E0001" => said.insert(at),
+        Some(at) => !broken.contains(&at),
+        None => true,
+    });
+}
+
+fn redact(diagnostics: &mut [Diagnostic], secrets: &BTreeSet<String>) {
+    let hide = |text: &mut String| {
+        for secret in secrets.iter().filter(|s| !s.is_empty()) {
+            if text.contains(secret.as_str()) {
+                *text = text.replace(secret.as_str(), "(secret)");
+            }
+        }
+    };
+    for d in diagnostics {
+        hide(&mut d.says);
+        hide(&mut d.way_out);
+        d.places.iter_mut().for_each(|p| hide(&mut p.label));
+        if d.fix.as_ref().is_some_and(|f| secrets.iter().any(|s| f.with.contains(s.as_str()))) {
+            d.fix = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

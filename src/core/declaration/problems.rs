@@ -1,0 +1,156 @@
+//! Collects problems while the declaration is read, and points each at its place.
+//!
+//! Nothing here decides what is wrong; it only makes sure that every problem has a code from [`codes`], a place
+//! inside its text and a way out.
+
+use super::Source;
+use super::codes;
+use super::tree::At;
+use crate::diagnostic::{Diagnostic, Fix, Place, Severity};
+
+/// At most so many problems are kept: a screenful more than anyone reads, and a bound on hostile files.
+const MOST: usize = 500;
+
+/// The problems found so far.
+#[derive(Debug)]
+pub struct Problems<'a> {
+    sources: &'a [Source],
+    found: Vec<Diagnostic>,
+}
+
+/// The problem just added, to be given a label, a second place or a mend.
+pub struct Added<'p>(Option<&'p mut Diagnostic>, &'p [Source]);
+
+impl<'a> Problems<'a> {
+    /// None yet.
+    pub fn new(sources: &'a [Source]) -> Self {
+        Self { sources, found: Vec::new() }
+    }
+
+    /// Adds an error.
+    pub fn error(
+        &mut self,
+        code: &'static str,
+        at: At,
+        says: impl Into<String>,
+        way_out: impl Into<String>,
+    ) -> Added<'_> {
+        self.add(code, Severity::Error, Some(at), says.into(), way_out.into())
+    }
+
+    /// Adds a warning.
+    pub fn warn(
+        &mut self,
+        code: &'static str,
+        at: At,
+        says: impl Into<String>,
+        way_out: impl Into<String>,
+    ) -> Added<'_> {
+        self.add(code, Severity::Warning, Some(at), says.into(), way_out.into())
+    }
+
+    /// Adds an error that no file shows: a flag's, an environment variable's.
+    pub fn nowhere(&mut self, code: &'static str, says: impl Into<String>, way_out: impl Into<String>) {
+        self.add(code, Severity::Error, None, says.into(), way_out.into());
+    }
+
+    /// Adds a warning that no file shows.
+    pub fn nowhere_warn(&mut self, code: &'static str, says: impl Into<String>, way_out: impl Into<String>) {
+        self.add(code, Severity::Warning, None, says.into(), way_out.into());
+    }
+
+    fn add(
+        &mut self,
+        code: &'static str,
+        severity: Severity,
+        at: Option<At>,
+        says: String,
+        way_out: String,
+    ) -> Added<'_> {
+        debug_assert!(codes::code(code).is_some(), "{code} is missing from the table of codes");
+        if self.found.len() >= MOST {
+            return Added(None, self.sources);
+        }
+        let places = at.iter().filter_map(|at| place(self.sources, *at, "")).collect();
+        self.found.push(Diagnostic { code, severity, says, places, way_out, fix: None });
+        Added(self.found.last_mut(), self.sources)
+    }
+
+    /// Whether any of them is an error.
+    pub fn any_error(&self) -> bool {
+        self.found.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    /// All, in the order of their places; those without one first. Equal ones are said once.
+    pub fn sorted(mut self) -> Vec<Diagnostic> {
+        let key = |d: &Diagnostic| {
+            let place = d.places.first();
+            let file = place.and_then(|p| self.sources.iter().position(|s| s.name == p.file));
+            (file, place.map_or(0, |p| p.span.start), d.code)
+        };
+        self.found.sort_by_key(key);
+        self.found.dedup();
+        self.found
+    }
+
+    /// The problems themselves.
+    pub fn found(&mut self) -> &mut Vec<Diagnostic> {
+        &mut self.found
+    }
+
+    /// The text at a place.
+    pub fn text(&self, at: At) -> &'a str {
+        self.sources.get(at.file).and_then(|s| s.text.get(at.start..at.end)).unwrap_or("")
+    }
+}
+
+impl Added<'_> {
+    /// What to say beside the place.
+    pub fn label(self, label: impl Into<String>) -> Self {
+        match self {
+            Self(Some(d), sources) => {
+                if let Some(place) = d.places.first_mut() {
+                    place.label = label.into();
+                }
+                Self(Some(d), sources)
+            }
+            none => none,
+        }
+    }
+
+    /// A second place.
+    pub fn also(self, at: At, label: &str) -> Self {
+        match self {
+            Self(Some(d), sources) => {
+                d.places.extend(place(sources, at, label));
+                Self(Some(d), sources)
+            }
+            none => none,
+        }
+    }
+
+    /// A safe mend: replace what stands at `at`.
+    pub fn fix(self, at: At, with: impl Into<String>) {
+        // Only the main file can be mended: `validate --fix` writes that one.
+        if let Self(Some(d), sources) = self
+            && at.file == 0
+            && let Some(place) = place(sources, at, "")
+        {
+            d.fix = Some(Fix { span: place.span, with: with.into() });
+        }
+    }
+}
+
+/// A place, moved inward to the nearest character boundaries of its text.
+fn place(sources: &[Source], at: At, label: &str) -> Option<Place> {
+    let source = sources.get(at.file)?;
+    let mut start = at.start.min(source.text.len());
+    while !source.text.is_char_boundary(start) {
+        start -= 1;
+    }
+    let mut end = at.end.clamp(start, source.text.len());
+    while !source.text.is_char_boundary(end) {
+        end += 1;
+    }
+    Some(Place { file: source.name.clone(), span: start..end, label: label.to_owned() })
+}
