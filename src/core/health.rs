@@ -347,8 +347,10 @@ impl<'a> Look<'a> {
 
     fn check(&mut self, signal: &'a Signal) {
         match signal.reading {
-            Reading::Ok => self.ok += 1,
             Reading::Bad => self.ripen(signal, signal.since),
+            // "Running" says nothing about health: only the checks do.
+            Reading::Ok | Reading::NoData if signal.source == Source::State => {}
+            Reading::Ok => self.ok += 1,
             Reading::NoData => {
                 self.unknown += 1;
                 // "Initialising" is more than silence: the provider says that it has not passed since the start. Its
@@ -613,3 +615,6 @@ pub fn span(seconds: u64) -> String {
         format!("{s}s")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,8 +16,9 @@ use crate::stamp::LaunchTag;
 const PROBE_WAIT: u64 = 600;
 /// Longest wait after failed probes, in seconds.
 const PROBE_WAIT_MAX: u64 = 2400;
-/// Replacements launched within so many seconds belong to the present trouble.
-const LATELY: u64 = 3600;
+/// Replacements launched within so many seconds belong to the present trouble: several times the longest wait, so
+/// that three failures in a row are still known when the next probe is due.
+const LATELY: u64 = 6 * PROBE_WAIT_MAX;
 
 /// Whether replacement goes on at full width.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -338,3 +339,6 @@ fn doubled(first: u64, times: u32, most: u64) -> u64 {
 fn narrow(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -406,3 +406,6 @@ pub fn binomial_tail(k: u32, n: u32, p: f64) -> f64 {
     }
     sum.min(1.0)
 }
+
+#[cfg(test)]
+mod tests;
