@@ -1,6 +1,14 @@
 //! What the sim promises, told as stories on a world of its own each.
 
+mod faults;
+mod files;
+mod hands;
 mod journey;
+mod launches;
+mod laws;
+mod lists;
+mod properties;
+mod storage;
 
 use std::time::Duration;
 
@@ -82,7 +90,6 @@ fn by_id(id: &str) -> Query {
     Query { ids: vec![id.to_owned()], ..Query::default() }
 }
 
-#[allow(dead_code)]
 fn filter(name: &str, value: &str) -> Query {
     Query { filters: vec![Filter::new(name, value)], ..all() }
 }
@@ -101,7 +108,6 @@ impl Sim {
     }
 
     /// A free volume.
-    #[allow(dead_code)]
     async fn free_volume(&self, token: &str) -> Volume {
         let made = self.create_volume(&volume(token, 10)).await.expect("a volume");
         self.wait(10).await;

@@ -73,7 +73,7 @@ fn a_volume_outlives_its_machine_and_hangs_on_the_next() {
         sim.wait(5).await;
         sim.detach(&made.id, &new, "/dev/sdf").await.unwrap();
         sim.wait(5).await;
-        sim.set_tags(std::slice::from_ref(&made.id), &tags(&[(tag::QUARANTINE, "2026-01-05T13:00:00Z")]))
+        sim.set_tags(std::slice::from_ref(&made.id), &tags(&[(tag::QUARANTINE, "2026-01-05T12:00:00Z")]))
             .await
             .unwrap();
         sim.delete_volume(&made.id).await.unwrap();

@@ -30,14 +30,13 @@ pub(super) trait Listed {
 }
 
 impl World {
-    /// The page that `query` asks for, of the objects with these ids; `show` gives `None` for one nobody can see.
+    /// The page that `query` (a checked one) asks for, of the objects with these ids; `show` gives `None` for one nobody can see.
     pub(super) fn page<'a, T: Listed>(
         &self,
         query: &'a Query,
         all: impl Iterator<Item = &'a String>,
         mut show: impl FnMut(&str) -> Option<T>,
     ) -> Result<Page<T>, Failure> {
-        check_query::<T>(query)?;
         let place = |id: &str| (fingerprint(id) ^ self.seed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let ids: Vec<&str> = if query.ids.is_empty() {
             all.map(String::as_str).collect()
@@ -71,7 +70,8 @@ impl World {
     }
 }
 
-fn check_query<T: Listed>(query: &Query) -> Result<(), Failure> {
+/// Whether EC2 takes this query at all; asked before it is looked at what there is.
+pub(super) fn check_query<T: Listed>(query: &Query) -> Result<(), Failure> {
     if !query.ids.is_empty() && (query.max_results.is_some() || query.next_token.is_some()) {
         return invalid("InvalidParameterCombination", "Pages and ids cannot be asked for together.");
     }

@@ -8,7 +8,7 @@ use evenkeel_ec2::api::{
 
 use super::World;
 use super::launch::addresses;
-use super::lists::Listed;
+use super::lists::{Listed, check_query};
 use crate::refusal::{bad_value, no_instance, no_volume, not_found};
 
 /// Ids in one `DescribeInstanceStatus`:
@@ -44,6 +44,7 @@ impl World {
 
     /// `DescribeInstances`, one page.
     pub(crate) fn list_instances(&self, query: &Query) -> Result<Page<Instance>, Failure> {
+        check_query::<Instance>(query)?;
         let machines = self.frozen.as_ref().filter(|_| query.ids.is_empty()).map_or(&self.instances, |f| &f.instances);
         for id in &query.ids {
             self.seen_machine(id)?;
@@ -57,6 +58,7 @@ impl World {
 
     /// `DescribeInstanceStatus` with `IncludeAllInstances`, one page.
     pub(crate) fn list_statuses(&self, query: &Query) -> Result<Page<InstanceStatus>, Failure> {
+        check_query::<StatusRow>(query)?;
         if query.ids.len() > MOST_STATUS_IDS {
             return bad_value(format!("{} instance ids are more than {MOST_STATUS_IDS}.", query.ids.len()));
         }
@@ -74,6 +76,7 @@ impl World {
 
     /// `DescribeVolumes`, one page.
     pub(crate) fn list_volumes(&self, query: &Query) -> Result<Page<Volume>, Failure> {
+        check_query::<Volume>(query)?;
         let volumes = self.frozen.as_ref().filter(|_| query.ids.is_empty()).map_or(&self.volumes, |f| &f.volumes);
         for id in &query.ids {
             if volumes.get(id).is_none_or(|v| v.visible > self.now) {
@@ -86,6 +89,7 @@ impl World {
 
     /// `DescribeImages`, one page.
     pub(crate) fn list_images(&self, owners: &[String], query: &Query) -> Result<Page<Image>, Failure> {
+        check_query::<ImageRow>(query)?;
         for id in &query.ids {
             if !self.images.contains_key(id) {
                 return not_found("InvalidAMIID.NotFound", format!("The image id '[{id}]' does not exist"));
@@ -124,6 +128,7 @@ impl World {
 
     /// `DescribeSubnets`, one page.
     pub(crate) fn list_subnets(&self, query: &Query) -> Result<Page<Subnet>, Failure> {
+        check_query::<Subnet>(query)?;
         query.ids.iter().try_for_each(|id| self.subnet(id).map(|_| ()))?;
         let mut taken: std::collections::BTreeMap<&str, u32> = std::collections::BTreeMap::new();
         for m in self.instances.values().filter(|m| m.private_ip.is_some()) {
@@ -145,6 +150,7 @@ impl World {
 
     /// `DescribeSecurityGroups`, one page.
     pub(crate) fn list_security_groups(&self, query: &Query) -> Result<Page<SecurityGroup>, Failure> {
+        check_query::<GroupRow>(query)?;
         for id in &query.ids {
             if !self.security_groups.contains_key(id) {
                 return not_found("InvalidGroup.NotFound", format!("The security group '{id}' does not exist"));
