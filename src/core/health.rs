@@ -3,7 +3,7 @@
 //! Every rule has an id ([`crate::rules`]). What is not known never worsens a verdict, and a single look never
 //! condemns a machine on a time that only we have seen. It refuses to decide what to do about a verdict.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -14,12 +14,14 @@ use crate::observed::{Object, Phase, Reading, Reporter, Signal, Source};
 use crate::policy::Policy;
 use crate::rules::{Evidence, Rule};
 
+mod past;
+
+pub use past::{History, Past, remember};
+
 /// Two looks count as two only when they are so far apart, in seconds (chapter "Health verdict").
 const LOOKS_APART: u64 = 60;
 /// Hand-over of a machine that will be stopped or retired ends so long before, in seconds.
 const VACATE_BEFORE: u64 = 30 * 60;
-/// How many beginnings of illness are remembered per object; more than any `flap-count` that makes sense.
-const ENTRIES: usize = 64;
 
 /// How an object is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,28 +176,6 @@ impl Verdict {
     }
 }
 
-/// What earlier looks saw of one object.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Past {
-    /// Per source: the first of the looks that found it bad without a break.
-    pub first_bad: BTreeMap<Source, Timestamp>,
-    /// Looks so far.
-    pub looks: u32,
-    /// The last look at which it was well.
-    pub last_ok: Option<Timestamp>,
-    /// When it was found unwell after being well, ascending, the newest 64.
-    pub suspect_entries: Vec<Timestamp>,
-    /// Unwell and not yet recovered.
-    pub ill: bool,
-    /// While `ill`: the first look since the last bad one that found nothing bad.
-    pub well_since: Option<Timestamp>,
-    /// Healthy at every look since.
-    pub healthy_since: Option<Timestamp>,
-}
-
-/// What earlier looks saw, by object id.
-pub type History = BTreeMap<String, Past>;
-
 /// Judges one object that is wanted running. Without a past the rules that need one stay quiet: well now is healthy,
 /// and a signal without the provider's time is suspect at most.
 pub fn judge(object: &Object, wait: WaitFor, past: Option<&Past>, policy: &Policy, now: Timestamp) -> Verdict {
@@ -212,48 +192,6 @@ pub fn judge(object: &Object, wait: WaitFor, past: Option<&Past>, policy: &Polic
             Kind::Machines => Look::at(object, wait, past, policy, now).verdict(),
             Kind::Volumes => Verdict { well: true, ..verdict(State::Healthy, Rule::Well, "available") },
         },
-    }
-}
-
-/// Writes down what this look saw, for the next one. Pure: the caller keeps the history wherever it likes, and may
-/// drop entries of objects that no longer exist.
-pub fn remember(history: &mut History, object: &Object, verdict: &Verdict, now: Timestamp) {
-    let past = history.entry(object.id.clone()).or_default();
-    past.looks = past.looks.saturating_add(1);
-    // A look without data breaks the row as well as a good one: not known is never taken for still bad.
-    past.first_bad.retain(|source, _| verdict.bad.contains(source));
-    for source in &verdict.bad {
-        past.first_bad.entry(*source).or_insert(now);
-    }
-    let blind = match verdict.state {
-        State::Blind => true,
-        State::Starting { .. }
-        | State::Healthy
-        | State::Suspect { .. }
-        | State::Unhealthy { .. }
-        | State::Flapping
-        | State::Planned { .. }
-        | State::Gone => false,
-    };
-    if !verdict.bad.is_empty() {
-        if !past.ill {
-            past.suspect_entries.push(now);
-            let surplus = past.suspect_entries.len().saturating_sub(ENTRIES);
-            past.suspect_entries.drain(..surplus);
-        }
-        past.ill = true;
-        past.well_since = None;
-    } else if verdict.well {
-        past.ill = false;
-        past.well_since = None;
-        past.last_ok = Some(now);
-    } else if past.ill && !blind {
-        past.well_since.get_or_insert(now);
-    }
-    if verdict.ready() {
-        past.healthy_since.get_or_insert(now);
-    } else if !blind {
-        past.healthy_since = None;
     }
 }
 
