@@ -49,7 +49,9 @@ where
             if let Some(refused) = credentials(action, error) {
                 return refused;
             }
-            let class = if context.is_user() { Class::Invalid } else { Class::Transient };
+            // A request that is shown in the words was refused before it was sent.
+            let unsent = chain(error).iter().any(|cause| shows_request(*cause));
+            let class = if context.is_user() || unsent { Class::Invalid } else { Class::Transient };
             Failure::new(class, "", format!("{action}: the request did not get through: {}", causes(error)))
         }
         // The SDK refused to build the request, so nothing was sent and trying again cannot help.
@@ -198,8 +200,13 @@ fn credentials(action: &str, error: &(dyn Error + 'static)) -> Option<Failure> {
 }
 
 /// The words of an error and its causes, outermost first, repetitions left out.
-fn causes(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
     said(&chain(error))
+}
+
+/// Words that hold the whole request, its user data included, which must be nowhere on a screen or in a log.
+fn shows_request(cause: &(dyn Error + 'static)) -> bool {
+    cause.to_string().contains("SdkBody")
 }
 
 /// The error itself and what caused it, outermost first.
@@ -216,7 +223,11 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)>
 fn said(chain: &[&(dyn Error + 'static)]) -> String {
     let mut words: Vec<String> = Vec::new();
     for cause in chain {
-        let next = cause.to_string();
+        if shows_request(*cause) {
+            continue;
+        }
+        // Some causes are lists with a line each.
+        let next = cause.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" · ");
         // Many errors print their cause already; said twice it is noise.
         if !next.is_empty() && !words.last().is_some_and(|last| last.contains(&next)) {
             words.push(next);
@@ -373,6 +384,23 @@ mod tests {
         let refusal = failure("RunInstances", &slow);
         assert_eq!(refusal.class, Class::Transient);
         assert!(refusal.says.contains("not known"), "{refusal}");
+    }
+
+    #[test]
+    fn the_request_itself_is_never_in_the_words() {
+        let source = "failed to apply endpoint to request `Request { body: SdkBody { user data } }`";
+        let error: SdkError<RunInstancesError, HttpResponse> =
+            SdkError::dispatch_failure(ConnectorError::other(source.into(), None));
+        let refusal = failure("RunInstances", &error);
+        assert_eq!(refusal.class, Class::Invalid);
+        assert!(!refusal.says.contains("user data"), "{refusal}");
+    }
+
+    #[test]
+    fn words_stay_on_one_line() {
+        let lost: SdkError<RunInstancesError, HttpResponse> =
+            SdkError::dispatch_failure(ConnectorError::io("attempted:\n  a: no\n  b: no".into()));
+        assert!(failure("RunInstances", &lost).says.ends_with("attempted: · a: no · b: no"), "{lost:?}");
     }
 
     #[test]

@@ -16,7 +16,7 @@ const KEYS: [&str; 2] = ["AKIDEXAMPLE", "wJalrXUtnFEMI"];
 async fn clients(endpoint: String) -> AwsEc2 {
     let keys = Credentials::new(KEYS[0], KEYS[1], None, None, "test");
     let config =
-        loader().region(Region::new("eu-west-1")).credentials_provider(keys).endpoint_url(endpoint).load().await;
+        loader(http()).region(Region::new("eu-west-1")).credentials_provider(keys).endpoint_url(endpoint).load().await;
     AwsEc2::of(&config).expect("the region is set")
 }
 
@@ -54,7 +54,7 @@ fn complete(request: &[u8]) -> bool {
     body.len() >= length.unwrap_or(0)
 }
 
-fn http(status: &str, body: &str) -> String {
+fn reply(status: &str, body: &str) -> String {
     let length = body.len();
     format!(
         "HTTP/1.1 {status}\r\nContent-Type: text/xml\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
@@ -71,7 +71,7 @@ const ONE_INSTANCE: &str = r#"<DescribeInstancesResponse xmlns="http://ec2.amazo
 
 #[tokio::test]
 async fn one_method_is_one_request_with_its_filters_and_our_name() {
-    let (url, heard) = serve(vec![http("200 OK", ONE_INSTANCE)]);
+    let (url, heard) = serve(vec![reply("200 OK", ONE_INSTANCE)]);
     let query = Query {
         filters: vec![Filter::new("tag:evenkeel:stack", "s1")],
         max_results: Some(1000),
@@ -101,7 +101,7 @@ async fn one_method_is_one_request_with_its_filters_and_our_name() {
 #[tokio::test]
 async fn statuses_are_asked_for_all_instances() {
     let body = "<DescribeInstanceStatusResponse><instanceStatusSet/></DescribeInstanceStatusResponse>";
-    let (url, heard) = serve(vec![http("200 OK", body)]);
+    let (url, heard) = serve(vec![reply("200 OK", body)]);
     let page = clients(url).await.statuses(&Query::default()).await.expect("a readable answer");
     assert!(page.items.is_empty());
     assert!(heard.recv().expect("a request was made").contains("IncludeAllInstances=true"));
@@ -111,7 +111,7 @@ async fn statuses_are_asked_for_all_instances() {
 async fn a_throttled_call_is_told_and_not_tried_again() {
     let body = "<Response><Errors><Error><Code>RequestLimitExceeded</Code><Message>Request limit exceeded.</Message>\
                 </Error></Errors><RequestID>r</RequestID></Response>";
-    let busy = http("503 Service Unavailable", body);
+    let busy = reply("503 Service Unavailable", body);
     let (url, heard) = serve(vec![busy.clone(), busy]);
     let refusal = clients(url).await.volumes(&Query::default()).await.expect_err("a refusal");
     assert_eq!(refusal.class, Class::Throttled);
@@ -121,7 +121,7 @@ async fn a_throttled_call_is_told_and_not_tried_again() {
 
 #[tokio::test]
 async fn an_answer_cut_off_in_the_middle_is_transient() {
-    let whole = http("200 OK", ONE_INSTANCE);
+    let whole = reply("200 OK", ONE_INSTANCE);
     let (url, _heard) = serve(vec![whole[..whole.len() / 2].to_owned()]);
     let refusal = clients(url).await.instances(&Query::default()).await.expect_err("half an answer");
     assert_eq!(refusal.class, Class::Transient, "{refusal}");
@@ -163,15 +163,33 @@ async fn without_a_region_the_sentence_says_where_to_set_one() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_is_no_url_is_refused_at_once() {
+    for (url, good) in [
+        ("http://127.0.0.1:5000", true),
+        ("https://ec2.eu-west-1.amazonaws.com/", true),
+        ("127.0.0.1:5000", false),
+        ("https://", false),
+        ("http://not a url", false),
+        ("ftp://host", false),
+        ("", false),
+    ] {
+        let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).region(Region::new("r"));
+        let made = AwsEc2::of(&config.endpoint_url(url).build());
+        assert_eq!(made.is_ok(), good, "{url}: {:?}", made.err());
+    }
+}
+
+#[tokio::test]
 async fn a_role_is_assumed_with_the_keys_found() {
     let body = r#"<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
 <AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>
 <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials><AssumedRoleUser><AssumedRoleId>x:evenkeel</AssumedRoleId>
 <Arn>arn:aws:sts::123456789012:assumed-role/ops/evenkeel</Arn></AssumedRoleUser></AssumeRoleResult></AssumeRoleResponse>"#;
     let zones = "<DescribeAvailabilityZonesResponse><availabilityZoneInfo/></DescribeAvailabilityZonesResponse>";
-    let (url, heard) = serve(vec![http("200 OK", body), http("200 OK", zones)]);
+    let (url, heard) = serve(vec![reply("200 OK", body), reply("200 OK", zones)]);
     let keys = Credentials::new(KEYS[0], KEYS[1], None, None, "test");
-    let config = loader().region(Region::new("eu-west-1")).credentials_provider(keys).endpoint_url(url).load().await;
+    let config =
+        loader(http()).region(Region::new("eu-west-1")).credentials_provider(keys).endpoint_url(url).load().await;
     let config = assume(config, "arn:aws:iam::123456789012:role/ops".into()).await;
     AwsEc2::of(&config).expect("the region is set").zones().await.expect("a readable answer");
     let first = heard.recv().expect("the role was asked for");
@@ -183,9 +201,10 @@ async fn a_role_is_assumed_with_the_keys_found() {
 async fn a_role_that_may_not_be_assumed_is_a_matter_of_credentials() {
     let body = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>User may not.</Message>\
                 </Error><RequestId>r</RequestId></ErrorResponse>";
-    let (url, _heard) = serve(vec![http("403 Forbidden", body)]);
+    let (url, _heard) = serve(vec![reply("403 Forbidden", body)]);
     let keys = Credentials::new(KEYS[0], KEYS[1], None, None, "test");
-    let config = loader().region(Region::new("eu-west-1")).credentials_provider(keys).endpoint_url(url).load().await;
+    let config =
+        loader(http()).region(Region::new("eu-west-1")).credentials_provider(keys).endpoint_url(url).load().await;
     let config = assume(config, "arn:aws:iam::123456789012:role/ops".into()).await;
     let refusal = AwsEc2::of(&config).expect("the region is set").zones().await.expect_err("the role is refused");
     assert_eq!(refusal.class, Class::Credentials, "{refusal}");
