@@ -3,6 +3,7 @@
 //! The presenter decides nothing and asks for nothing. It prints nowhere: it returns text or writes to what it is
 //! given. Whatever comes from the world is escaped ([`escape`]), whatever is secret is masked ([`redact`]).
 
+pub mod diagnostics;
 pub mod document;
 pub mod drift;
 pub mod escape;

@@ -65,7 +65,7 @@ impl Redactor {
     }
 
     /// Where secrets stand, in order, overlapping ones as one.
-    fn find(&self, text: &str) -> Vec<Range<usize>> {
+    pub(crate) fn find(&self, text: &str) -> Vec<Range<usize>> {
         let mut found: Vec<Range<usize>> = Vec::new();
         for secret in &self.secrets {
             let mut from = 0;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::address::{Address, Group};
+use evenkeel_core::diagnostic::{Diagnostic, Fix, Place, Severity};
 use evenkeel_core::digest::Digest;
 use evenkeel_core::failure::{Class, Failure};
 use evenkeel_core::health::{Planned, State, Verdict};
@@ -368,4 +369,51 @@ pub fn status() -> StatusReport {
         ],
         gaps: every_sort().gaps,
     }
+}
+
+/// A file with mistakes, and what is said about them.
+pub fn mistakes() -> (Vec<Diagnostic>, BTreeMap<String, String>) {
+    let source = "[stack]\nname = \"shop\"\n\n[machines.web]\ncount = 6\nzonse = [\"us-east-1a\"]\n\
+                  disks = [{ device = \"/dev/sdf\", size = \"20GB\" }]\nuser-data = \"\u{202e}boot\u{1b}[2J.sh\" # p4ssw0rd!\n";
+    let place = |what: &str, label: &str| {
+        let at = source.find(what).unwrap();
+        Place { file: "evenkeel.toml".to_owned(), span: at..at + what.len(), label: label.to_owned() }
+    };
+    let fix = |what: &str, with: &str| Some(Fix { span: place(what, "").span, with: with.to_owned() });
+    let all = vec![
+        Diagnostic {
+            code: "E0102",
+            severity: Severity::Error,
+            says: "`zonse` is not a key of [machines.web]".to_owned(),
+            places: vec![place("zonse", "did you mean `zones`?"), place("[machines.web]", "in this table")],
+            way_out: "write `zones`, or see `evenkeel schema` for every key of this table".to_owned(),
+            fix: fix("zonse", "zones"),
+        },
+        Diagnostic {
+            code: "E0117",
+            severity: Severity::Error,
+            says: "\"20GB\" is not a size: EBS counts whole GiB, and 20 GB would be 18.6 of them, which nobody means"
+                .to_owned(),
+            places: vec![place("\"20GB\"", "")],
+            way_out: "write \"20GiB\"".to_owned(),
+            fix: fix("\"20GB\"", "\"20GiB\""),
+        },
+        Diagnostic {
+            code: "W0201",
+            severity: Severity::Warning,
+            says: "the name of this file has characters that cannot be seen".to_owned(),
+            places: vec![place("boot", "")],
+            way_out: "rename the file".to_owned(),
+            fix: None,
+        },
+        Diagnostic {
+            code: "E0301",
+            severity: Severity::Error,
+            says: "the variable `team` has no value".to_owned(),
+            places: Vec::new(),
+            way_out: "give it with `--var team=…`, or set EVENKEEL_VAR_team".to_owned(),
+            fix: None,
+        },
+    ];
+    (all, BTreeMap::from([("evenkeel.toml".to_owned(), source.to_owned())]))
 }

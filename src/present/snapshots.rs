@@ -7,7 +7,7 @@ use crate::document::Doc;
 use crate::drift::DriftReport;
 use crate::escape::hides;
 use crate::redact::Redactor;
-use crate::{json, plan, plan_json, render, samples};
+use crate::{diagnostics, json, plan, plan_json, render, samples};
 
 /// Snapshots the page as text at eighty columns and checks what every page must keep.
 fn shows(name: &str, doc: &Doc) {
@@ -81,4 +81,16 @@ fn status_reads_well() {
     report.gaps.clear();
     report.situation.clear();
     shows("status_well", &report.page(true));
+}
+
+#[test]
+fn diagnostics_read_well() {
+    let (all, sources) = samples::mistakes();
+    let secrets = Redactor::new(["p4ssw0rd!"]);
+    let text = diagnostics::text(&all, &sources, &secrets, 80, false);
+    keeps_the_rules(&text, 80);
+    insta::assert_snapshot!("diagnostics", text);
+    insta::assert_snapshot!("diagnostics_colour", diagnostics::text(&all, &sources, &secrets, 80, true));
+    insta::assert_snapshot!("diagnostics_github", diagnostics::github(&all, &sources, &secrets));
+    insta::assert_snapshot!("diagnostics_json", json::pretty(&diagnostics::json(&all, &sources), &secrets));
 }
