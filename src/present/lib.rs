@@ -6,17 +6,24 @@
 pub mod diagnostics;
 pub mod document;
 pub mod drift;
+pub mod ended;
 pub mod escape;
+pub mod failure;
 mod fold;
 pub mod json;
 pub mod plan;
 pub mod plan_json;
+pub mod progress;
 pub mod redact;
 pub mod render;
 pub mod status;
+mod steps;
+pub mod tally;
 pub mod totals;
 mod words;
 
+#[cfg(test)]
+mod runs;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]

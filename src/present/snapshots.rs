@@ -10,7 +10,7 @@ use crate::redact::Redactor;
 use crate::{diagnostics, json, plan, plan_json, render, samples};
 
 /// Snapshots the page as text at eighty columns and checks what every page must keep.
-fn shows(name: &str, doc: &Doc) {
+pub(crate) fn shows(name: &str, doc: &Doc) {
     let text = render::text(doc, &Redactor::none(), 80, false);
     keeps_the_rules(&text, 80);
     insta::assert_snapshot!(name, text);
@@ -19,7 +19,7 @@ fn shows(name: &str, doc: &Doc) {
 }
 
 /// No line is wider than `width`, except one that holds nothing but its indent and a word that cannot be broken.
-fn keeps_the_rules(text: &str, width: usize) {
+pub(crate) fn keeps_the_rules(text: &str, width: usize) {
     for line in text.lines() {
         let words = line.split(' ').filter(|w| !w.is_empty());
         let longest = words.clone().map(UnicodeWidthStr::width).max().unwrap_or(0);

@@ -1,0 +1,103 @@
+//! Steps in words: what is being done, what has been done, to whom.
+
+use std::collections::BTreeMap;
+
+use evenkeel_core::address::{Address, Group};
+use evenkeel_core::plan::{Call, Do, Plan, Until};
+
+use crate::plan::Names;
+use crate::words::slots;
+
+/// A step's verb: to do it, and having done it.
+fn verb(does: &Do) -> (&'static str, &'static str) {
+    match does {
+        Do::Call(call) => match call {
+            Call::Launch(_) => ("launch", "launched"),
+            Call::Terminate(_) => ("terminate", "terminated"),
+            Call::Stop(_) => ("stop", "stopped"),
+            Call::Start(_) => ("start", "started"),
+            Call::Change { .. } => ("change", "changed"),
+            Call::Tag { .. } => ("tag", "tagged"),
+            Call::CreateVolume(_) => ("create", "created"),
+            Call::Attach { .. } => ("attach", "attached"),
+            Call::Detach { .. } => ("detach", "detached"),
+            Call::DeleteVolume(_) => ("delete", "deleted"),
+        },
+        Do::Wait(wait) => match wait.until {
+            Until::Running => ("wait for", "running:"),
+            Until::Healthy { .. } => ("wait for", "healthy:"),
+            Until::Stopped => ("wait for", "stopped:"),
+            Until::Terminated => ("wait for", "gone:"),
+            Until::Free => ("wait for", "free:"),
+            Until::Attached => ("wait for", "attached:"),
+            Until::Deleted => ("wait for", "gone:"),
+        },
+    }
+}
+
+/// What a wait wants to see.
+fn until(does: &Do) -> &'static str {
+    match does {
+        Do::Call(_) => "",
+        Do::Wait(wait) => match wait.until {
+            Until::Running => " to run",
+            Until::Healthy { .. } => " to be healthy",
+            Until::Stopped => " to stop",
+            Until::Terminated | Until::Deleted => " to be gone",
+            Until::Free => " to be free",
+            Until::Attached => " to be attached",
+        },
+    }
+}
+
+/// The step as an infinitive: `launch web/0-5`, `wait for web/0-5 to be healthy`.
+pub fn doing(plan: &Plan, names: &Names, step: u32) -> String {
+    let Some(s) = plan.steps.get(step as usize) else { return "do something that is not in the plan".to_owned() };
+    doing_to(&s.does, &whom(plan, names, step))
+}
+
+/// The same to somebody else: for steps alike, told together.
+pub fn doing_to(does: &Do, whom: &str) -> String {
+    format!("{} {whom}{}", verb(does).0, until(does))
+}
+
+/// What has been done: `launched`, `healthy:`.
+pub fn having_done(plan: &Plan, step: u32) -> &'static str {
+    plan.steps.get(step as usize).map_or("did something that is not in the plan", |s| verb(&s.does).1)
+}
+
+/// Whether the step is a call and not a wait.
+pub fn is_call(plan: &Plan, step: u32) -> bool {
+    match plan.steps.get(step as usize).map(|s| &s.does) {
+        Some(Do::Call(_)) => true,
+        Some(Do::Wait(_)) | None => false,
+    }
+}
+
+/// `web/0-5, data/2`; with the object's id where the step acts on one old object, which a name alone does not tell
+/// from its successor.
+pub fn whom(plan: &Plan, names: &Names, step: u32) -> String {
+    let all = addresses(plan, step);
+    let ids: &[String] = match plan.steps.get(step as usize).map(|s| &s.does) {
+        Some(Do::Call(Call::Terminate(ids) | Call::Stop(ids) | Call::Start(ids))) => ids,
+        Some(Do::Call(_) | Do::Wait(_)) | None => &[],
+    };
+    let id = if let [id] = ids { format!(" ({id})") } else { String::new() };
+    format!("{}{id}", listed(names, &all))
+}
+
+/// The addresses a step serves.
+pub fn addresses(plan: &Plan, step: u32) -> Vec<Address> {
+    let changes = plan.steps.get(step as usize).map(|s| s.changes.as_slice()).unwrap_or_default();
+    changes.iter().filter_map(|c| plan.changes.get(*c as usize)).map(|c| c.address.clone()).collect()
+}
+
+/// `web/0-5, data/2`.
+pub fn listed(names: &Names, all: &[Address]) -> String {
+    let mut groups: BTreeMap<&Group, Vec<u32>> = BTreeMap::new();
+    for a in all {
+        groups.entry(&a.group).or_default().push(a.slot);
+    }
+    let parts: Vec<String> = groups.into_iter().map(|(g, s)| format!("{}/{}", names.group(g), slots(s))).collect();
+    parts.join(", ")
+}
