@@ -14,3 +14,6 @@ pub mod provider;
 pub mod run;
 pub mod stop;
 pub mod waiting;
+
+#[cfg(test)]
+mod trials;

@@ -69,6 +69,10 @@ pub async fn run(
     run.begin();
     let mut interrupted = false;
     loop {
+        if run.job.stop.cause().is_some() {
+            interrupted = true;
+            break;
+        }
         run.advance();
         if run.calls.is_empty() && run.watches.is_empty() {
             break;
