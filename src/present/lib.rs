@@ -14,6 +14,7 @@ pub mod json;
 pub mod plan;
 pub mod plan_json;
 pub mod progress;
+pub mod prompt;
 pub mod redact;
 pub mod render;
 pub mod status;

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::address::{Address, Group, Kind};
-use evenkeel_core::plan::{Action, Change, FieldChange, Forecast, Hold, Plan, Why};
+use evenkeel_core::plan::{Action, Change, FieldChange, Forecast, Held, Hold, Plan, Why};
 use evenkeel_core::value::Value;
 
 use crate::document::{Doc, Rank, Role, Row, Tail, Text};
@@ -19,6 +19,9 @@ use crate::words::{account, clock, count, millis, number, short_zones, since, sl
 const HEADS: u8 = 0;
 const CHANGES: u8 = 1;
 const LABELS: u8 = 2;
+
+/// Words on how a change goes that say no more than its sign.
+const TRIVIAL: [&str; 5] = ["", "in place", "attach", "terminate", "delete"];
 
 /// What the page says beside the plan itself.
 #[derive(Debug, Clone, Copy, Default)]
@@ -237,7 +240,7 @@ fn change_rows(fold: &Fold<'_>, names: &Names) -> Vec<Row> {
     } else {
         lines = lines.into_iter().chain(fields).collect();
     }
-    if !change.how.is_empty() {
+    if !TRIVIAL.contains(&change.how.as_str()) {
         lines.push(Text::new().dim(fold.words(&change.how)));
     }
     let mut lines = lines.into_iter();
@@ -380,30 +383,36 @@ fn held(plan: &Plan, names: &Names, refused: bool) -> Vec<Text> {
             let because = Text::join(reasons(&fold).into_iter().chain(fields), ", ");
             let role = if refused { Role::Error } else { Role::Warning };
             let waits = Text::of(role, wait_word(held.by)).plain(fold.words(&held.waits_for));
-            Text::join([name, because, waits, Text::from(way_out(held.by, &held.change.address))], " · ")
+            Text::join([name, because, waits, Text::from(way_out(held))], " · ")
         })
         .collect()
 }
 
-/// What stands before the words of a wait.
+/// What stands before the words of a wait, so that the two read as one.
 fn wait_word(by: Hold) -> &'static str {
     match by {
-        Hold::Protection => "protected: ",
-        Hold::DeleteCap | Hold::ZeroDesired | Hold::Foreign => "refused: ",
-        Hold::Floor | Hold::Breaker | Hold::Outage | Hold::Quarantine | Hold::Time | Hold::Blind | Hold::Unresolved => {
-            "waits for "
-        }
-        Hold::Filter => "left out by ",
+        Hold::Protection
+        | Hold::DeleteCap
+        | Hold::ZeroDesired
+        | Hold::Foreign
+        | Hold::Floor
+        | Hold::Blind
+        | Hold::Quarantine => "waits for ",
+        Hold::Breaker | Hold::Outage | Hold::Time => "held back: ",
+        Hold::Unresolved => "not resolved: ",
+        Hold::Filter => "",
     }
 }
 
-/// What a person can do about a hold; empty where only time or the run itself can.
-pub(crate) fn way_out(by: Hold, address: &Address) -> String {
-    match by {
-        Hold::Protection => format!("`evenkeel unprotect {address}` lifts it"),
-        Hold::DeleteCap => "`--max-deletes N` raises it for one run".to_owned(),
-        Hold::ZeroDesired => "`--allow-empty` says that you mean it".to_owned(),
-        Hold::Foreign => "settle with its other owner first".to_owned(),
+/// What a person can do about a held change; empty where only time or the run itself can, or where the words of the
+/// wait say it already.
+pub(crate) fn way_out(held: &Held) -> String {
+    let address = &held.change.address;
+    let (said, words) = match held.by {
+        Hold::Protection => ("unprotect", format!("`evenkeel unprotect {address}` lifts it")),
+        Hold::DeleteCap => ("--max-deletes", "`--max-deletes N` raises it for one run".to_owned()),
+        Hold::ZeroDesired => ("--allow-empty", "`--allow-empty` says that you mean it".to_owned()),
+        Hold::Foreign => ("a person", "settle with its other owner first".to_owned()),
         Hold::Floor
         | Hold::Breaker
         | Hold::Outage
@@ -411,8 +420,9 @@ pub(crate) fn way_out(by: Hold, address: &Address) -> String {
         | Hold::Quarantine
         | Hold::Time
         | Hold::Filter
-        | Hold::Unresolved => String::new(),
-    }
+        | Hold::Unresolved => return String::new(),
+    };
+    if held.waits_for.contains(said) || held.waits_for.contains("a person") { String::new() } else { words }
 }
 
 fn changing(plan: &Plan) -> BTreeSet<&Group> {

@@ -298,7 +298,7 @@ fn field(f: &FieldChange) -> FieldJson<'_> {
 }
 
 fn held(h: &Held) -> HeldJson<'_> {
-    let way_out = way_out(h.by, &h.change.address);
+    let way_out = way_out(h);
     HeldJson {
         change: change(&h.change),
         by: h.by,

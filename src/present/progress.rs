@@ -430,15 +430,15 @@ impl Bars {
         let style = style(widest, width, self.color);
         for (i, line) in lines.into_iter().enumerate() {
             if self.bars.len() == i {
-                self.bars.push(self.multi.add(ProgressBar::new(line.counts.all.into())));
+                self.bars.push(self.multi.add(ProgressBar::new(1)));
             }
             let bar = &self.bars[i];
             let clean = |s: &str| secrets.line(&escape::escape(s));
             bar.set_style(style.clone());
-            bar.set_length(line.counts.all.into());
+            bar.set_length(line.counts.steps.max(1).into());
             bar.set_prefix(clean(&line.name));
-            bar.set_message(clean(&line.words));
-            bar.set_position(line.counts.done.into());
+            bar.set_message(clean(&format!("{}/{}  {}", line.counts.done, line.counts.all, line.words)));
+            bar.set_position(line.counts.steps_done.into());
             if in_any_case {
                 bar.force_draw();
             } else {
@@ -451,7 +451,7 @@ impl Bars {
 fn style(name: usize, width: usize, color: bool) -> ProgressStyle {
     let bar = if width < 60 { 8 } else { 16 };
     let colors = if color { ".green/dim" } else { "" };
-    let template = format!("  {{prefix:{name}}}  {{bar:{bar}{colors}}}  {{pos}}/{{len}}  {{wide_msg}}");
+    let template = format!("  {{prefix:{name}}}  {{bar:{bar}{colors}}}  {{wide_msg}}");
     // A template is checked when it is made; this one has only numbers put in.
     let style = ProgressStyle::with_template(&template).expect("the template is well formed");
     style.progress_chars("━╸─")

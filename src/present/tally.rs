@@ -3,13 +3,13 @@
 //! Core's [`Progress`] knows the states; this adds times and words, and keeps counts, so that an event costs what it
 //! touches and not the whole plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use evenkeel_core::address::Group;
 use evenkeel_core::event::{Event, Happened, Outcome};
 use evenkeel_core::failure::Failure;
-use evenkeel_core::plan::Plan;
+use evenkeel_core::plan::{Plan, Step};
 use evenkeel_core::progress::{Progress, Standing, State};
 use jiff::Timestamp;
 
@@ -39,6 +39,10 @@ pub struct Counts {
     pub refused: u32,
     /// Left out.
     pub skipped: u32,
+    /// Steps that serve the group: finer than changes, so that a bar moves while a batch is under way.
+    pub steps: u32,
+    /// Of these, done.
+    pub steps_done: u32,
 }
 
 impl Counts {
@@ -87,6 +91,9 @@ impl Tally {
         for change in &plan.changes {
             groups.entry(change.address.group.clone()).or_default().all += 1;
         }
+        for step in &plan.steps {
+            served(&plan, step).for_each(|g| groups.entry(g.clone()).or_default().steps += 1);
+        }
         let now = plan.basis.at;
         let mut tally = Self {
             standing: vec![Standing::Waiting; plan.changes.len()],
@@ -104,6 +111,10 @@ impl Tally {
 
     /// Takes note of an event.
     pub fn apply(&mut self, event: &Event) {
+        let before = match &event.happened {
+            Happened::Done { step, .. } => self.progress.state(*step).cloned(),
+            _ => None,
+        };
         self.progress.apply(&event.happened);
         self.now = event.at;
         let at = event.at;
@@ -133,6 +144,12 @@ impl Tally {
             Happened::Done { step, .. } | Happened::Failed { step, .. } | Happened::Skipped { step, .. } => {
                 self.flights.remove(step);
                 self.stand_step(*step);
+                if before.is_some_and(|b| b != State::Done) {
+                    let plan = self.plan().clone();
+                    for group in plan.steps.get(*step as usize).into_iter().flat_map(|s| served(&plan, s)) {
+                        self.groups.entry(group.clone()).or_default().steps_done += 1;
+                    }
+                }
             }
             Happened::Interrupted { .. } => {}
             Happened::Ended { outcome } => self.outcome = Some(*outcome),
@@ -203,6 +220,8 @@ impl Tally {
             sum.failed += c.failed;
             sum.refused += c.refused;
             sum.skipped += c.skipped;
+            sum.steps += c.steps;
+            sum.steps_done += c.steps_done;
         }
         sum
     }
@@ -233,6 +252,13 @@ impl Tally {
     pub fn outcome(&self) -> Option<Outcome> {
         self.outcome
     }
+}
+
+/// The groups that a step serves, each once.
+fn served<'a>(plan: &'a Plan, step: &'a Step) -> impl Iterator<Item = &'a Group> {
+    let groups: BTreeSet<&Group> =
+        step.changes.iter().filter_map(|c| plan.changes.get(*c as usize)).map(|c| &c.address.group).collect();
+    groups.into_iter()
 }
 
 /// A failure in one short phrase: its code, else what sort it is.
