@@ -24,6 +24,8 @@ pub mod totals;
 mod words;
 
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod runs;
 #[cfg(test)]
 mod samples;
