@@ -3,6 +3,7 @@
 //! `tests/run` sets `EVENKEEL_TEST_MOTO` to a Python that has moto; without it these tests say so and pass as skipped.
 //! What moto does not do stands in `tests/lab/README.md`, and is not asked of it here.
 
+#[path = "../../../tests/lab/moto.rs"]
 mod lab;
 
 use std::collections::{BTreeMap, BTreeSet};

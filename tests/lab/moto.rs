@@ -1,4 +1,7 @@
-//! A moto of our own for the length of a test, and the few things around EC2 that evenkeel itself never makes.
+//! A moto of our own for the length of a test, and the few things around EC2 that evenkeel itself never makes. Test
+//! binaries of several crates take this file in with `#[path]`.
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -37,7 +40,11 @@ impl Moto {
     /// Starts one; `None` (said aloud) where there is none to be had.
     pub fn start() -> Option<Self> {
         let python = python()?;
-        let launcher = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/lab/moto.py");
+        let launcher = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .ancestors()
+            .map(|folder| folder.join("tests/lab/moto.py"))
+            .find(|launcher| launcher.exists())
+            .expect("the launcher stands in the repository");
         let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("moto-{}.log", std::process::id()));
         let log = File::options().create(true).append(true).open(log).expect("the target folder can be written");
         let mut process = Command::new(python)
@@ -90,7 +97,10 @@ impl Moto {
         self.post("/moto-api/reset-auth", "text/plain", "ec2", "0");
     }
 
-    fn call(&self, service: &str, body: &str) -> String {
+    /// One call of `ec2`, `iam` … by hand: a form-encoded body with `Action`, `Version` and the parameters. The answer.
+    ///
+    /// For what happens behind evenkeel's back, so that its own client is not its own witness.
+    pub fn call(&self, service: &str, body: &str) -> String {
         self.post("/", "application/x-www-form-urlencoded", service, body)
     }
 
