@@ -471,8 +471,7 @@ impl<'a> Look<'a> {
         }
         let health = &self.policy.health;
         let begins = before(self.now, health.flap_window);
-        let mut entries: Vec<_> =
-            past.suspect_entries.iter().copied().filter(|t| *t > begins && *t <= self.now).collect();
+        let mut entries: Vec<_> = past.suspect_entries.iter().copied().filter(|t| *t > begins).collect();
         if !self.bad.is_empty() && !past.ill {
             entries.push(self.now);
         }

@@ -206,7 +206,7 @@ impl<'a> Problem<'a> {
     /// The feasible levels, first and last; `None` when there is none.
     fn levels(&self, total: u64, skew: u64) -> Option<(u64, u64)> {
         let low = self.zones.iter().map(|z| z.floor).max().unwrap_or(0).saturating_sub(skew);
-        let high = self.zones.iter().map(|z| z.cap).min().unwrap_or(0).min(total);
+        let high = self.zones.iter().map(|z| z.cap).min().unwrap_or(0);
         let first = first(low, high, |l| self.upper(l, skew).sum::<u64>() >= total)?;
         let beyond = self::first(first, high, |l| self.lower(l).sum::<u64>() > total);
         let last = match beyond {

@@ -127,6 +127,15 @@ fn an_impaired_check_alone_is_suspect_until_fifteen_minutes_and_then_unhealthy()
 }
 
 #[test]
+fn alone_never_counts_before_its_own_dwell() {
+    let mut policy = Policy::default();
+    policy.health.single_source = 60;
+    let object = machine(Phase::Up, checks(Reading::Ok, Reading::Bad, Some(min(100))));
+    let word = |minute| judge(&object, WaitFor::Healthy, None, &policy, min(minute)).word();
+    assert_eq!((word(104), word(105)), ("suspect", "unhealthy"));
+}
+
+#[test]
 fn host_and_guest_check_are_one_witness() {
     let object = machine(Phase::Up, checks(Reading::Bad, Reading::Bad, Some(min(100))));
     assert_eq!(cold(&object, min(114)).word(), "suspect");
@@ -194,6 +203,10 @@ fn what_was_unwell_is_healthy_only_after_five_good_minutes() {
         ["suspect", "suspect", "suspect", "healthy", "healthy"]
     );
     assert_eq!(watch(&[(100, UNWELL), (101, WELL), (103, SILENT), (106, WELL)])[3], "healthy", "silence is no relapse");
+    let relapse = watch(&[(100, UNWELL), (101, WELL), (104, UNWELL), (105, WELL), (109, WELL), (110, WELL)]);
+    assert_eq!(&relapse[3..], ["suspect", "suspect", "healthy"], "a relapse begins the wait anew");
+    let silent = watch(&[(100, UNWELL), (101, SILENT), (106, WELL), (111, WELL)]);
+    assert_eq!(&silent[2..], ["suspect", "healthy"], "silence is no recovery");
     let v = cold(&machine(Phase::Up, checks(Reading::Ok, Reading::Ok, None)), min(101));
     assert_eq!(v.word(), "healthy", "without a past, well now is healthy");
 }
@@ -205,6 +218,11 @@ fn three_times_unwell_in_an_hour_is_flapping() {
     let words = watch(&looks);
     assert_eq!(&words[..6], ["suspect", "suspect", "healthy", "suspect", "suspect", "healthy"]);
     assert_eq!(&words[6..], ["flapping"; 3]);
+    assert_eq!(watch(&[&looks[..], &[(138, SILENT)]].concat())[9], "blind", "nothing is said of what we cannot see");
+    let long = watch(&[&looks[..6], &[(130, UNWELL), (131, UNWELL)]].concat());
+    assert_eq!(long[7], "flapping");
+    let two = watch(&[&looks[..3], &[(115, UNWELL), (116, UNWELL), (117, UNWELL)]].concat());
+    assert_eq!(&two[3..], ["suspect"; 3], "a long illness is one");
     let rare: Vec<_> = [100, 135, 170].into_iter().flat_map(spell).collect();
     assert!(!watch(&rare).contains(&"flapping"));
 }
@@ -316,8 +334,8 @@ fn clocks_that_differ_do_no_harm() {
 #[test]
 fn healthy_since_is_remembered_for_warmth_and_lineage() {
     let mut history = History::new();
-    for minute in [100, 110, 120] {
-        let object = machine(Phase::Up, checks(Reading::Ok, Reading::Ok, None));
+    for (minute, (system, instance)) in [(100, WELL), (110, SILENT), (120, WELL)] {
+        let object = machine(Phase::Up, checks(system, instance, None));
         let v = judge(&object, WaitFor::Healthy, history.get("i-1"), &Policy::default(), min(minute));
         remember(&mut history, &object, &v, min(minute));
         assert_eq!(history["i-1"].healthy_since, Some(min(100)));

@@ -1,5 +1,6 @@
 //! Placement against brute force, and assignment under partial views.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
@@ -14,14 +15,17 @@ fn zones(counts: &[u32]) -> Vec<Domain> {
     counts.iter().enumerate().map(|(i, c)| zone(&format!("z{i}"), *c, 0, None)).collect()
 }
 
-/// Every way to place `total`, tried one by one: the fewest terminations with a skew of at most `skew`.
-fn brute(domains: &[Domain], total: u32, skew: u32) -> Option<u32> {
-    fn go(domains: &[Domain], left: u32, x: &mut Vec<u32>, skew: u32, best: &mut Option<u32>) {
+/// Every way to place `total`, tried one by one: the fewest terminations with a skew of at most `skew`, and the
+/// highest level that the emptiest zone can have with so few.
+fn brute(domains: &[Domain], total: u32, skew: u32) -> Option<(u32, u32)> {
+    type Best = Option<(u32, Reverse<u32>)>;
+    fn go(domains: &[Domain], left: u32, x: &mut Vec<u32>, skew: u32, best: &mut Best) {
         if x.len() == domains.len() {
             let spread = x.iter().max().unwrap_or(&0) - x.iter().min().unwrap_or(&0);
             if left == 0 && spread <= skew {
                 let leave = domains.iter().zip(x.iter()).map(|(d, x)| d.count.saturating_sub(*x)).sum();
-                *best = Some(best.map_or(leave, |b: u32| b.min(leave)));
+                let this = (leave, Reverse(x.iter().copied().min().unwrap_or(0)));
+                *best = Some(best.map_or(this, |b| b.min(this)));
             }
             return;
         }
@@ -34,7 +38,7 @@ fn brute(domains: &[Domain], total: u32, skew: u32) -> Option<u32> {
     }
     let mut best = None;
     go(domains, total, &mut Vec::new(), skew, &mut best);
-    best
+    best.map(|(leave, Reverse(level))| (leave, level))
 }
 
 /// Everything the answer promises, against brute force.
@@ -50,9 +54,10 @@ fn check(domains: &[Domain], total: u32, skew: u32) {
     let spread = p.target.iter().max().unwrap_or(&0) - p.target.iter().min().unwrap_or(&0);
     assert!(spread <= p.skew, "{told}");
     // The smallest skew with any answer, and the fewest terminations with it.
-    let expected = (skew..=total.max(skew)).find_map(|s| brute(domains, total, s).map(|t| (s, t)));
+    let expected = (skew..=total.max(skew)).find_map(|s| brute(domains, total, s).map(|b| (s, b)));
     match expected {
-        Some((s, t)) => {
+        Some((s, (t, level))) => {
+            assert_eq!(p.target.iter().min(), Some(&level), "the most even: {told}");
             assert_eq!((p.skew, p.terminations, p.short, p.over), (s, t, 0, 0), "{told}");
             assert_eq!(p.relaxed_by.is_empty(), s == skew, "{told}");
             assert!(p.because.is_empty(), "{told}");
@@ -85,6 +90,7 @@ fn a_zone_that_came_back_empty_is_filled_with_the_fewest_moves() {
 fn scaling_in_and_balancing_are_one_move() {
     let p = place(&zones(&[3, 3, 1]), 5, 1);
     assert_eq!((p.target, p.terminations), (vec![2, 2, 1], 2));
+    assert_eq!(place(&zones(&[3, 3, 3]), 7, 1).target, [3, 2, 2], "the last names give first");
 }
 
 #[test]
@@ -99,6 +105,8 @@ fn a_cap_relaxes_the_skew_and_is_named() {
     let p = place(&[zone("a", 0, 0, Some(1)), zone("b", 0, 0, None)], 7, 1);
     assert_eq!((p.target, p.skew), (vec![1, 6], 5));
     assert_eq!(p.relaxed_by, ["a takes at most 1"]);
+    let p = place(&[zone("a", 0, 0, Some(1)), zone("b", 0, 0, None), zone("c", 0, 0, Some(3))], 7, 1);
+    assert_eq!((p.target, p.relaxed_by), (vec![1, 3, 3], vec!["a takes at most 1".to_owned()]), "c is not in the way");
 }
 
 #[test]

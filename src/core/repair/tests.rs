@@ -195,6 +195,7 @@ fn room_keeps_the_floor_and_the_surge() {
     let surged = Room { alive: 4, ready: 4, ..room };
     assert_eq!(surged.launches(), 0);
     assert!(surged.may_terminate(&well, true));
+    assert!(surged.may_terminate(&ill, false), "enough are ready without it");
     let short = Room { alive: 3, ready: 1, ..room };
     assert!(short.may_terminate(&dead, false));
     assert!(!short.may_terminate(&ill, false) && short.may_terminate(&ill, true), "two of three heal one by one");

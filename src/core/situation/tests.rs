@@ -95,6 +95,11 @@ fn a_zone_is_impaired_by_the_chapters_table() {
         assert_eq!(s.independent(), !is, "{u} of {n}");
         assert!(s.frozen.is_none() && s.bad_config.is_empty());
     }
+    let mut policy = Policy::default();
+    policy.outage.min = 2;
+    let at = |u, n| assess(&zones(&[(u, n), (0, 5), (0, 5)]), &BTreeMap::new(), &policy, now());
+    assert!(at(2, 3).independent(), "a tail of 1.2e-3 may be chance");
+    assert_eq!(impaired(&at(2, 2)), ["a"]);
     let s = judge(&zones(&[(10, 10), (0, 10), (0, 10)]));
     assert_eq!(s.impaired["a"].says, "10 of 10 unwell in zone a, 0 of 20 elsewhere");
     assert_eq!((s.unwell, s.total, s.zones["a"]), (10, 30, (10, 10)));
@@ -204,6 +209,12 @@ fn of_several_explanations_the_best_stands() {
     members.extend(some(1, 1, ["a", "ami-1", "t3"]));
     members.extend(some(0, 1, ["b", "ami-1", "m5"]));
     members.extend(some(0, 20, ["b", "ami-1", "t3"]));
+    let s = judge(&members);
+    assert_eq!((impaired(&s), s.bad_config.len()), (vec!["a"], 0));
+    // All three m5 are ill, but zone a, with six of seven, explains more.
+    let mut members = some(3, 3, ["a", "ami-1", "m5"]);
+    members.extend(some(3, 4, ["a", "ami-1", "t3"]));
+    members.extend(some(0, 50, ["b", "ami-1", "t3"]));
     let s = judge(&members);
     assert_eq!((impaired(&s), s.bad_config.len()), (vec!["a"], 0));
 }
