@@ -1,9 +1,11 @@
 //! The provider on the sim, with a listener on the wire between them.
 
 mod acting;
+mod fleet;
 mod launching;
 mod looking;
 mod reading;
+mod scale;
 mod wiretap;
 
 use std::collections::{BTreeMap, BTreeSet};
