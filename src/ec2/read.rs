@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use evenkeel_core::address::Kind;
@@ -32,13 +33,15 @@ pub struct Ec2Eyes<E: ?Sized> {
     ec2: Arc<E>,
     scope: String,
     caller: Arc<Caller>,
+    /// How many instances the account had when the statuses were listed last.
+    account_has: AtomicUsize,
 }
 
 impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
     /// Looks through `ec2`; `scope` is the alias that objects found by id bear. Every wire call passes through
     /// `caller`, one an account and region.
     pub fn new(ec2: Arc<E>, scope: impl Into<String>, caller: Arc<Caller>) -> Self {
-        Self { ec2, scope: scope.into(), caller }
+        Self { ec2, scope: scope.into(), caller, account_has: AtomicUsize::new(0) }
     }
 
     /// Where every wire call passes.
@@ -104,11 +107,15 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
         .await
     }
 
-    async fn statuses_by_id(
-        &self,
-        calls: &Calls,
-        ids: impl IntoIterator<Item = String>,
-    ) -> Result<Vec<InstanceStatus>, Failure> {
+    /// The statuses of these machines: by id, or, where that is fewer calls, out of the list of all there are.
+    async fn statuses_of(&self, calls: &Calls, ids: Vec<String>) -> Result<Vec<InstanceStatus>, Failure> {
+        // Those that are asked about may all be newer than the last list.
+        let listed = (self.account_has.load(Ordering::Relaxed) + ids.len()).div_ceil(limits::PAGE as usize);
+        if listed < ids.len().div_ceil(limits::STATUS_IDS) {
+            let all = self.statuses(calls, Query::default()).await.whole()?;
+            self.account_has.store(all.len(), Ordering::Relaxed);
+            return Ok(all);
+        }
         by_ids(ids, limits::STATUS_IDS, |ids| async move {
             self.statuses(calls, Query { ids, ..Query::default() }).await.whole()
         })
@@ -248,6 +255,7 @@ impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
                 }
             }
         }
+        self.account_has.store(statuses.items.len(), Ordering::Relaxed);
         let without = if statuses.failed.is_some() { "not seen" } else { "not listed" };
         let rows: BTreeMap<String, InstanceStatus> =
             statuses.items.into_iter().filter(|s| machines.contains_key(&s.id)).map(|s| (s.id.clone(), s)).collect();
@@ -284,8 +292,8 @@ impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
                 return Ok(Vec::new());
             }
             let found = self.instances_by_id(calls, machines).await?;
-            let running = found.iter().filter(|i| machine::phase(i.state).alive()).map(|i| i.id.clone());
-            let (rows, why) = match self.statuses_by_id(calls, running).await {
+            let alive = found.iter().filter(|i| machine::phase(i.state).alive()).map(|i| i.id.clone()).collect();
+            let (rows, why) = match self.statuses_of(calls, alive).await {
                 Ok(rows) => (rows, "not listed".to_owned()),
                 // The phase is what fences need; health is what some waits need, and those see no data.
                 Err(failure) => (Vec::new(), format!("not seen: {failure}")),

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use evenkeel_core::failure::{Class, Failure};
-use evenkeel_core::observed::{Reading as Check, Source};
+use evenkeel_core::observed::{Object, Reading as Check, Source};
+use evenkeel_core::plan::Call;
 use evenkeel_engine::provider::Eyes;
 
 use crate::{launch, story};
@@ -39,19 +40,31 @@ fn a_server_that_names_nobody_or_everybody_is_asked_in_halves() {
 }
 
 #[test]
-fn statuses_are_asked_a_hundred_at_a_time() {
-    story(async |stage| {
-        let ids: BTreeSet<_> = stage.boot(&launch(130)).await.into_values().collect();
-        stage.wire.forget();
-        let seen = stage.provider.look(&ids).await.unwrap();
-        assert_eq!(seen.len(), 130);
-        assert_eq!(stage.wire.heard("DescribeInstances").len(), 1);
-        assert_eq!(stage.wire.heard("DescribeInstanceStatus").len(), 2);
-        let ok = |s: Source| {
-            move |o: &evenkeel_core::observed::Object| o.signals.iter().any(|g| g.source == s && g.reading == Check::Ok)
-        };
-        assert!(seen.iter().all(ok(Source::SystemStatus)) && seen.iter().all(ok(Source::InstanceStatus)));
-    });
+fn statuses_are_asked_in_as_few_calls_as_may_be() {
+    // (machines looked at, others in the account, calls): a hundred by id a call, or a thousand a page of all.
+    for (ours, others, expected) in [(5, 0, 1), (100, 0, 1), (130, 0, 1), (130, 2_000, 2)] {
+        story(async move |stage| {
+            let mut left = others;
+            while left > 0 {
+                let mut other = launch(left.min(1000));
+                other.stack = "zzz22222".into();
+                other.tag.generation = left;
+                stage.perform(Call::Launch(other)).await.unwrap();
+                left -= left.min(1000);
+            }
+            let ids: BTreeSet<_> = stage.boot(&launch(ours)).await.into_values().collect();
+            stage.read().await;
+            stage.wire.forget();
+            let seen = stage.provider.look(&ids).await.unwrap();
+            assert_eq!(seen.len(), ours as usize);
+            assert_eq!(stage.wire.heard("DescribeInstances ").len(), 1);
+            assert_eq!(stage.wire.heard("DescribeInstanceStatus").len(), expected, "{ours} of {others}");
+            for source in [Source::SystemStatus, Source::InstanceStatus] {
+                let ok = |o: &Object| o.signals.iter().any(|s| s.source == source && s.reading == Check::Ok);
+                assert!(seen.iter().all(ok));
+            }
+        });
+    }
 }
 
 #[test]
