@@ -5,15 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use evenkeel_core::address::Address;
+use evenkeel_core::address::{Address, Group};
 use evenkeel_core::digest::Digest;
-use evenkeel_core::plan::{Action, Change, FieldChange, Hold, Plan, Reason, Why};
+use evenkeel_core::plan::{Action, Change, Hold, Plan, Reason, Why};
 use evenkeel_core::value::Value;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::document::{Doc, Rank, Role, Row, Tail, Text};
-use crate::fold::by_key;
+use crate::fold::{by_key, told_by_field};
 use crate::plan::{Names, look, not_seen, title, why};
 use crate::plan_json::{GapJson, ScopeJson, StackJson, UnreadJson, gap, scopes, unread};
 use crate::words::{count, number, value};
@@ -180,6 +180,7 @@ impl<'a> DriftReport<'a> {
         let pending = match self.pending.len() as u64 {
             0 if self.drift.is_empty() => "Nothing pending.".to_owned(),
             0 => "nothing pending".to_owned(),
+            n if self.drift.is_empty() => format!("{} pending.", count(n, "change", "changes")),
             n => format!("{} pending", count(n, "change", "changes")),
         };
         let between = if self.drift.is_empty() { " " } else { ", " };
@@ -229,9 +230,9 @@ impl<'a> DriftReport<'a> {
 
     fn pending_rows(&self, names: &Names) -> Vec<Row> {
         let mut rows = Vec::new();
-        let mut same: BTreeMap<(String, Action, &str, bool), Vec<&Pending>> = BTreeMap::new();
+        let mut same: BTreeMap<(&Group, Action, &str, bool), Vec<&Pending>> = BTreeMap::new();
         for p in &self.pending {
-            let key = (names.group(&p.address.group), p.action, p.says.as_str(), p.held_by.is_some());
+            let key = (&p.address.group, p.action, p.says.as_str(), p.held_by.is_some());
             same.entry(key).or_default().push(p);
         }
         for ((group, action, says, held), all) in same {
@@ -243,7 +244,7 @@ impl<'a> DriftReport<'a> {
             let slots = crate::words::slots(all.iter().map(|p| p.address.slot));
             let many = if all.len() > 1 { format!("{} × ", number(all.len() as u64)) } else { String::new() };
             let cells = vec![
-                Text::of(role, sign).plain(" ").with(Role::Strong, format!("{group}/{slots}")),
+                Text::of(role, sign).plain(" ").with(Role::Strong, format!("{}/{slots}", names.group(group))),
                 Text::of(role, format!("{many}{}", if word.is_empty() { "create" } else { word })),
             ];
             let held = Text::of(Role::Warning, if held { "held" } else { "" });
@@ -299,10 +300,10 @@ fn waiting(change: &Change, held_by: Option<Hold>) -> Option<Pending> {
         Moved::File | Moved::Both => true,
         Moved::World => false,
     };
+    let told = |r: &&Reason| ours(r.why) && !told_by_field(change, r);
     let mut says: Vec<String> =
-        change.reasons.iter().filter(|r| ours(r.why)).map(|r| format!("{}: {}", why(r.why), r.says)).collect();
-    let named = |f: &FieldChange| change.reasons.iter().any(|r| r.why == f.why);
-    for f in change.fields.iter().filter(|f| ours(f.why) && !named(f)) {
+        change.reasons.iter().filter(told).map(|r| format!("{}: {}", why(r.why), r.says)).collect();
+    for f in change.fields.iter().filter(|f| ours(f.why)) {
         for (name, old, new) in by_key(f) {
             says.push(format!("{}: {name} {} → {}", why(f.why), value(&old), value(&new)));
         }

@@ -68,6 +68,12 @@ pub fn fold<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Vec<Fold<'a>> 
     together(keyed).into_iter().map(|changes| Fold { changes }).collect()
 }
 
+/// Changes of any sort, those with the same words together: each keeps a row of its own, the words are said once.
+pub fn alike<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Vec<Fold<'a>> {
+    let keyed = changes.into_iter().map(|c| (key(c, "", None), c));
+    together(keyed).into_iter().map(|changes| Fold { changes }).collect()
+}
+
 /// The held changes, equal ones together: none of them happens now, so all may be folded.
 pub fn fold_held(held: &[Held]) -> Vec<(&Held, Fold<'_>)> {
     let keyed = held.iter().map(|h| (key(&h.change, &format!("{:?} {}", h.by, h.waits_for), None), h));
@@ -88,6 +94,14 @@ fn together<'a, T>(keyed: impl IntoIterator<Item = (Key, &'a T)>) -> Vec<Vec<&'a
         all[place].push(item);
     }
     all
+}
+
+/// Whether a field's own line says what the reason says.
+pub fn told_by_field(change: &Change, reason: &Reason) -> bool {
+    change.fields.iter().any(|f| {
+        let rest = reason.says.strip_prefix(f.field.as_str());
+        f.why == reason.why && rest.is_some_and(|r| !r.starts_with('-'))
+    })
 }
 
 /// A field's old and new; a table key by key, only where they differ.

@@ -11,7 +11,7 @@ use evenkeel_core::plan::{Action, Change, FieldChange, Forecast, Held, Hold, Pla
 use evenkeel_core::value::Value;
 
 use crate::document::{Doc, Rank, Role, Row, Tail, Text};
-use crate::fold::{Fold, by_key, fold, fold_held};
+use crate::fold::{Fold, alike, by_key, fold, fold_held, told_by_field};
 use crate::totals::{Losses, Totals, losses};
 use crate::words::{account, clock, count, millis, number, short_zones, since, slots, value};
 
@@ -81,10 +81,11 @@ fn ready(f: &Forecast) -> Text {
 fn in_short(f: &Forecast) -> Text {
     match losses(f) {
         None => Text::new(),
-        Some(Losses { machine: Some(_), .. }) => Text::from(", not the loss of a machine"),
+        Some(Losses { machine: Some(_), .. }) if f.needed >= f.after => Text::from(", all needed"),
+        Some(Losses { machine: Some(_), .. }) => Text::from(", does not survive losing a machine"),
         Some(Losses { zones, .. }) => match zones.first() {
             None => Text::from(", survives any zone"),
-            Some(zone) => Text::from(format!(", not the loss of {zone}")),
+            Some(zone) => Text::from(format!(", does not survive losing {zone}")),
         },
     }
 }
@@ -217,8 +218,17 @@ fn head(group: &Group, forecast: Option<&Forecast>, names: &Names) -> Row {
 
 /// One change, or several equal ones: the row, then its fields, then how it goes.
 fn change_rows(fold: &Fold<'_>, names: &Names) -> Vec<Row> {
+    let mut lines = change_lines(fold).into_iter();
+    let mut rows = vec![change_row(fold, names).tail(Tail::Under, lines.next().unwrap_or_default())];
+    rows.extend(lines.map(|l| Row::line(8, l).rank(Rank::Detail)));
+    rows
+}
+
+/// The row of a change: its sign, name, zone, what it is, how it goes in a word, and its id.
+fn change_row(fold: &Fold<'_>, names: &Names) -> Row {
     let change = fold.first();
     let (sign, role, word) = look(change.action);
+    let last = stands_last(change.action);
     let many = fold.changes.len();
     let (what, id) = if many > 1 {
         (format!("{} × {}", number(many as u64), change.what), String::new())
@@ -229,25 +239,27 @@ fn change_rows(fold: &Fold<'_>, names: &Names) -> Vec<Row> {
         Text::of(role, sign).plain(" ").with(Role::Strong, names.fold(fold)),
         Text::from(zones(fold, names)),
         Text::from(what),
-        Text::of(role, word),
+        // What stands last stands under a heading that says the word.
+        Text::of(role, if last { "" } else { word }),
         Text::of(Role::Id, id),
     ];
-    let rank = if stands_last(change.action) { Rank::Important } else { Rank::Normal };
+    Row::cells(4, CHANGES, cells).rank(if last { Rank::Important } else { Rank::Normal }).mark(role)
+}
+
+/// Why, field by field, and how: the first line may stand beside the row.
+fn change_lines(fold: &Fold<'_>) -> Vec<Text> {
+    let change = fold.first();
     let mut lines = reasons(fold);
     let fields = fields(change);
-    if lines.is_empty() && fields.len() == 1 {
-        lines = fields;
-    } else {
-        lines = lines.into_iter().chain(fields).collect();
+    if lines.is_empty() && fields.len() > 1 {
+        // Several fields stand under the row, none beside it.
+        lines.push(Text::new());
     }
+    lines.extend(fields);
     if !TRIVIAL.contains(&change.how.as_str()) {
         lines.push(Text::new().dim(fold.words(&change.how)));
     }
-    let mut lines = lines.into_iter();
-    let mut rows =
-        vec![Row::cells(4, CHANGES, cells).tail(Tail::Under, lines.next().unwrap_or_default()).rank(rank).mark(role)];
-    rows.extend(lines.map(|l| Row::line(8, l).rank(Rank::Detail)));
-    rows
+    lines
 }
 
 /// The zone of one change; of several the count in each: `a 2 · b 2`.
@@ -265,14 +277,8 @@ fn zones(fold: &Fold<'_>, names: &Names) -> String {
 /// The reasons that no field line says already, equal sorts together: `unhealthy: status impaired 14m, not ready`.
 fn reasons(fold: &Fold<'_>) -> Vec<Text> {
     let change = fold.first();
-    let said = |why: Why, says: &str| {
-        change
-            .fields
-            .iter()
-            .any(|f| f.why == why && says.strip_prefix(f.field.as_str()).is_some_and(|r| !r.starts_with('-')))
-    };
     let mut by_sort: BTreeMap<Why, Vec<String>> = BTreeMap::new();
-    for reason in change.reasons.iter().filter(|r| !said(r.why, &r.says)) {
+    for reason in change.reasons.iter().filter(|r| !told_by_field(change, r)) {
         by_sort.entry(reason.why).or_default().push(fold.words(&reason.says));
     }
     let sorts =
@@ -326,8 +332,17 @@ fn last_rows(plan: &Plan, names: &Names) -> Vec<Row> {
             continue;
         }
         rows.push(Row::line(2, Text::of(Role::Strong, heading)).rank(Rank::Important));
-        for fold in fold(all) {
-            rows.extend(change_rows(&fold, names));
+        for alike in alike(all) {
+            let many = alike.changes.len();
+            if many == 1 {
+                rows.extend(change_rows(&alike, names));
+                continue;
+            }
+            // Each has its row; what is the same for all is said once, under the last.
+            rows.extend(alike.changes.iter().map(|c| change_row(&Fold { changes: vec![c] }, names)));
+            let lines = change_lines(&alike).into_iter().filter(|l| !l.is_empty());
+            let mut all = Some(Text::of(Role::Strong, format!("all {}: ", number(many as u64))));
+            rows.extend(lines.map(|l| Row::line(8, all.take().unwrap_or_default().and(l))));
         }
     }
     rows
@@ -438,7 +453,7 @@ fn meanwhile(plan: &Plan, names: &Names) -> Vec<Text> {
     let changing = changing(plan);
     plan.forecast
         .iter()
-        .filter(|f| changing.contains(&f.group) && f.before > 0 && f.group.kind == Kind::Machines)
+        .filter(|f| changing.contains(&f.group) && f.before > 0 && f.after > 0 && f.group.kind == Kind::Machines)
         .map(|f| named(plan, f, names).plain(format!("never fewer than {} of {} ready", f.floor, f.before)))
         .collect()
 }
@@ -486,7 +501,12 @@ fn takes(plan: &Plan) -> Text {
     if t.deletes > 0 {
         parts.push(count(t.deletes.into(), "removal", "removals"));
     }
-    Text::from(format!("{}, at least {} under AWS's limits", parts.join(", "), millis(t.least_ms)))
+    let mut takes = parts.join(", ");
+    // Less than a second is no time to plan for.
+    if t.least_ms >= 1_000 {
+        takes.push_str(&format!(", at least {} under AWS's limits", millis(t.least_ms)));
+    }
+    Text::from(takes)
 }
 
 /// Groups that nothing happens to: said once, so that nobody wonders.
