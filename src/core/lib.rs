@@ -27,4 +27,7 @@ pub mod situation;
 pub mod slots;
 pub mod stamp;
 pub mod survey;
+#[cfg(test)]
+mod testing;
 pub mod value;
+pub mod vet;

@@ -1,0 +1,210 @@
+//! Data: attached behind a fence, deleted in two steps, and never by the dozen.
+//!
+//! It refuses to weigh reasons: it looks at what the steps would do to volumes, and counts what goes.
+
+use std::collections::BTreeMap;
+
+use super::{CAP, Case, DATA, EMPTY, FENCE, Objections, is_id};
+use crate::address::{Group, Kind};
+use crate::plan::{Action, Call, Target, Until};
+use crate::stamp::tag;
+
+/// P9: one holder at a time, in its own zone.
+pub(super) fn fence(case: &Case<'_>, out: &mut Objections) {
+    let mut attached: BTreeMap<&Target, u32> = BTreeMap::new();
+    for (i, _, call) in case.calls() {
+        match call {
+            Call::Attach { volume, machine, .. } => {
+                if attached.insert(volume, i).is_some() {
+                    out.step(FENCE, i, format!("{volume:?} is attached twice"));
+                }
+                let (v, m) = (zones(case, volume), zones(case, machine));
+                if v.is_empty() || m.is_empty() || v.iter().chain(&m).any(|z| *z != v[0]) {
+                    out.step(FENCE, i, format!("{volume:?} in {v:?} is attached to {machine:?} in {m:?}"));
+                }
+                if let Some(says) = unfenced(case, i, volume, machine) {
+                    out.step(FENCE, i, says);
+                }
+                if let Target::New(a) = machine
+                    && !case.after_wait(i, |w| w.until != Until::Terminated && w.targets.contains(machine))
+                {
+                    out.step(FENCE, i, format!("{a} is not waited for before a volume is attached to it"));
+                }
+            }
+            Call::Detach { volume, machine, device } => {
+                let at = case.own.get(volume.as_str()).and_then(|o| o.object.attached.as_ref());
+                if at.is_none_or(|a| a.to != *machine || a.device != *device) {
+                    out.step(FENCE, i, format!("{volume} does not hang at {machine} as {device}"));
+                }
+            }
+            Call::DeleteVolume(id) => {
+                let hangs = case.own.get(id.as_str()).is_some_and(|o| o.object.attached.is_some());
+                if hangs && !free_before(case, i, id) {
+                    out.step(FENCE, i, format!("{id} hangs and is deleted before it is free"));
+                }
+            }
+            Call::Launch(_)
+            | Call::Terminate(_)
+            | Call::Stop(_)
+            | Call::Start(_)
+            | Call::Change { .. }
+            | Call::Tag { .. }
+            | Call::CreateVolume(_) => {}
+        }
+    }
+}
+
+/// Zones where a target stands or may come to stand.
+fn zones<'c>(case: &'c Case<'_>, target: &Target) -> Vec<&'c str> {
+    match target {
+        Target::Id(id) => case.observed.object(id).map(|o| o.zone.as_str()).into_iter().collect(),
+        Target::New(a) => (case.calls())
+            .flat_map(|(_, _, call)| match call {
+                Call::Launch(l) if l.addresses().contains(a) => l.places.iter().map(|p| p.zone.as_str()).collect(),
+                Call::CreateVolume(v) if v.address == *a => vec![v.zone.as_str()],
+                Call::Launch(_)
+                | Call::CreateVolume(_)
+                | Call::Terminate(_)
+                | Call::Stop(_)
+                | Call::Start(_)
+                | Call::Change { .. }
+                | Call::Tag { .. }
+                | Call::Attach { .. }
+                | Call::Detach { .. }
+                | Call::DeleteVolume(_) => vec![],
+            })
+            .collect(),
+    }
+}
+
+fn free_before(case: &Case<'_>, step: u32, volume: &str) -> bool {
+    case.after_wait(step, |w| w.until == Until::Free && w.targets.iter().any(|t| is_id(t, volume)))
+}
+
+/// Why an attach is not behind a fence, if so.
+fn unfenced(case: &Case<'_>, step: u32, volume: &Target, machine: &Target) -> Option<String> {
+    let Target::Id(id) = volume else { return None };
+    let holder = &case.observed.object(id)?.attached.as_ref()?.to;
+    if is_id(machine, holder) {
+        return Some(format!("{id} hangs at {holder} already"));
+    }
+    let gone = case.after_wait(step, |w| w.until == Until::Terminated && w.targets.iter().any(|t| is_id(t, holder)));
+    (!gone && !free_before(case, step, id)).then(|| format!("{id} may still hang at {holder}"))
+}
+
+/// The cap, and groups that would be emptied.
+pub(super) fn deletes(case: &Case<'_>, out: &mut Objections) {
+    if case.asked.destroy {
+        return;
+    }
+    let mut count = 0u32;
+    let mut emptied: BTreeMap<&Group, u32> = BTreeMap::new();
+    let mut goes = |id: &str| {
+        let Some(own) = case.own.get(id) else { return };
+        let wanted = own.group.as_ref().map_or(0, |g| case.wanted(g));
+        // What another one of the same slot stays for, or a new one comes for, is replaced and not deleted.
+        let slot = own.address.as_ref().filter(|a| a.slot < wanted);
+        let other = |a| case.own.values().any(|o| o.alive() && o.address.as_ref() == Some(a) && o.object.id != id);
+        if !slot.is_some_and(|a| case.made.contains_key(a) || other(a)) {
+            count += 1;
+            if let Some(g) = own.group.as_ref().filter(|_| wanted == 0) {
+                *emptied.entry(g).or_default() += 1;
+            }
+        }
+    };
+    for (_, _, call) in case.calls() {
+        match call {
+            Call::Terminate(ids) => ids.iter().for_each(|id| goes(id)),
+            Call::DeleteVolume(id) => goes(id),
+            Call::Tag { ids, set, .. } if set.contains_key(tag::QUARANTINE) => ids.iter().for_each(|id| goes(id)),
+            Call::Launch(_)
+            | Call::Stop(_)
+            | Call::Start(_)
+            | Call::Change { .. }
+            | Call::Tag { .. }
+            | Call::CreateVolume(_)
+            | Call::Attach { .. }
+            | Call::Detach { .. } => {}
+        }
+    }
+    let owned = u32::try_from(case.own.values().filter(|o| o.alive()).count()).unwrap_or(u32::MAX);
+    let most = case.asked.max_deletes.map_or_else(|| case.desired.policy.deletes(owned), |a| a.floor_of(owned));
+    if count > most {
+        out.plan(CAP, format!("{count} would go, {most} of {owned} may"));
+    }
+    for (group, gone) in emptied.into_iter().filter(|_| !case.asked.allow_empty) {
+        let live = case.members(group).count();
+        if live > 1 {
+            out.plan(EMPTY, format!("{group} goes to none: {gone} of {live} now"));
+        }
+    }
+}
+
+/// Data goes marked and in two steps, and not while its slot is declared.
+pub(super) fn kept(case: &Case<'_>, out: &mut Objections) {
+    for (i, _, call) in case.calls() {
+        match call {
+            Call::DeleteVolume(id) => {
+                let Some(own) = case.own.get(id.as_str()) else { continue };
+                let past = own.quarantine().is_some_and(|at| at <= case.now);
+                let marked = || {
+                    case.calls().any(|(t, _, c)| match c {
+                        Call::Tag { ids, set, .. } => {
+                            ids.contains(id) && set.contains_key(tag::QUARANTINE) && case.above.has(i, t)
+                        }
+                        Call::Launch(_)
+                        | Call::Terminate(_)
+                        | Call::Stop(_)
+                        | Call::Start(_)
+                        | Call::Change { .. }
+                        | Call::CreateVolume(_)
+                        | Call::Attach { .. }
+                        | Call::Detach { .. }
+                        | Call::DeleteVolume(_) => false,
+                    })
+                };
+                let may_go = past || (case.asked.destroy && marked());
+                if !may_go {
+                    out.step(DATA, i, format!("{id} is deleted and its quarantine is not over"));
+                }
+                if own.object.kind != Kind::Volumes || own.group.as_ref().is_none_or(|g| g.kind != Kind::Volumes) {
+                    out.step(DATA, i, format!("{id} is no volume of its own"));
+                }
+                only_copy(case, i, id, out);
+            }
+            Call::Tag { ids, set, .. } if set.contains_key(tag::QUARANTINE) => {
+                ids.iter().for_each(|id| only_copy(case, i, id, out));
+            }
+            Call::Launch(_)
+            | Call::Terminate(_)
+            | Call::Stop(_)
+            | Call::Start(_)
+            | Call::Change { .. }
+            | Call::Tag { .. }
+            | Call::CreateVolume(_)
+            | Call::Attach { .. }
+            | Call::Detach { .. } => {}
+        }
+    }
+    for (i, c) in case.plan.changes.iter().enumerate() {
+        if c.address.group.kind == Kind::Volumes && c.action == Action::Replace {
+            out.change(DATA, super::index(i), format!("{} would be replaced", c.address));
+        }
+    }
+}
+
+/// The only volume of a slot that the file declares stays.
+fn only_copy(case: &Case<'_>, step: u32, id: &str, out: &mut Objections) {
+    let Some(address) = case.own.get(id).and_then(|o| o.address.as_ref()) else { return };
+    if address.slot >= case.wanted(&address.group) {
+        return;
+    }
+    let goes = |id: &str| {
+        case.gone_by(id).is_some()
+            || case.plan.changes.iter().any(|c| c.action == Action::Quarantine && c.object.as_deref() == Some(id))
+    };
+    let stays = case.own.values().any(|o| o.alive() && o.address.as_ref() == Some(address) && !goes(&o.object.id));
+    if !stays {
+        out.step(DATA, step, format!("{id} is the last volume of {address}, which the file declares"));
+    }
+}

@@ -1,0 +1,163 @@
+//! Whose is it, where may it be touched: ownership, protection, what was not seen, zones that are out.
+//!
+//! Sorted here from marks and tokens alone, in fewer words than the maker does it. An object without marks has the
+//! slot that the plan gives it. It refuses to guess any other.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{Asked, Case, GAPS, OUTAGE, OWNERSHIP, Objections, PROTECTION, calls, touches};
+use crate::address::{Address, Group, Kind};
+use crate::desired::{Desired, WaitFor};
+use crate::health::{self, History};
+use crate::launch::{group_mark, token_prefix};
+use crate::observed::{Object, Observed};
+use crate::plan::{Call, Plan};
+use crate::stamp::{LaunchTag, tag};
+
+/// An object that bears our marks, or that our token made.
+pub(super) struct Own<'a> {
+    pub object: &'a Object,
+    /// Its group, if marks or token tell.
+    pub group: Option<Group>,
+    /// Its slot, if its marks or the plan tell.
+    pub address: Option<Address>,
+    pub launch: Option<LaunchTag>,
+    /// Serves now.
+    pub ready: bool,
+}
+
+impl Own<'_> {
+    pub(super) fn alive(&self) -> bool {
+        self.object.phase.alive()
+    }
+
+    /// Bears the protection mark.
+    pub(super) fn protected(&self) -> bool {
+        self.object.tags.get(tag::PROTECT).is_some_and(|v| v == "true")
+    }
+
+    /// The end of its quarantine, if it is in one.
+    pub(super) fn quarantine(&self) -> Option<Timestamp> {
+        self.object.tags.get(tag::QUARANTINE)?.parse().ok()
+    }
+}
+
+/// Whether an object is this stack's. A token that is there decides; without one the stack's mark does.
+fn is_ours(o: &Object, stack: &str) -> bool {
+    let marked = o.tags.get(tag::STACK);
+    if marked.is_some_and(|s| s != stack) {
+        return false;
+    }
+    let launch: Option<LaunchTag> = o.tags.get(tag::LAUNCH).and_then(|l| l.parse().ok());
+    let only = launch.as_ref().and_then(|l| l.only.as_deref());
+    if only.is_some_and(|id| id != o.id) {
+        return false;
+    }
+    match o.token.as_deref().filter(|t| !t.is_empty()) {
+        Some(token) => token.starts_with(&token_prefix(stack)) || (marked.is_some() && only.is_some()),
+        None => marked.is_some(),
+    }
+}
+
+/// Whether AWS itself says, by tags that only it can set, that something else manages it.
+fn is_managed(o: &Object) -> bool {
+    let by = ["aws:autoscaling:", "aws:cloudformation:", "aws:ec2spot:", "aws:ec2:fleet"];
+    o.tags.keys().any(|k| by.iter().any(|b| k.starts_with(b)))
+}
+
+/// Everything that is ours, by id.
+pub(super) fn own<'a>(
+    plan: &'a Plan,
+    desired: &Desired,
+    observed: &'a Observed,
+    past: &History,
+    asked: Asked,
+    now: Timestamp,
+) -> BTreeMap<&'a str, Own<'a>> {
+    let stack = &desired.stack.id;
+    let in_plan: BTreeMap<&str, &Address> = (plan.changes.iter())
+        .chain(plan.held.iter().map(|h| &h.change))
+        .filter_map(|c| Some((c.object.as_deref()?, &c.address)))
+        .collect();
+    let mut out = BTreeMap::new();
+    for object in observed.objects.iter().filter(|o| is_ours(o, stack) && (asked.force || !is_managed(o))) {
+        let named = |g: Group| desired.renamed.get(&g).cloned().unwrap_or(g);
+        let marked = object.tags.get(tag::ADDRESS).and_then(|a| a.parse::<Group>().ok()).map(named);
+        let launch: Option<LaunchTag> = object.tags.get(tag::LAUNCH).and_then(|l| l.parse().ok());
+        let at = in_plan.get(object.id.as_str()).copied();
+        let group = marked
+            .filter(|g| g.kind == object.kind)
+            .or_else(|| by_token(object, desired))
+            .or_else(|| at.map(|a| a.group.clone()));
+        let place = match (&launch, object.kind) {
+            (Some(l), Kind::Machines) if l.only.is_none() => l.slots.get(object.index),
+            (Some(l), Kind::Machines | Kind::Volumes) => l.slots.get(0),
+            (None, Kind::Machines | Kind::Volumes) => None,
+        };
+        let known = object.tags.contains_key(tag::STACK) && object.tags.contains_key(tag::ADDRESS);
+        let by_marks = group.as_ref().zip(place.filter(|_| known)).map(|(g, s)| g.slot(s));
+        let address = by_marks.or_else(|| at.filter(|a| Some(&a.group) == group.as_ref()).cloned());
+        let wait = group.as_ref().and_then(|g| desired.machines.get(&g.name)).map_or(WaitFor::Healthy, |g| g.wait);
+        let verdict = health::judge(object, wait, past.get(&object.id), &desired.policy, now);
+        let ready = object.phase.alive() && verdict.ready();
+        out.insert(object.id.as_str(), Own { object, group, address, launch, ready });
+    }
+    out
+}
+
+fn by_token(o: &Object, desired: &Desired) -> Option<Group> {
+    let mark = o.token.as_deref()?.strip_prefix(&token_prefix(&desired.stack.id))?.split('-').next()?;
+    let machines = desired.machines.keys().map(Group::machines);
+    let volumes = desired.volumes.keys().map(Group::volumes);
+    machines.chain(volumes).find(|g| g.kind == o.kind && group_mark(g) == mark)
+}
+
+/// Only what is ours is touched, and what is protected is not ended.
+pub(super) fn touched(case: &Case<'_>, out: &mut Objections) {
+    for (i, _, call) in case.calls() {
+        let (does, ids) = touches(call);
+        for id in ids {
+            let Some(own) = case.own.get(id) else {
+                out.step(OWNERSHIP, i, format!("{does} {id}, which is not this stack's"));
+                continue;
+            };
+            let ends = matches!(call, Call::Terminate(_) | Call::DeleteVolume(_));
+            if ends && own.protected() {
+                out.step(PROTECTION, i, format!("{does} {id}, which is protected"));
+            }
+        }
+    }
+}
+
+/// Nothing comes or goes where not all was seen, or in a zone that is out.
+pub(super) fn unseen(case: &Case<'_>, out: &mut Objections) {
+    for (i, step, call) in calls(case.plan) {
+        let (kind, zones): (Kind, Vec<&str>) = match call {
+            Call::Launch(l) => (Kind::Machines, l.places.iter().map(|p| p.zone.as_str()).collect()),
+            Call::CreateVolume(v) => (Kind::Volumes, vec![&v.zone]),
+            Call::Terminate(ids) => (Kind::Machines, ids.iter().filter_map(|id| zone(case, id)).collect()),
+            Call::DeleteVolume(id) => (Kind::Volumes, zone(case, id).into_iter().collect()),
+            Call::Stop(_)
+            | Call::Start(_)
+            | Call::Change { .. }
+            | Call::Tag { .. }
+            | Call::Attach { .. }
+            | Call::Detach { .. } => continue,
+        };
+        if !case.observed.sees_all(&step.scope, kind) {
+            out.step(GAPS, i, format!("not all {kind} of scope `{}` were seen", step.scope));
+        }
+        let known = case.observed.scopes.get(&step.scope).map(|s| &s.zones);
+        for z in zones.into_iter().filter(|_| !case.asked.destroy) {
+            if known.is_some_and(|k| k.get(z) == Some(&false)) {
+                out.step(OUTAGE, i, format!("zone {z} is not available"));
+            }
+        }
+    }
+}
+
+fn zone<'c>(case: &'c Case<'_>, id: &str) -> Option<&'c str> {
+    Some(case.own.get(id)?.object.zone.as_str())
+}
