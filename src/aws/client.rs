@@ -20,9 +20,10 @@ use evenkeel_core::failure::{Class, Failure};
 
 use crate::errors::causes;
 
-/// Opening a connection; just over the three seconds after which a lost first packet is sent a second time.
+/// Opening a connection: the SDK's own default, just over the seconds after which a lost first packet is sent again.
 const CONNECT: Duration = Duration::from_millis(3_100);
-/// One whole call. `RunInstances` of a full batch has been seen to take over ten seconds.
+/// One whole call, where the SDK would wait for ever. A choice, not a measurement: a page of a thousand comes in
+/// seconds, and a call that took longer is safe to repeat.
 const ATTEMPT: Duration = Duration::from_secs(30);
 /// Finding credentials, with the providers' own retries (the SDK's default of 5 s is short for a role behind SSO).
 const CREDENTIALS: Duration = Duration::from_secs(20);

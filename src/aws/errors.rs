@@ -66,9 +66,15 @@ fn answered(action: &str, code: &str, message: &str, status: Option<u16>) -> Fai
     let mut says = format!("{action}: {message}");
     if class == Class::Credentials {
         says.push_str("; ");
+        says.push_str(if about_time(code) { "is this machine's clock right? Else " } else { "" });
         says.push_str(WAY_OUT);
     }
     Failure::new(class, code, says)
+}
+
+/// A signature is dated: with a clock that is minutes off, AWS says that it has expired or does not match.
+fn about_time(code: &str) -> bool {
+    matches!(code, "RequestExpired" | "RequestTimeTooSkewed" | "SignatureDoesNotMatch" | "InvalidSignatureException")
 }
 
 /// A member that AWS always sends and this answer lacks, or a value nobody knows.
@@ -120,6 +126,7 @@ pub(crate) fn class_of(code: &str, status: Option<u16>) -> Class {
         | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException"
         | "RequestExpired"
+        | "RequestTimeTooSkewed"
         | "SignatureDoesNotMatch"
         | "TokenRefreshRequired"
         | "UnrecognizedClientException" => Class::Credentials,
@@ -337,7 +344,9 @@ mod tests {
     #[test]
     fn expired_credentials_come_with_a_way_out() {
         let refusal = failure("DescribeVolumes", &refused("RequestExpired", "Request has expired.", 400));
-        assert!(refusal.says.contains("aws sso login"), "{refusal}");
+        assert!(refusal.says.contains("clock") && refusal.says.contains("aws sso login"), "{refusal}");
+        let refusal = failure("DescribeVolumes", &refused("ExpiredToken", "The token has expired.", 400));
+        assert!(!refusal.says.contains("clock") && refusal.says.contains("aws sso login"), "{refusal}");
     }
 
     #[test]
