@@ -8,6 +8,7 @@ use evenkeel_ec2::api::{
 };
 
 use crate::action::Action;
+use crate::request::Request;
 use crate::sim::Sim;
 use crate::world::Cost;
 
@@ -26,44 +27,44 @@ fn machines(count: usize) -> Cost {
 #[async_trait]
 impl Ec2Read for Sim {
     async fn caller(&self) -> Result<Caller, Failure> {
-        self.call(Action::GetCallerIdentity, PLAIN, |w| Ok(w.caller())).await
+        self.read(Action::GetCallerIdentity, PLAIN, |w| Ok(w.caller())).await
     }
 
     async fn zones(&self) -> Result<Vec<Zone>, Failure> {
-        self.call(Action::DescribeAvailabilityZones, PLAIN, |w| Ok(w.list_zones())).await
+        self.read(Action::DescribeAvailabilityZones, PLAIN, |w| Ok(w.list_zones())).await
     }
 
     async fn instances(&self, query: &Query) -> Result<Page<Instance>, Failure> {
-        self.call(Action::DescribeInstances, listing(query), |w| w.list_instances(query)).await
+        self.read(Action::DescribeInstances, listing(query), |w| w.list_instances(query)).await
     }
 
     async fn statuses(&self, query: &Query) -> Result<Page<InstanceStatus>, Failure> {
-        self.call(Action::DescribeInstanceStatus, listing(query), |w| w.list_statuses(query)).await
+        self.read(Action::DescribeInstanceStatus, listing(query), |w| w.list_statuses(query)).await
     }
 
     async fn volumes(&self, query: &Query) -> Result<Page<Volume>, Failure> {
-        self.call(Action::DescribeVolumes, listing(query), |w| w.list_volumes(query)).await
+        self.read(Action::DescribeVolumes, listing(query), |w| w.list_volumes(query)).await
     }
 
     async fn images(&self, owners: &[String], query: &Query) -> Result<Page<Image>, Failure> {
-        self.call(Action::DescribeImages, PLAIN, |w| w.list_images(owners, query)).await
+        self.read(Action::DescribeImages, PLAIN, |w| w.list_images(owners, query)).await
     }
 
     async fn subnets(&self, query: &Query) -> Result<Page<Subnet>, Failure> {
-        self.call(Action::DescribeSubnets, PLAIN, |w| w.list_subnets(query)).await
+        self.read(Action::DescribeSubnets, PLAIN, |w| w.list_subnets(query)).await
     }
 
     async fn security_groups(&self, query: &Query) -> Result<Page<SecurityGroup>, Failure> {
-        self.call(Action::DescribeSecurityGroups, listing(query), |w| w.list_security_groups(query)).await
+        self.read(Action::DescribeSecurityGroups, listing(query), |w| w.list_security_groups(query)).await
     }
 
     async fn parameter(&self, name: &str) -> Result<String, Failure> {
-        self.call(Action::GetParameter, PLAIN, |w| w.parameter(name)).await
+        self.read(Action::GetParameter, PLAIN, |w| w.parameter(name)).await
     }
 
     async fn deep(&self, instance: &str) -> Result<DeepAttributes, Failure> {
-        self.call(Action::DescribeInstanceAttribute, PLAIN, |w| w.deep(instance)).await?;
-        self.call(Action::DescribeInstanceAttribute, PLAIN, |w| w.deep(instance)).await
+        self.read(Action::DescribeInstanceAttribute, PLAIN, |w| w.deep(instance)).await?;
+        self.read(Action::DescribeInstanceAttribute, PLAIN, |w| w.deep(instance)).await
     }
 }
 
@@ -71,23 +72,42 @@ impl Ec2Read for Sim {
 impl Ec2 for Sim {
     async fn run_instances(&self, request: &RunInstances) -> Result<Vec<Instance>, Failure> {
         let cost = machines(request.count as usize);
-        self.call(Action::RunInstances, cost, |w| w.run_instances(request)).await
+        self.change(
+            Action::RunInstances,
+            cost,
+            |w| w.run_instances(request),
+            || Request::RunInstances(Box::new(request.clone())),
+        )
+        .await
     }
 
     async fn terminate(&self, ids: &[String]) -> Result<(), Failure> {
-        self.call(Action::TerminateInstances, machines(ids.len()), |w| w.terminate(ids)).await
+        self.change(
+            Action::TerminateInstances,
+            machines(ids.len()),
+            |w| w.terminate(ids),
+            || Request::Terminate { ids: ids.to_vec() },
+        )
+        .await
     }
 
     async fn stop(&self, ids: &[String]) -> Result<(), Failure> {
-        self.call(Action::StopInstances, machines(ids.len()), |w| w.stop(ids)).await
+        self.change(Action::StopInstances, machines(ids.len()), |w| w.stop(ids), || Request::Stop { ids: ids.to_vec() })
+            .await
     }
 
     async fn start(&self, ids: &[String]) -> Result<(), Failure> {
-        self.call(Action::StartInstances, machines(ids.len()), |w| w.start(ids)).await
+        self.change(
+            Action::StartInstances,
+            machines(ids.len()),
+            |w| w.start(ids),
+            || Request::Start { ids: ids.to_vec() },
+        )
+        .await
     }
 
     async fn reboot(&self, ids: &[String]) -> Result<(), Failure> {
-        self.call(Action::RebootInstances, PLAIN, |w| w.reboot(ids)).await
+        self.change(Action::RebootInstances, PLAIN, |w| w.reboot(ids), || Request::Reboot { ids: ids.to_vec() }).await
     }
 
     async fn change_instance(&self, id: &str, change: &InstanceChange) -> Result<(), Failure> {
@@ -100,7 +120,7 @@ impl Ec2 for Sim {
             InstanceChange::Metadata(_) => Action::ModifyInstanceMetadataOptions,
             InstanceChange::InstanceProfile(wanted) => {
                 let find = Action::DescribeIamInstanceProfileAssociations;
-                let has = self.call(find, PLAIN, |w| w.has_profile(id)).await?;
+                let has = self.read(find, PLAIN, |w| w.has_profile(id)).await?;
                 match (has, wanted) {
                     (true, Some(_)) => Action::ReplaceIamInstanceProfileAssociation,
                     (false, Some(_)) => Action::AssociateIamInstanceProfile,
@@ -109,34 +129,54 @@ impl Ec2 for Sim {
                 }
             }
         };
-        self.call(action, PLAIN, |w| w.change_instance(id, change)).await
+        let request = || Request::ChangeInstance { id: id.to_owned(), change: change.clone() };
+        self.change(action, PLAIN, |w| w.change_instance(id, change), request).await
     }
 
     async fn set_tags(&self, ids: &[String], tags: &Tags) -> Result<(), Failure> {
-        self.call(Action::CreateTags, PLAIN, |w| w.set_tags(ids, tags)).await
+        let request = || Request::SetTags { ids: ids.to_vec(), tags: tags.clone() };
+        self.change(Action::CreateTags, PLAIN, |w| w.set_tags(ids, tags), request).await
     }
 
     async fn unset_tags(&self, ids: &[String], keys: &[String]) -> Result<(), Failure> {
-        self.call(Action::DeleteTags, PLAIN, |w| w.unset_tags(ids, keys)).await
+        let request = || Request::UnsetTags { ids: ids.to_vec(), keys: keys.to_vec() };
+        self.change(Action::DeleteTags, PLAIN, |w| w.unset_tags(ids, keys), request).await
     }
 
     async fn create_volume(&self, request: &CreateVolume) -> Result<Volume, Failure> {
-        self.call(Action::CreateVolume, PLAIN, |w| w.create_volume(request)).await
+        self.change(
+            Action::CreateVolume,
+            PLAIN,
+            |w| w.create_volume(request),
+            || Request::CreateVolume(Box::new(request.clone())),
+        )
+        .await
     }
 
     async fn modify_volume(&self, id: &str, change: &ModifyVolume) -> Result<(), Failure> {
-        self.call(Action::ModifyVolume, PLAIN, |w| w.modify_volume(id, change)).await
+        let request = || Request::ModifyVolume { id: id.to_owned(), change: change.clone() };
+        self.change(Action::ModifyVolume, PLAIN, |w| w.modify_volume(id, change), request).await
     }
 
     async fn attach(&self, volume: &str, instance: &str, device: &str) -> Result<(), Failure> {
-        self.call(Action::AttachVolume, PLAIN, |w| w.attach(volume, instance, device)).await
+        let request =
+            || Request::Attach { volume: volume.to_owned(), instance: instance.to_owned(), device: device.to_owned() };
+        self.change(Action::AttachVolume, PLAIN, |w| w.attach(volume, instance, device), request).await
     }
 
     async fn detach(&self, volume: &str, instance: &str, device: &str) -> Result<(), Failure> {
-        self.call(Action::DetachVolume, PLAIN, |w| w.detach(volume, instance, device)).await
+        let request =
+            || Request::Detach { volume: volume.to_owned(), instance: instance.to_owned(), device: device.to_owned() };
+        self.change(Action::DetachVolume, PLAIN, |w| w.detach(volume, instance, device), request).await
     }
 
     async fn delete_volume(&self, id: &str) -> Result<(), Failure> {
-        self.call(Action::DeleteVolume, PLAIN, |w| w.delete_volume(id)).await
+        self.change(
+            Action::DeleteVolume,
+            PLAIN,
+            |w| w.delete_volume(id),
+            || Request::DeleteVolume { id: id.to_owned() },
+        )
+        .await
     }
 }

@@ -54,6 +54,11 @@ pub enum Effect {
     Slow(Span),
     /// It arrives twice; the caller sees the first answer.
     Twice,
+    /// It gets stuck on the way: the caller sees a broken connection now, and it arrives so much later, whether the
+    /// caller still lives or not. Means nothing to a call that only reads.
+    Late(Span),
+    /// It arrives, is answered, and a copy of it arrives so much later. Means nothing to a call that only reads.
+    Echo(Span),
     /// A page of a list comes back empty, though the list goes on.
     EmptyPage,
     /// A list says it ends with this page, though it goes on.
@@ -176,6 +181,10 @@ pub(crate) struct Weather {
     pub(crate) empty_page: bool,
     pub(crate) cut_pages: bool,
     pub(crate) slow: Duration,
+    /// When it arrives instead of now.
+    pub(crate) late: Option<Timestamp>,
+    /// When it arrives again.
+    pub(crate) echo: Option<Timestamp>,
     pub(crate) hide: Duration,
     /// A fault struck, so the world's file has something to keep.
     pub(crate) struck: bool,
@@ -211,6 +220,8 @@ impl World {
                 Effect::Kill(moment) => weather.kill = Some(*moment),
                 Effect::Slow(span) => weather.slow += time(*span),
                 Effect::Twice => weather.twice = true,
+                Effect::Late(span) => weather.late = Some(later(now, time(*span))),
+                Effect::Echo(span) => weather.echo = Some(later(now, time(*span))),
                 Effect::EmptyPage => weather.empty_page = true,
                 Effect::CutPages => weather.cut_pages = true,
                 Effect::FreezeLists(span) => freeze = Some(later(now, time(*span))),

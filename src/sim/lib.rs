@@ -12,6 +12,7 @@ pub mod laws;
 pub mod look;
 pub mod ops;
 mod refusal;
+pub mod request;
 mod sim;
 mod store;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::dice::Span;
 use crate::faults::Fault;
 use crate::laws::{Floor, claim};
+use crate::request::Request;
 use crate::world::{Impaired, World};
 
 /// A deed for a time of its own.
@@ -34,10 +35,16 @@ pub enum Part {
     Ebs,
 }
 
-/// What a hand can do. No law watches it, and no eventual consistency hides it.
+/// What a hand can do. No law watches it (but for [`Deed::Arrive`]), and no eventual consistency hides it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Deed {
+    /// A call that was under way arrives. Laws watch it, but not for floors: what was right when it was sent may have
+    /// become too much.
+    Arrive {
+        /// The call.
+        request: Request,
+    },
     /// Terminates an instance, protected or not.
     Terminate {
         /// `i-…`
@@ -201,6 +208,10 @@ impl World {
     /// When what it names does not exist or is in no state for it.
     pub fn act(&mut self, deed: &Deed) -> Result<(), Refusal> {
         match deed {
+            Deed::Arrive { request } => {
+                // Whatever EC2 says to it, nobody hears it.
+                let _ = self.arrive(request);
+            }
             Deed::Terminate { instance } => {
                 self.live(instance)?;
                 self.condemn(instance, "User initiated");

@@ -15,7 +15,8 @@ use crate::action::Action;
 use crate::clock::{SimClock, later};
 use crate::faults::Moment;
 use crate::laws::{self, Violation};
-use crate::ops::{Deed, Refusal};
+use crate::ops::{Deed, Refusal, Scripted};
+use crate::request::Request;
 use crate::store::{BadWorld, Store};
 use crate::world::{Cost, World};
 
@@ -193,18 +194,40 @@ impl Sim {
         Self { life: *self.inner.ended.borrow(), ..self.clone() }
     }
 
-    /// One wire call: half its time on the way there, its effect in the world, the other half on the way back.
-    pub(crate) async fn call<T: Send>(
+    /// One wire call that reads.
+    pub(crate) async fn read<T: Send>(
         &self,
         action: Action,
         cost: Cost,
         work: impl Fn(&mut World) -> Result<T, Failure> + Send,
     ) -> Result<T, Failure> {
+        self.call(action, cost, work, || None).await
+    }
+
+    /// One wire call that changes the world; `request` is the same call as a value.
+    pub(crate) async fn change<T: Send>(
+        &self,
+        action: Action,
+        cost: Cost,
+        work: impl Fn(&mut World) -> Result<T, Failure> + Send,
+        request: impl Fn() -> Request + Send,
+    ) -> Result<T, Failure> {
+        self.call(action, cost, work, move || Some(request())).await
+    }
+
+    /// One wire call: half its time on the way there, its effect in the world, the other half on the way back.
+    async fn call<T: Send>(
+        &self,
+        action: Action,
+        cost: Cost,
+        work: impl Fn(&mut World) -> Result<T, Failure> + Send,
+        request: impl Fn() -> Option<Request> + Send,
+    ) -> Result<T, Failure> {
         self.wait_if_dead().await;
         let half = self.latency() / 2;
         self.clock.sleep(half).await;
         self.wait_if_dead().await;
-        let outcome = self.strike(action, cost, work);
+        let outcome = self.strike(action, cost, work, request);
         match outcome {
             Outcome::Answer(answer, slow) => {
                 self.clock.sleep(half + slow).await;
@@ -228,7 +251,13 @@ impl Sim {
     }
 
     /// The call reaches the world.
-    fn strike<T>(&self, action: Action, cost: Cost, work: impl Fn(&mut World) -> Result<T, Failure>) -> Outcome<T> {
+    fn strike<T>(
+        &self,
+        action: Action,
+        cost: Cost,
+        work: impl Fn(&mut World) -> Result<T, Failure>,
+        request: impl Fn() -> Option<Request>,
+    ) -> Outcome<T> {
         let mut state = self.state();
         let ready = if action.changes() { lock(&state).map(Some) } else { Ok(None) };
         let lock = match ready.and_then(|lock| self.catch_up(&mut state).map(|()| lock)) {
@@ -240,18 +269,22 @@ impl Sim {
         *calls = calls.saturating_add(1);
         let number = world.call_count();
         world.forecast(action, number);
+        let stuck = world.weather.late.and_then(|at| send_later(world, at, &request));
         if world.weather.kill == Some(Moment::Before) {
             let _ = keep(&mut state);
             return self.die();
         }
         let broken = world.violations.len();
         let before = laws::in_service(world);
-        let answer = match world.weather.fail.take() {
+        let answer = match stuck.or(world.weather.fail.take()) {
             Some(failure) => Err(failure),
             None => world.pay(action, cost).and_then(|()| work(world)),
         };
         if world.weather.twice && answer.is_ok() {
             let _ = work(world);
+        }
+        if let Some(at) = world.weather.echo {
+            let _ = send_later(world, at, &request);
         }
         laws::after_call(world, action, &before);
         let answer = answer.map_err(|f| Failure { says: format!("{action}: {}", f.says), ..f });
@@ -267,8 +300,8 @@ impl Sim {
             return self.die();
         }
         if weather.lose_answer {
-            let says = format!("{action}: the connection was closed before the answer came");
-            return Outcome::Answer(Err(Failure::new(Class::Transient, "", says)), weather.slow);
+            let broken = Failure::new(Class::Transient, "", format!("{action}: {BROKEN}"));
+            return Outcome::Answer(Err(broken), weather.slow);
         }
         Outcome::Answer(answer, weather.slow)
     }
@@ -326,6 +359,16 @@ fn catch_up(state: &mut State, clock: &SimClock) -> Result<(), BadWorld> {
     }
     state.world.settle(clock.now());
     Ok(())
+}
+
+/// What a caller sees of a call whose answer does not come.
+const BROKEN: &str = "the connection was closed before the answer came";
+
+/// Puts a changing call on its way, to arrive at a later time, and says what its caller sees.
+fn send_later(world: &mut World, at: Timestamp, request: impl Fn() -> Option<Request>) -> Option<Failure> {
+    let deed = Deed::Arrive { request: request()? };
+    world.script.push(Scripted { at, deed });
+    Some(Failure::new(Class::Transient, "", BROKEN))
 }
 
 fn keep(state: &mut State) -> Result<(), BadWorld> {

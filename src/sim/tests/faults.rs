@@ -161,6 +161,58 @@ fn a_call_that_arrives_twice_does_what_ec2_does() {
 }
 
 #[test]
+fn a_call_that_was_stuck_arrives_after_its_caller_is_dead_and_its_token_holds() {
+    story(|sim| async move {
+        sim.add(Fault::once(Effect::Late("60s".parse().unwrap())).changing());
+        sim.add(Fault::once(Effect::Kill(Moment::Before)).changing());
+        let request = launch("t", 2);
+        tokio::select! {
+            _ = sim.run_instances(&request) => panic!("a dead caller got an answer"),
+            () = sim.crashed() => {}
+        }
+        let next = sim.revive();
+        assert!(next.instances(&all()).await.unwrap().items.is_empty());
+        let mine = next.run_instances(&request).await.unwrap();
+        next.wait(120).await;
+        let there = next.world().unwrap();
+        assert_eq!(there.instances.keys().collect::<Vec<_>>(), [&mine[0].id, &mine[1].id]);
+        assert_eq!(there.script, []);
+    });
+}
+
+#[test]
+fn a_stuck_call_survives_in_the_file() {
+    let mut world = World::founding(1);
+    world.faults.push(Fault::once(Effect::Late("60s".parse().unwrap())).changing());
+    story_in(world, |sim| async move {
+        let mut request = launch("t", 1);
+        request.user_data = Some(b"#!/bin/sh".to_vec());
+        assert_eq!(Sim::why(sim.run_instances(&request).await).0, Class::Transient);
+        let kept = World::from_toml(&sim.world().unwrap().to_toml()).unwrap();
+        assert_eq!(kept, sim.world().unwrap());
+        let sim = Sim::new(kept);
+        sim.wait(60).await;
+        assert_eq!(sim.world().unwrap().instances.len(), 1);
+    });
+}
+
+#[test]
+fn a_late_copy_of_a_detach_cannot_touch_the_next_holder() {
+    story(|sim| async move {
+        let made = sim.boot_up("t", 2).await;
+        let v = sim.free_volume("v").await.id;
+        sim.attach(&v, &made[0].id, "/dev/sdf").await.unwrap();
+        sim.wait(5).await;
+        sim.add(Fault::once(Effect::Echo("60s".parse().unwrap())).on(Action::DetachVolume));
+        sim.detach(&v, &made[0].id, "/dev/sdf").await.unwrap();
+        sim.wait(10).await;
+        sim.attach(&v, &made[1].id, "/dev/sdf").await.unwrap();
+        sim.wait(120).await;
+        assert_eq!(sim.look_at(&made[1].id).await.devices["/dev/sdf"].volume, v);
+    });
+}
+
+#[test]
 fn a_slow_call_takes_its_time() {
     story(|sim| async move {
         sim.add(Fault::once(Effect::Slow("5m".parse().unwrap())));
