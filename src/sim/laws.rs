@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
+use std::rc::Rc;
 
 use evenkeel_core::stamp::{LaunchTag, tag};
 use evenkeel_ec2::api::Tags;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
@@ -15,7 +15,7 @@ use crate::world::World;
 
 /// How long two machines may claim one slot before it counts: what a launch needs to become visible, and a rerun to
 /// look again.
-pub const GRACE: Duration = Duration::from_secs(300);
+pub const GRACE: SignedDuration = SignedDuration::from_mins(5);
 
 /// A law.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -75,12 +75,17 @@ pub(crate) type Claim = (String, String, u32);
 /// What these tags claim for the object with this id and place in its launch.
 pub(crate) fn claim(id: &str, index: u32, tags: &Tags) -> Option<(Claim, LaunchTag)> {
     let mark: LaunchTag = tags.get(tag::LAUNCH)?.parse().ok()?;
+    Some((claim_by(&mark, id, index, tags)?, mark))
+}
+
+/// The same, of a mark that was read before.
+fn claim_by(mark: &LaunchTag, id: &str, index: u32, tags: &Tags) -> Option<Claim> {
     let slot = match &mark.only {
         Some(only) if only != id => return None,
         Some(_) => mark.slots.get(0)?,
         None => mark.slots.get(index)?,
     };
-    Some(((tags.get(tag::STACK)?.clone(), tags.get(tag::ADDRESS)?.clone(), slot), mark))
+    Some((tags.get(tag::STACK)?.clone(), tags.get(tag::ADDRESS)?.clone(), slot))
 }
 
 /// How many machines of each watched group serve.
@@ -122,12 +127,17 @@ pub(crate) fn after_call(world: &mut World, action: Action, before: &[u32]) {
 
 /// Live machines that claim one slot for longer than [`GRACE`], neither replacing the other.
 fn duplicates(world: &World) -> Vec<String> {
-    let mut claims: BTreeMap<Claim, Vec<(&str, LaunchTag)>> = BTreeMap::new();
-    let old =
-        |since: Timestamp| world.now.duration_since(since) > jiff::SignedDuration::from_secs(GRACE.as_secs() as i64);
+    // A launch of a thousand has one mark, a thousand slots long: it is read once.
+    let mut marks: BTreeMap<&str, Option<Rc<LaunchTag>>> = BTreeMap::new();
+    let mut claims: BTreeMap<Claim, Vec<(&str, Rc<LaunchTag>)>> = BTreeMap::new();
+    let old = |since: Timestamp| world.now.duration_since(since) > GRACE;
     for (id, m) in world.instances.iter().filter(|(_, m)| !m.is_dead() && old(m.launched)) {
-        if let Some((claim, mark)) = claim(id, m.launch_index, &m.tags) {
-            claims.entry(claim).or_default().push((id, mark));
+        let Some(text) = m.tags.get(tag::LAUNCH) else { continue };
+        let mark = marks.entry(text).or_insert_with(|| text.parse().ok().map(Rc::new));
+        if let Some(mark) = mark
+            && let Some(claim) = claim_by(mark, id, m.launch_index, &m.tags)
+        {
+            claims.entry(claim).or_default().push((id, Rc::clone(mark)));
         }
     }
     let mut found = Vec::new();
@@ -189,9 +199,11 @@ pub(crate) fn before_launching(world: &mut World, zone: &str) {
 pub(crate) fn before_attaching(world: &mut World, volume: &str, instance: &str) {
     let Some(v) = world.volumes.get(volume) else { return };
     let Some((mine, _)) = claim(volume, 0, &v.tags) else { return };
+    let group = |tags: &Tags| tags.get(tag::STACK) == Some(&mine.0) && tags.get(tag::ADDRESS) == Some(&mine.1);
     // Another live machine still holds a volume of the same slot: two copies would serve.
     let other = world.volumes.iter().find(|(id, o)| {
         *id != volume
+            && group(&o.tags)
             && claim(id, 0, &o.tags).is_some_and(|(claim, _)| claim == mine)
             && o.hold.as_ref().is_some_and(|h| {
                 h.instance != instance && world.instances.get(&h.instance).is_some_and(|m| !m.is_dead())
@@ -204,7 +216,7 @@ pub(crate) fn before_attaching(world: &mut World, volume: &str, instance: &str) 
 }
 
 /// How long a loss that EC2 does not admit may go unnoticed.
-const NOTICED: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
+const NOTICED: SignedDuration = SignedDuration::from_mins(15);
 
 /// Whether the zone is lost, and that can be known: EC2 says so, or three machines have shown it long enough.
 fn is_lost(world: &World, zone: &str) -> bool {

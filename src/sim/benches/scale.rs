@@ -32,7 +32,7 @@ fn row(machines: u32) {
             left -= count;
         }
         let launch = began.elapsed();
-        tokio::time::sleep(std::time::Duration::from_secs(200)).await;
+        tokio::time::sleep(std::time::Duration::from_secs(500)).await;
 
         let began = Instant::now();
         let mut query = Query {
@@ -86,9 +86,14 @@ fn launch(token: u32, count: u32, zone: String) -> RunInstances {
         spot: false,
         tenancy: None,
         placement_group: None,
-        tags: [(tag::STACK, "s"), (tag::ADDRESS, "machines.web"), (tag::SPEC, "1:imabcdefkeabcdefsgabcdef")]
-            .map(|(k, v)| (k.to_owned(), v.to_owned()))
-            .into(),
+        tags: [
+            (tag::STACK, "s".to_owned()),
+            (tag::ADDRESS, format!("machines.web-{token}")),
+            (tag::SPEC, "1:imabcdefkeabcdefsgabcdef".to_owned()),
+            (tag::LAUNCH, format!("g1 s0-{}", count - 1)),
+        ]
+        .map(|(k, v)| (k.to_owned(), v))
+        .into(),
         volume_tags: [(tag::STACK.to_owned(), "s".to_owned())].into(),
     }
 }

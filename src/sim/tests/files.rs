@@ -36,6 +36,21 @@ fn a_bad_file_is_refused_with_a_place_and_a_way_out() {
 }
 
 #[test]
+fn the_manuals_examples_are_worlds() {
+    let manual = include_str!("../../../docs/sim.md");
+    let examples = manual.split("```toml\n").skip(1).filter_map(|part| part.split("```").next());
+    let head = "now = \"2026-01-05T12:00:00Z\"\nregion = \"us-east-1\"\naccount = \"123456789012\"\n";
+    let mut count = 0;
+    for example in examples {
+        let zones = if example.contains("[zones") { "" } else { "[zones.us-east-1a]\n" };
+        let world = World::from_toml(&format!("{head}{zones}{example}")).unwrap_or_else(|no| panic!("{no}\n{example}"));
+        assert_eq!(World::from_toml(&world.to_toml()).unwrap(), world);
+        count += 1;
+    }
+    assert_eq!(count, 4);
+}
+
+#[test]
 fn an_unusable_path_is_said_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let bad = Sim::open(&folder.path().join("no/such/world.toml"), 1).expect_err("no such folder");
