@@ -1,7 +1,7 @@
 //! TELLS. Values come in; text, JSON and markdown go out, and live progress while a plan runs.
 //!
-//! The presenter decides nothing and asks for nothing. It prints nowhere: it returns text or writes to what it is
-//! given. Whatever comes from the world is escaped ([`escape`]), whatever is secret is masked ([`redact`]).
+//! The presenter decides nothing, and asks for nothing but the size of the terminal. It prints nowhere: it returns
+//! text or writes to what it is given. Whatever comes from the world is escaped ([`escape`]), whatever is secret is masked ([`redact`]).
 
 pub mod diagnostics;
 pub mod document;

@@ -416,6 +416,11 @@ impl Bars {
         Self { multi: MultiProgress::with_draw_target(target), bars: Vec::new(), size, color }
     }
 
+    /// Nothing would be seen: no terminal, or a dumb one. Then take [`Face::Lines`].
+    pub fn is_hidden(&self) -> bool {
+        self.multi.is_hidden()
+    }
+
     /// Events come in bursts and are drawn as the rate allows; a tick is drawn in any case.
     fn draw(&mut self, tally: &Tally, names: &Names, secrets: &Redactor, in_any_case: bool) {
         let (width, height) = (self.size)();

@@ -29,6 +29,11 @@ const MARKDOWN_WIDTH: usize = 100;
 /// A single line longer than this is cut in markdown.
 const MARKDOWN_LINE: usize = 1_000;
 
+/// Columns of the terminal behind standard output; 80 where there is none, so that a file reads like a screen.
+pub fn terminal_width() -> usize {
+    terminal_size::terminal_size_of(std::io::stdout()).map_or(80, |(w, _)| usize::from(w.0))
+}
+
 /// One line as it will stand, with what is needed to leave it out.
 struct Laid {
     spans: Vec<Span>,

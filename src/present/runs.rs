@@ -278,3 +278,23 @@ fn an_event_about_a_step_that_the_plan_does_not_have_is_survived() {
     keeps_the_rules(&paper.text(), 200);
     live.report().page();
 }
+
+#[test]
+fn a_live_run_can_be_shared_between_the_run_and_a_timer() {
+    fn is_send<T: Send>(_: T) {}
+    is_send(Live::new(plan(), secrets(), Face::Lines(Box::new(Paper::default()))));
+}
+
+#[test]
+fn a_plan_of_two_thousand_changes_is_told_without_delay() {
+    let mut plan = empty();
+    for slot in 0..1_000 {
+        plan.changes.push(change(web().slot(slot), Action::Create, Why::Declared, "count 0 → 1000"));
+    }
+    for slot in 0..1_000 {
+        plan.changes.push(change(data().slot(slot), Action::Attach, Why::Drifted, "was detached"));
+    }
+    let text = render::text(&crate::plan::page(&plan, crate::plan::View::default()), &secrets(), 80, false);
+    assert!(text.lines().count() < 20, "{text}");
+    assert!(text.contains("web/0-999") && text.contains("1,000 × t3.small"), "{text}");
+}

@@ -1,11 +1,13 @@
 //! What the pages look like, one snapshot each, through one helper.
 
+use evenkeel_core::failure::{Class, Failure};
 use evenkeel_core::plan::Plan;
 use unicode_width::UnicodeWidthStr;
 
 use crate::document::Doc;
 use crate::drift::DriftReport;
 use crate::escape::hides;
+use crate::failure::{Context, explain};
 use crate::redact::Redactor;
 use crate::{diagnostics, json, plan, plan_json, render, samples};
 
@@ -93,4 +95,40 @@ fn diagnostics_read_well() {
     insta::assert_snapshot!("diagnostics_colour", diagnostics::text(&all, &sources, &secrets, 80, true));
     insta::assert_snapshot!("diagnostics_github", diagnostics::github(&all, &sources, &secrets));
     insta::assert_snapshot!("diagnostics_json", json::pretty(&diagnostics::json(&all, &sources), &secrets));
+}
+
+#[test]
+fn failures_have_a_way_out() {
+    use Class::*;
+    let mut all = String::new();
+    for (class, code, says) in [
+        (Throttled, "RequestLimitExceeded", "RunInstances: Request limit exceeded."),
+        (Transient, "", "DescribeInstances: connection reset by peer"),
+        (Capacity, "InsufficientInstanceCapacity", "RunInstances: no t3.small in us-east-1a right now"),
+        (Quota, "VcpuLimitExceeded", "RunInstances: you have requested more vCPU than your limit of 32 allows"),
+        (
+            Denied,
+            "UnauthorizedOperation",
+            "RunInstances: not authorized to perform: iam:PassRole on resource: arn:aws:iam::123456789012:role/web. \
+             Encoded authorization failure message: 4GIOHlTkIaWHQD0Q0m6XSnuMMCm",
+        ),
+        (Credentials, "ExpiredToken", "GetCallerIdentity: the security token has expired"),
+        (Credentials, "", "the SSO session is not valid any more"),
+        (Credentials, "", "no credentials in the environment, the shared files or the instance"),
+        (NotFound, "InvalidInstanceID.NotFound", "TerminateInstances: i-1 does not exist"),
+        (Busy, "IncorrectState", "AttachVolume: vol-1 is not available"),
+        (Protected, "OperationNotPermitted", "TerminateInstances: disableApiTermination is set"),
+        (TokenMismatch, "IdempotentParameterMismatch", "RunInstances: other parameters"),
+        (TokenSpent, "IdempotentInstanceTerminated", "RunInstances: the instance is terminated"),
+        (Invalid, "InvalidParameterValue", "CreateVolume: iops out of range"),
+    ] {
+        let context =
+            Context { doing: "launch web/6", scope: "", region: "us-east-1", account: "123456789012", profile: "prod" };
+        let page = explain(&Failure::new(class, code, says), context).page();
+        let text = render::text(&page, &Redactor::none(), 80, false);
+        keeps_the_rules(&text, 80);
+        all.push_str(&text);
+        all.push('\n');
+    }
+    insta::assert_snapshot!(all);
 }
