@@ -133,6 +133,7 @@ fn alone_never_counts_before_its_own_dwell() {
     let object = machine(Phase::Up, checks(Reading::Ok, Reading::Bad, Some(min(100))));
     let word = |minute| judge(&object, WaitFor::Healthy, None, &policy, min(minute)).word();
     assert_eq!((word(104), word(105)), ("suspect", "unhealthy"));
+    assert_eq!(judge(&object, WaitFor::Healthy, None, &policy, min(104)).evidence[0].rule, Rule::Ripening);
 }
 
 #[test]
