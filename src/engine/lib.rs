@@ -10,6 +10,7 @@ pub mod journal;
 pub mod launching;
 pub mod limits;
 pub mod observe;
+pub mod planfile;
 pub mod provider;
 pub mod run;
 pub mod stop;

@@ -5,3 +5,4 @@ mod crash;
 mod fake;
 mod looking;
 mod running;
+mod saving;
