@@ -101,7 +101,8 @@ pub fn machines(desired: &Desired, name: &str, group: &MachineGroup, seen: &Obse
         ])),
     );
     fields.insert("monitoring".into(), group.monitoring.into());
-    fields.insert("protect".into(), group.protect.into());
+    // Only a wish for protection is a wish: what `evenkeel protect` put on by hand stays.
+    fields.insert("protect".into(), group.protect.then_some(true).into());
     fields.insert("market".into(), if group.spot { "spot" } else { "on-demand" }.into());
     fields.insert("tenancy".into(), group.tenancy.clone().into());
     fields.insert("placement-group".into(), group.placement_group.clone().into());
@@ -120,7 +121,7 @@ pub fn volumes(desired: &Desired, name: &str, group: &VolumeGroup) -> Fields {
         ("from-snapshot".into(), group.from_snapshot.clone().into()),
         ("device".into(), group.device.clone().into()),
         ("tags".into(), tags(&desired.stack.name, name, &group.tags)),
-        ("protect".into(), group.protect.into()),
+        ("protect".into(), group.protect.then_some(true).into()),
     ])
 }
 

@@ -247,7 +247,7 @@ pub struct Forecast {
     pub floor: u32,
     /// Ready now.
     pub ready: u32,
-    /// Members needed: `wanted − max-unavailable`.
+    /// Members that must be left after a loss: a majority of `wanted`.
     pub needed: u32,
     /// Left after losing any one machine.
     pub left_after_machine: u32,

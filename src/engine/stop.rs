@@ -30,13 +30,13 @@ pub fn stop() -> (Stopper, Stop) {
 }
 
 impl Stopper {
-    /// Raises the flag; the first cause stays.
-    pub fn stop(&self, cause: Cause) {
+    /// Raises the flag; the first cause stays. False if it was up already.
+    pub fn stop(&self, cause: Cause) -> bool {
         self.0.send_if_modified(|c| {
             let first = c.is_none();
             c.get_or_insert(cause);
             first
-        });
+        })
     }
 }
 

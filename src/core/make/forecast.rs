@@ -51,7 +51,8 @@ fn one(draft: &Draft<'_>, admitted: &Admitted<'_>, group: &Group) -> Forecast {
         stopping = narrow(stops).min(work.stops);
     }
     let after_by_zone: BTreeMap<String, u32> = zones.iter().map(|(z, (_, n))| (z.clone(), *n)).collect();
-    let needed = wanted - draft.ask.desired.policy.unavailable(wanted);
+    // A majority: what a quorum needs, and a fair guess of what any other group can live on for a while.
+    let needed = if wanted == 0 { 0 } else { wanted / 2 + 1 };
     let survival = place::survive(&after_by_zone, needed);
     Forecast {
         group: group.clone(),

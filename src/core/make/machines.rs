@@ -546,9 +546,12 @@ fn how(action: Action, restart: bool, stop: bool, bound: &[String]) -> String {
         }
         Action::Update if restart => "start".into(),
         Action::Update if stop => "stop · change · start".into(),
-        Action::Update => "in place".into(),
-        Action::Create | Action::Delete | Action::Restamp | Action::Quarantine | Action::Release | Action::Attach => {
-            String::new()
-        }
+        Action::Update
+        | Action::Create
+        | Action::Delete
+        | Action::Restamp
+        | Action::Quarantine
+        | Action::Release
+        | Action::Attach => String::new(),
     }
 }

@@ -211,7 +211,6 @@ fn kept<'a>(
         draft.hold(change, Hold::Protection, format!("a person: it holds data and {fixed}; copy it to a new group"));
     } else if !differences.fields.is_empty() {
         let mut change = make(draft, Action::Update, reasons(&shown));
-        change.how = "in place".into();
         change.fields = shown;
         let moves = differences.fields.iter().any(|d| d.field.name == "device");
         if moves {
@@ -270,8 +269,7 @@ fn homeless<'a>(
     };
     let id = home.as_ref().map_or(String::new(), |id| format!(" ({id})"));
     let says = format!("belongs to {}{id}", machine.short());
-    let mut change = make(draft, Action::Attach, vec![Reason { why: Why::Declared, says }]);
-    change.how = "attach".into();
+    let change = make(draft, Action::Attach, vec![Reason { why: Why::Declared, says }]);
     let mut c = candidate(change, Some(keeper.clone()));
     c.successor = home;
     Some(c)

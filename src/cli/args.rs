@@ -1,0 +1,461 @@
+//! The command line, word for word. Nothing is looked up or decided here.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::exit::Exit;
+use crate::out::Color;
+
+/// Keeps a fleet on an even keel: one file says what should exist, evenkeel compares it with what does, shows a
+/// plan, and carries it out. There is no state file.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = Exit::help(), max_term_width = 100)]
+pub struct Args {
+    /// Flags that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Work in this folder
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    pub dir: Option<PathBuf>,
+    /// The declaration [default: evenkeel.toml]
+    #[arg(short = 'f', long, value_name = "FILE", global = true)]
+    pub file: Option<PathBuf>,
+    /// Use the embedded sim with this world file instead of AWS; made on first use
+    #[arg(long, value_name = "WORLD", global = true, env = "EVENKEEL_SIM")]
+    pub sim: Option<PathBuf>,
+    /// Lay evenkeel.NAME.toml over the declaration
+    #[arg(long = "env", value_name = "NAME", global = true, env = "EVENKEEL_ENV")]
+    pub environment: Option<String>,
+    /// Set a variable of [vars]; before it come EVENKEEL_VAR_NAME, --var-file and the default
+    #[arg(long = "var", value_name = "NAME=VALUE", global = true)]
+    pub vars: Vec<String>,
+    /// Read variables from a TOML file
+    #[arg(long, value_name = "FILE", global = true)]
+    pub var_file: Vec<PathBuf>,
+    /// When to use colour
+    #[arg(long, value_enum, default_value_t = Color::Auto, global = true)]
+    pub color: Color,
+    /// Say more
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a starter declaration
+    Init(Init),
+    /// Check the declaration; every problem at once
+    Validate(Validate),
+    /// Format the declaration; comments stay
+    Fmt(Fmt),
+    /// Print the JSON Schema of the declaration
+    Schema,
+    /// Show what would change, and why
+    Plan(Plan),
+    /// Show a saved plan
+    Show(Show),
+    /// Carry out a saved plan, or plan and ask
+    Apply(Apply),
+    /// Tell what moved in the world from what moved in the file; read-only
+    Drift(Drift),
+    /// Show every machine and volume and how it is; read-only
+    Status(Status),
+    /// Print the outputs of the declaration
+    Output(Output),
+    /// Destroy everything of this stack
+    Destroy(Destroy),
+    /// Protect live objects from being ended
+    Protect(Protect),
+    /// Take the protection away
+    Unprotect(Protect),
+    /// Look at the sim's world, let time pass, break things
+    Sim(Sim),
+    /// Print shell completions
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write one a command into a folder
+    Man {
+        /// Write evenkeel.1, evenkeel-plan.1 … here
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// `init`
+#[derive(Debug, clap::Args)]
+pub struct Init {
+    /// The stack's name [default: the folder's name]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The starter
+    #[arg(long, value_enum, default_value_t = Template::Web)]
+    pub template: Template,
+    /// The region [default: what the AWS environment says, else us-east-1]
+    #[arg(long)]
+    pub region: Option<String>,
+    /// Only print a new stack id
+    #[arg(long)]
+    pub id: bool,
+}
+
+/// Starters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Template {
+    /// A web tier over three zones
+    Web,
+    /// A quorum of three with a volume each
+    Quorum,
+    /// A pool of spot machines for batch work
+    Batch,
+}
+
+/// `validate`
+#[derive(Debug, clap::Args)]
+pub struct Validate {
+    /// Apply the safe fixes to the file
+    #[arg(long)]
+    pub fix: bool,
+    /// How to print problems
+    #[arg(long, value_enum, default_value_t = Problems::Human)]
+    pub format: Problems,
+}
+
+/// How problems are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Problems {
+    /// For people
+    Human,
+    /// For programs
+    Json,
+    /// GitHub workflow commands
+    Github,
+}
+
+/// `fmt`
+#[derive(Debug, clap::Args)]
+pub struct Fmt {
+    /// Change nothing; exit 1 if something would change
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// How a plan or report is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Human,
+    /// For programs; see docs/json.md
+    Json,
+    /// For a comment on a pull request
+    Markdown,
+}
+
+/// What a plan is asked beyond the file.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Wishes {
+    /// Only addresses that match, such as machines.web or 'volumes.*'
+    #[arg(long, value_name = "GLOB")]
+    pub target: Vec<String>,
+    /// No address that matches
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+    /// Replace this one although nothing is wrong with it
+    #[arg(long, value_name = "ADDRESS")]
+    pub replace: Vec<String>,
+    /// Allow so many deletes in this run: a count or a share such as 25%
+    #[arg(long, value_name = "N")]
+    pub max_deletes: Option<String>,
+    /// Allow a group of several to go to none
+    #[arg(long)]
+    pub allow_empty: bool,
+    /// Take objects that another tool marks as its own, too
+    #[arg(long)]
+    pub force: bool,
+    /// Also read what only a call per machine shows
+    #[arg(long)]
+    pub deep: bool,
+}
+
+/// `plan`
+#[derive(Debug, clap::Args)]
+pub struct Plan {
+    /// Save the sealed plan for `apply`
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+    /// Exit 2, 3 or 4 when there are changes
+    #[arg(long)]
+    pub exit_code: bool,
+    #[command(flatten)]
+    pub wishes: Wishes,
+}
+
+/// `show`
+#[derive(Debug, clap::Args)]
+pub struct Show {
+    /// A plan saved by `plan -o`
+    pub plan: PathBuf,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+}
+
+/// How a run tells what happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Events {
+    /// One JSON object a line, on stdout
+    Json,
+}
+
+/// What a run that changes things takes.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Run {
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Tell every event on stdout
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub events: Option<Events>,
+    /// Wait so long for another run to end, such as 60s [default: what [lock] says]
+    #[arg(long, value_name = "TIME")]
+    pub lock_timeout: Option<String>,
+}
+
+/// `apply`
+#[derive(Debug, clap::Args)]
+pub struct Apply {
+    /// A plan saved by `plan -o`; without it, plan and ask
+    pub plan: Option<PathBuf>,
+    #[command(flatten)]
+    pub run: Run,
+    #[command(flatten)]
+    pub wishes: Wishes,
+}
+
+/// `drift`
+#[derive(Debug, clap::Args)]
+pub struct Drift {
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+    /// Also read what only a call per machine shows
+    #[arg(long)]
+    pub deep: bool,
+}
+
+/// `status`
+#[derive(Debug, clap::Args)]
+pub struct Status {
+    /// For programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `output`
+#[derive(Debug, clap::Args)]
+pub struct Output {
+    /// Only this one, its text without quotes
+    pub name: Option<String>,
+    /// For programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `destroy`
+#[derive(Debug, clap::Args)]
+pub struct Destroy {
+    #[command(flatten)]
+    pub run: Run,
+    /// Only addresses that match
+    #[arg(long, value_name = "GLOB")]
+    pub target: Vec<String>,
+    /// No address that matches
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+}
+
+/// `protect`, `unprotect`
+#[derive(Debug, clap::Args)]
+pub struct Protect {
+    /// Groups or addresses, such as machines.db or volumes.data/1
+    #[arg(required = true)]
+    pub addresses: Vec<String>,
+}
+
+/// `sim`
+#[derive(Debug, clap::Args)]
+pub struct Sim {
+    #[command(subcommand)]
+    pub deed: Option<SimDeed>,
+}
+
+/// What to do in the sim's world. Machines are named by id, address (machines.web/3, web/3) or Name tag.
+#[derive(Debug, Subcommand)]
+pub enum SimDeed {
+    /// Show the world
+    Look {
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let time pass
+    Advance {
+        /// Such as 5m or 2h30m
+        time: String,
+    },
+    /// Terminate machines behind evenkeel's back
+    Kill {
+        /// Which
+        #[arg(required = true)]
+        machines: Vec<String>,
+    },
+    /// Stop a machine by hand
+    Stop {
+        /// Which
+        machine: String,
+    },
+    /// Start a stopped machine by hand
+    Start {
+        /// Which
+        machine: String,
+    },
+    /// Fail a status check of a machine
+    Impair {
+        /// Which
+        machine: String,
+        /// Which check
+        #[arg(long, value_enum, default_value_t = Check::Instance)]
+        check: Check,
+        /// It has been so for so long already
+        #[arg(long, value_name = "TIME")]
+        ago: Option<String>,
+    },
+    /// All checks of a machine pass again
+    Recover {
+        /// Which
+        machine: String,
+    },
+    /// Lose a zone: its machines' checks fail, nothing launches there
+    LoseZone {
+        /// us-east-1a
+        zone: String,
+        /// EC2 says so, too
+        #[arg(long)]
+        announced: bool,
+    },
+    /// Bring a zone back
+    RestoreZone {
+        /// us-east-1a
+        zone: String,
+    },
+    /// Set a tag by hand
+    Tag {
+        /// Which machine or volume
+        object: String,
+        /// KEY=VALUE
+        tag: String,
+    },
+    /// Take a tag away by hand
+    Untag {
+        /// Which machine or volume
+        object: String,
+        /// Its key
+        key: String,
+    },
+    /// Give a machine another type by hand
+    SetType {
+        /// Which
+        machine: String,
+        /// t3.large
+        instance_type: String,
+    },
+    /// Give a machine other security groups by hand
+    SetGroups {
+        /// Which
+        machine: String,
+        /// Names or ids
+        #[arg(required = true)]
+        groups: Vec<String>,
+    },
+    /// Announce the retirement of a machine
+    Retire {
+        /// Which
+        machine: String,
+        /// In so long
+        #[arg(long = "in", value_name = "TIME", default_value = "48h")]
+        within: String,
+    },
+    /// Detach a volume by hand
+    Detach {
+        /// Which
+        volume: String,
+    },
+    /// Delete a volume by hand
+    DeleteVolume {
+        /// Which
+        volume: String,
+    },
+    /// Say how many of a type a zone holds
+    Capacity {
+        /// us-east-1a
+        zone: String,
+        /// t3.small
+        instance_type: String,
+        /// So many; without it, any number
+        most: Option<u32>,
+    },
+    /// Make an image bad: what runs it never becomes healthy
+    SpoilImage {
+        /// ami-…
+        image: String,
+        /// Good again
+        #[arg(long)]
+        mend: bool,
+    },
+    /// Do any deed, given as JSON (see docs/sim.md)
+    Do {
+        /// {"add-fault": {…}}
+        json: String,
+    },
+    /// End all faults
+    ClearFaults,
+}
+
+/// A status check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Check {
+    /// The host
+    System,
+    /// The guest
+    Instance,
+    /// Its EBS volumes
+    Ebs,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+    }
+}

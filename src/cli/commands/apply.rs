@@ -1,0 +1,182 @@
+//! `apply` and `destroy`: show, ask, lock, look again, run, and prove by a last look that it converged.
+
+use std::path::Path;
+use std::time::Duration;
+
+use evenkeel_core::event::Outcome;
+use evenkeel_core::make::{Intent, Made};
+use evenkeel_core::plan::{Action, Plan};
+use evenkeel_present::plan::{View, page};
+use evenkeel_present::prompt as question;
+
+use super::plan::{ends, load};
+use super::run::{Run, carry_out, lock, refuses};
+use crate::args::{self, Events, Global};
+use crate::exit::{Ends, Exit, Halt};
+use crate::look::{Look, globs, intent, look};
+use crate::out::Out;
+use crate::project::Project;
+use crate::prompt;
+use crate::session::{Session, block_on};
+
+/// Looks after a run until lists show what reads by id have shown already; EC2 promises no bound, seconds are usual.
+const PROOFS: u32 = 6;
+/// Between two of them.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// `apply`
+pub fn apply(global: &Global, args: &args::Apply, out: &Out) -> Ends {
+    let project = Project::open(global, out)?;
+    let intent = intent(&args.wishes)?;
+    let deep = args.wishes.deep;
+    block_on(global, async {
+        let session = Session::open(global, &project).await?;
+        let job = Job { session: &session, project: &project, intent: &intent, run: &args.run, deep, out };
+        let end = match &args.plan {
+            Some(path) => job.saved(&crate::project::folder(global).join(path)).await,
+            None => job.fresh().await,
+        };
+        session.close()?;
+        end
+    })
+}
+
+/// `destroy`
+pub fn destroy(global: &Global, args: &args::Destroy, out: &Out) -> Ends {
+    let project = Project::open(global, out)?;
+    let intent =
+        Intent { destroy: true, target: globs(&args.target)?, exclude: globs(&args.exclude)?, ..Intent::default() };
+    block_on(global, async {
+        let session = Session::open(global, &project).await?;
+        let job = Job { session: &session, project: &project, intent: &intent, run: &args.run, deep: false, out };
+        let end = job.fresh().await;
+        session.close()?;
+        end
+    })
+}
+
+/// Asks before anything changes; whoever destroys types the stack's name.
+fn agreed(plan: &Plan) -> Result<bool, Halt> {
+    let destroys = plan.changes.iter().any(|c| matches!(c.action, Action::Delete | Action::Quarantine));
+    if destroys {
+        prompt::ask(&question::destroy(plan), &[&plan.basis.name])
+    } else {
+        prompt::ask(&question::apply(plan), &["y", "yes"])
+    }
+}
+
+struct Job<'a> {
+    session: &'a Session,
+    project: &'a Project,
+    intent: &'a Intent,
+    run: &'a args::Run,
+    deep: bool,
+    out: &'a Out,
+}
+
+impl Job<'_> {
+    async fn look(&self) -> Result<Look, Halt> {
+        look(self.session, self.project, self.deep).await
+    }
+
+    fn show(&self, plan: &Plan, seen: &Look) {
+        let took = u64::try_from(seen.took.as_millis()).unwrap_or(u64::MAX);
+        let doc = page(plan, View { took_ms: Some(took) });
+        // With events on stdout the page is talk.
+        if self.run.events == Some(Events::Json) {
+            let color = self.out.stderr_color();
+            self.out.say(&evenkeel_present::render::text(&doc, &self.project.secrets, self.out.width(), color));
+        } else {
+            self.out.page(&doc, &self.project.secrets);
+        }
+    }
+
+    /// Plan, show, ask, lock, look again, run.
+    async fn fresh(&self) -> Ends {
+        // Without a question the lock comes first, so that the plan that is shown is the plan that is run.
+        let mut held = None;
+        if self.run.yes {
+            held = lock(self.project, self.run, None).await?;
+        }
+        let mut seen = self.look().await?;
+        let made = seen.plan(self.project, self.intent)?;
+        self.show(&made.plan, &seen);
+        if made.plan.is_empty() {
+            seen.remember(self.project);
+            return Ok(self.nothing(&made.plan));
+        }
+        if !self.run.yes {
+            if !agreed(&made.plan)? {
+                return Err(Halt::error("nothing was changed: the answer was not yes"));
+            }
+            held = lock(self.project, self.run, Some(&made.plan.id.0)).await?;
+            seen = self.look().await?;
+        }
+        let end = self.carry_out(&made, &seen).await;
+        drop(held);
+        end
+    }
+
+    /// Exactly a saved plan.
+    async fn saved(&self, path: &Path) -> Ends {
+        let plan = load(path)?;
+        let _held = lock(self.project, self.run, Some(&plan.id.0)).await?;
+        let seen = self.look().await?;
+        // Boot scripts never stand in a plan; they come from the files beside the declaration.
+        let payloads = seen.plan(self.project, &Intent::default())?.payloads;
+        self.carry_out(&Made { plan, payloads }, &seen).await
+    }
+
+    fn nothing(&self, plan: &Plan) -> Exit {
+        match ends(plan, false) {
+            Exit::Fine if refuses(plan) => Exit::Refused,
+            end => end,
+        }
+    }
+
+    async fn carry_out(&self, made: &Made, seen: &Look) -> Ends {
+        let Run { ran, exit, refused } = carry_out(self.session, self.project, made, seen, self.run, self.out).await?;
+        if let Some(trouble) = &ran.trouble {
+            self.out.problem(&format!("the journal cannot be written, so nothing new was started: {trouble}"));
+        }
+        if ran.outcome == Outcome::Interrupted {
+            return Ok(exit);
+        }
+        let (left, seen) = self.prove().await?;
+        seen.remember(self.project);
+        if refused > 0 && refused == made.plan.changes.len() {
+            return Ok(Exit::Stale);
+        }
+        if exit != Exit::Fine {
+            return Ok(exit);
+        }
+        let open = left.changes.len();
+        if open > 0 {
+            let says = format!("Done, and {open} more to do: the world moved meanwhile. Run it again.");
+            self.out.say(&says);
+            return Ok(Exit::Partial);
+        }
+        if !left.gaps.is_empty() {
+            self.out.say("Done, but a last look could not see everything, so it is not proved.");
+            return Ok(Exit::Blind);
+        }
+        let held = left.held.len();
+        let rest = if held == 0 { String::new() } else { format!(" {held} held; `evenkeel plan` says by what.") };
+        self.out.say(&format!("Converged: a last look finds nothing left to do.{rest}"));
+        Ok(if refuses(&left) { Exit::Refused } else { Exit::Fine })
+    }
+
+    /// What a look after the run would still change. Lists may lag behind reads by id, so it looks a few times.
+    async fn prove(&self) -> Result<(Plan, Look), Halt> {
+        for _ in 1..PROOFS {
+            let seen = self.look().await?;
+            let plan = seen.plan(self.project, self.intent)?.plan;
+            if plan.is_empty() {
+                return Ok((plan, seen));
+            }
+            self.session.clock.sleep(PAUSE).await;
+        }
+        let seen = self.look().await?;
+        Ok((seen.plan(self.project, self.intent)?.plan, seen))
+    }
+}

@@ -1,0 +1,100 @@
+//! `validate`, `fmt` and `schema`: the file alone, without a look at the world.
+
+use std::path::Path;
+
+use evenkeel_core::declaration::{self, declare};
+use evenkeel_present::redact::Redactor;
+use evenkeel_present::{diagnostics, json};
+
+use crate::args::{self, Global, Problems};
+use crate::exit::{Ends, Exit, Halt};
+use crate::out::Out;
+use crate::project::{has_errors, inputs, path, problems, sources};
+
+/// `validate`
+pub fn validate(global: &Global, args: &args::Validate, out: &Out) -> Ends {
+    let mut given = inputs(global)?;
+    let mut declared = declare(&given);
+    let fixes = declared.diagnostics.iter().filter(|d| d.fix.is_some()).count();
+    if args.fix && fixes > 0 {
+        given.main.text = declaration::apply_fixes(&given.main.text, &declared.diagnostics);
+        write(&path(global), &given.main.text)?;
+        out.say(&format!("{fixes} fixed in {}", path(global).display()));
+        declared = declare(&given);
+    }
+    let secrets = Redactor::new(&declared.secrets);
+    let all = sources(&declared);
+    match args.format {
+        Problems::Human => {
+            let text = problems(&declared, out);
+            if !text.is_empty() {
+                out.say(text.trim_end());
+            }
+        }
+        Problems::Json => out.data(&json::pretty(&diagnostics::json(&declared.diagnostics, &all), &secrets)),
+        Problems::Github => out.data(&diagnostics::github(&declared.diagnostics, &all, &secrets)),
+    }
+    if has_errors(&declared.diagnostics) {
+        return Ok(Exit::Error);
+    }
+    if let (Problems::Human, Some(d)) = (args.format, &declared.desired) {
+        let machines: u32 = d.machines.values().map(|g| g.count).sum();
+        out.say(&format!(
+            "{} is fine: stack {} with {} machine groups ({machines} machines) and {} volume groups.",
+            path(global).display(),
+            d.stack.name,
+            d.machines.len(),
+            d.volumes.len()
+        ));
+    }
+    Ok(Exit::Fine)
+}
+
+/// `fmt`
+pub fn fmt(global: &Global, args: &args::Fmt, out: &Out) -> Ends {
+    let path = path(global);
+    let given = inputs(global)?;
+    let text = match declaration::fmt(&given.main.text) {
+        Ok(text) => text,
+        Err(all) => {
+            let names = [(given.main.name.clone(), given.main.text.clone())].into();
+            return Err(Halt::error(diagnostics::text(
+                &all,
+                &names,
+                &Redactor::none(),
+                out.width(),
+                out.stderr_color(),
+            )));
+        }
+    };
+    if text == given.main.text {
+        return Ok(Exit::Fine);
+    }
+    if args.check {
+        out.say(&format!("{} is not formatted; `evenkeel fmt` does it", path.display()));
+        return Ok(Exit::Error);
+    }
+    write(&path, &text)?;
+    out.say(&format!("formatted {}", path.display()));
+    Ok(Exit::Fine)
+}
+
+/// `schema`
+pub fn schema(out: &Out) -> Ends {
+    out.data(&json::pretty(&declaration::schema(), &Redactor::none()));
+    Ok(Exit::Fine)
+}
+
+/// Replaces a file whole or not at all, keeping its permissions.
+fn write(path: &Path, text: &str) -> Result<(), Halt> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
+        std::io::Write::write_all(&mut file, text.as_bytes())?;
+        file.as_file().sync_all()?;
+        if let Ok(old) = std::fs::metadata(path) {
+            file.as_file().set_permissions(old.permissions())?;
+        }
+        file.persist(path).map(drop).map_err(|e| e.error)
+    });
+    written.map_err(|e| Halt::error(format!("cannot write {}: {e}; it is as it was", path.display())))
+}

@@ -1,0 +1,88 @@
+//! `output`: what the file's `[outputs]` say, computed from the live world.
+
+use evenkeel_core::address::Kind;
+use evenkeel_core::declaration::evaluate;
+use serde_json::{Map, Value, json};
+
+use crate::args::{self, Global};
+use crate::exit::{Ends, Exit, Halt};
+use crate::look::{Look, look};
+use crate::out::Out;
+use crate::project::Project;
+use crate::session::{Session, block_on};
+
+/// `output`
+pub fn run(global: &Global, args: &args::Output, out: &Out) -> Ends {
+    let project = Project::open(global, out)?;
+    block_on(global, async {
+        let session = Session::open(global, &project).await?;
+        let seen = look(&session, &project, false).await?;
+        session.close()?;
+        let world = world(&project, &seen);
+        let mut values = Map::new();
+        for (name, expression) in &project.desired.outputs {
+            if args.name.as_ref().is_some_and(|n| n != name) {
+                continue;
+            }
+            let value = evaluate(expression, &world)
+                .map_err(|e| Halt::error(format!("output `{name}`: {e}; see [outputs] in docs/declaration.md")))?;
+            values.insert(name.clone(), value);
+        }
+        match &args.name {
+            Some(name) => {
+                let names: Vec<_> = project.desired.outputs.keys().map(String::as_str).collect();
+                let value = values.get(name).ok_or_else(|| {
+                    Halt::error(format!("there is no output `{name}`; there are: {}", names.join(", ")))
+                })?;
+                out.data(&project.secrets.line(&text(value, args.json)));
+                out.data("\n");
+            }
+            None if args.json => {
+                out.data(&evenkeel_present::json::pretty(&Value::Object(values), &project.secrets));
+            }
+            None => {
+                for (name, value) in &values {
+                    let line = evenkeel_present::escape::escape(&format!("{name} = {}", text(value, false)));
+                    out.data(&project.secrets.line(&line));
+                    out.data("\n");
+                }
+            }
+        }
+        Ok(if seen.observed.gaps.is_empty() { Exit::Fine } else { Exit::Blind })
+    })
+}
+
+/// Text as it is, anything else as JSON.
+fn text(value: &Value, json: bool) -> String {
+    match value {
+        Value::String(s) if !json => s.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// `machines.web[0].private_ip`: the live world as expressions see it, by kind, group and slot.
+fn world(project: &Project, seen: &Look) -> Value {
+    let survey = seen.survey(project, false);
+    let mut kinds: Map<String, Value> = Kind::ALL.iter().map(|k| (k.word().to_owned(), json!({}))).collect();
+    for (group, g) in &survey.groups {
+        let mut members = Vec::new();
+        for (slot, m) in g.members() {
+            let mut one = Map::new();
+            let plain = |k: &str| k.replace('-', "_");
+            for (k, v) in m.object.fields.iter().chain(&m.object.facts) {
+                one.insert(plain(k), serde_json::to_value(v).unwrap_or(Value::Null));
+            }
+            one.insert("id".into(), m.object.id.clone().into());
+            one.insert("slot".into(), slot.into());
+            one.insert("zone".into(), m.object.zone.clone().into());
+            one.insert("ready".into(), m.ready().into());
+            members.push(Value::Object(one));
+        }
+        if let Some(Value::Object(kind)) = kinds.get_mut(group.kind.word()) {
+            kind.insert(group.name.clone(), Value::Array(members));
+        }
+    }
+    let stack = &project.desired.stack;
+    kinds.insert("stack".into(), json!({ "name": stack.name, "id": stack.id }));
+    Value::Object(kinds)
+}

@@ -1,0 +1,96 @@
+//! `status`: every machine and volume, how it is, since when, and when to look again.
+
+use evenkeel_core::address::Kind;
+use evenkeel_core::desired::Layout;
+use evenkeel_core::value::Value;
+use evenkeel_present::json;
+use evenkeel_present::status::{GroupStatus, Member, StatusReport, situation};
+
+use crate::args::{self, Global};
+use crate::exit::{Ends, Exit};
+use crate::look::{Look, look};
+use crate::out::Out;
+use crate::project::Project;
+use crate::session::{Session, block_on};
+
+/// `status`
+pub fn run(global: &Global, args: &args::Status, out: &Out) -> Ends {
+    let project = Project::open(global, out)?;
+    block_on(global, async {
+        let session = Session::open(global, &project).await?;
+        let seen = look(&session, &project, false).await?;
+        seen.remember(&project);
+        session.close()?;
+        let report = report(&project, &seen);
+        if args.json {
+            out.data(&json::pretty(&report.json(), &project.secrets));
+        } else {
+            out.page(&report.page(out.verbose), &project.secrets);
+        }
+        Ok(if !seen.observed.gaps.is_empty() {
+            Exit::Blind
+        } else if report.is_well() {
+            Exit::Fine
+        } else {
+            Exit::Degraded
+        })
+    })
+}
+
+fn report(project: &Project, seen: &Look) -> StatusReport {
+    let survey = seen.survey(project, false);
+    let d = &project.desired;
+    let machines = |name: &str| d.machines.get(name).map_or(0, |g| g.count);
+    let mut groups = Vec::new();
+    for (group, g) in &survey.groups {
+        let wanted = match group.kind {
+            Kind::Machines => machines(&group.name),
+            Kind::Volumes => match d.volumes.get(&group.name).map(|v| &v.layout) {
+                Some(Layout::Replicas { count, .. }) => *count,
+                Some(Layout::For(m)) => machines(&m.name),
+                None => 0,
+            },
+        };
+        let mut members: Vec<Member> = Vec::new();
+        for (slot, m) in g.members() {
+            let field = |f: &str| m.object.fields.get(f).map(Value::to_string).unwrap_or_default();
+            let what = match group.kind {
+                Kind::Machines => field("type"),
+                Kind::Volumes => format!("{}GiB", field("size")),
+            };
+            let attached = m.object.attached.as_ref().map(|a| a.to.clone()).unwrap_or_default();
+            members.push(Member {
+                address: group.slot(slot),
+                object: Some(m.object.id.clone()),
+                zone: m.object.zone.clone(),
+                what,
+                attached,
+                verdict: Some(m.verdict.clone()),
+            });
+        }
+        for slot in (0..wanted).filter(|s| g.alive(*s).next().is_none()) {
+            members.push(Member {
+                address: group.slot(slot),
+                object: None,
+                zone: String::new(),
+                what: String::new(),
+                attached: String::new(),
+                verdict: None,
+            });
+        }
+        members.sort_by(|a, b| (&a.address, &a.object).cmp(&(&b.address, &b.object)));
+        let ready = g.members().filter(|(_, m)| m.ready()).count();
+        let ready = u32::try_from(ready).unwrap_or(u32::MAX);
+        groups.push(GroupStatus { group: group.clone(), wanted, ready, members });
+    }
+    let scopes = &seen.observed.scopes;
+    StatusReport {
+        name: d.stack.name.clone(),
+        stack: d.stack.id.clone(),
+        at: seen.observed.at,
+        scopes: scopes.iter().map(|(a, s)| (a.clone(), (s.account.clone(), s.region.clone()))).collect(),
+        situation: survey.situations.values().flat_map(situation).collect(),
+        groups,
+        gaps: seen.observed.gaps.clone(),
+    }
+}

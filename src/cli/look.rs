@@ -1,0 +1,146 @@
+//! Look and plan: the beginning of nearly every command.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use evenkeel_core::health::{self, History};
+use evenkeel_core::make::{Ask, Intent, Made, make};
+use evenkeel_core::observed::Observed;
+use evenkeel_core::policy::Amount;
+use evenkeel_core::survey::{Survey, survey};
+use evenkeel_engine::observe::{observe, wants};
+use evenkeel_engine::provider::Eyes;
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use jiff::Timestamp;
+
+use crate::args::Wishes;
+use crate::exit::{Exit, Halt};
+use crate::project::Project;
+use crate::session::Session;
+
+/// A look at the world, and what there was before.
+pub struct Look {
+    /// What was seen.
+    pub observed: Observed,
+    /// What earlier looks remembered.
+    pub history: History,
+    /// The time of the verdicts.
+    pub now: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Looks at everything of the stack.
+///
+/// # Errors
+/// The credentials are of another account than the file says.
+pub async fn look(session: &Session, project: &Project, deep: bool) -> Result<Look, Halt> {
+    let eyes = session.eyes();
+    let eyes: BTreeMap<String, &dyn Eyes> = eyes.iter().map(|(a, e)| (a.clone(), &**e)).collect();
+    let lookups = project.desired.lookups();
+    let scopes = project.scopes();
+    let wanted = wants(&project.desired.stack.id, scopes.iter().map(String::as_str), &lookups, deep);
+    let began = session.clock.now();
+    let observed = observe(&eyes, &wanted, session.clock.as_ref()).await;
+    let now = session.clock.now();
+    for (alias, scope) in &project.desired.scopes {
+        let seen = observed.scopes.get(alias).map(|s| s.account.as_str()).filter(|a| !a.is_empty());
+        if let (Some(wanted), Some(seen)) = (&scope.account, seen)
+            && wanted != seen
+        {
+            return Err(Halt::new(
+                Exit::Refused,
+                format!("these credentials are of account {seen}, the file says {wanted}; use the other credentials"),
+            ));
+        }
+    }
+    let took = Duration::try_from(now.duration_since(began)).unwrap_or_default();
+    Ok(Look { observed, history: remembered(project), now, took })
+}
+
+impl Look {
+    /// The world in the declaration's terms.
+    pub fn survey<'a>(&'a self, project: &Project, force: bool) -> Survey<'a> {
+        survey(&project.desired, &self.observed, &self.history, force, self.now)
+    }
+
+    /// Makes the plan.
+    ///
+    /// # Errors
+    /// None so far.
+    pub fn plan(&self, project: &Project, intent: &Intent) -> Result<Made, Halt> {
+        let ask =
+            Ask { desired: &project.desired, observed: &self.observed, history: &self.history, intent, now: self.now };
+        Ok(make(&ask))
+    }
+
+    /// Writes down what this look saw, so that the next one knows what is new. Only a help: without it, verdicts
+    /// take longer and nothing else.
+    pub fn remember(&self, project: &Project) {
+        let survey = self.survey(project, false);
+        let mut history = self.history.clone();
+        for (_, m) in survey.groups.values().flat_map(|g| g.members()) {
+            health::remember(&mut history, m.object, &m.verdict, self.now);
+        }
+        history.retain(|id, _| self.observed.object(id).is_some_and(|o| o.phase.alive()));
+        let folder = project.state();
+        let text = serde_json::to_string(&history).expect("a history has string keys and no failing serializers");
+        let kept = std::fs::create_dir_all(&folder).and_then(|()| {
+            let mut file = tempfile::NamedTempFile::new_in(&folder)?;
+            std::io::Write::write_all(&mut file, text.as_bytes())?;
+            file.persist(folder.join(HISTORY)).map_err(|e| e.error)?;
+            Ok(())
+        });
+        // A read-only folder is no reason to fail a look.
+        drop(kept);
+    }
+}
+
+const HISTORY: &str = "history.json";
+
+fn remembered(project: &Project) -> History {
+    let text = std::fs::read_to_string(project.state().join(HISTORY)).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+/// What the flags ask beyond the file.
+///
+/// # Errors
+/// A glob, address or amount that is none.
+pub fn intent(wishes: &Wishes) -> Result<Intent, Halt> {
+    let usage = |says: String| Halt::new(Exit::Usage, says);
+    Ok(Intent {
+        destroy: false,
+        target: globs(&wishes.target)?,
+        exclude: globs(&wishes.exclude)?,
+        allow_empty: wishes.allow_empty,
+        max_deletes: wishes.max_deletes.as_deref().map(amount).transpose().map_err(usage)?,
+        replace: wishes.replace.iter().map(|a| a.parse()).collect::<Result<_, _>>().map_err(usage)?,
+        force: wishes.force,
+    })
+}
+
+/// Patterns over addresses; `None` for none.
+///
+/// # Errors
+/// A pattern that is none.
+pub fn globs(patterns: &[String]) -> Result<Option<GlobSet>, Halt> {
+    if patterns.is_empty() {
+        return Ok(None);
+    }
+    let mut set = GlobSetBuilder::new();
+    for p in patterns {
+        let glob = Glob::new(p).map_err(|e| Halt::new(Exit::Usage, format!("`{p}` is not a pattern: {e}")))?;
+        set.add(glob);
+    }
+    let set = set.build().map_err(|e| Halt::new(Exit::Usage, e.to_string()))?;
+    Ok(Some(set))
+}
+
+fn amount(text: &str) -> Result<Amount, String> {
+    let bad = || format!("`{text}` is not an amount such as 3 or 25%");
+    match text.strip_suffix('%') {
+        Some(p) => p.parse().ok().filter(|p| *p <= 100).map(Amount::Percent).ok_or_else(bad),
+        None => text.parse().map(Amount::Count).map_err(|_| bad()),
+    }
+}

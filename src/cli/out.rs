@@ -1,0 +1,114 @@
+//! Where words go: data to stdout, talk to stderr. A closed pipe is the end, not a panic.
+
+use std::io::{self, IsTerminal, Write};
+
+use clap::ValueEnum;
+use evenkeel_present::document::Doc;
+use evenkeel_present::redact::Redactor;
+use evenkeel_present::render;
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR says otherwise; FORCE_COLOR and CLICOLOR_FORCE turn it on.
+    Auto,
+    /// Yes.
+    Always,
+    /// No.
+    Never,
+}
+
+/// Both streams and how to write on them.
+pub struct Out {
+    color: Color,
+    /// More talk: `-v`.
+    pub verbose: bool,
+}
+
+/// Wider than this a page is hard to read.
+const WIDEST: usize = 120;
+
+impl Out {
+    /// Output with this choice of colour.
+    pub fn new(color: Color, verbose: bool) -> Self {
+        Self { color, verbose }
+    }
+
+    /// Whether a stream gets colour.
+    fn colored(&self, stream: &impl IsTerminal) -> bool {
+        let set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
+        match self.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto if set("NO_COLOR") => false,
+            Color::Auto => set("FORCE_COLOR") || set("CLICOLOR_FORCE") || (stream.is_terminal() && !dumb()),
+        }
+    }
+
+    /// Whether stdout gets colour.
+    pub fn stdout_color(&self) -> bool {
+        self.colored(&io::stdout())
+    }
+
+    /// Whether stderr gets colour.
+    pub fn stderr_color(&self) -> bool {
+        self.colored(&io::stderr())
+    }
+
+    /// Columns to fill: the terminal's, or 80.
+    pub fn width(&self) -> usize {
+        render::terminal_width().clamp(40, WIDEST)
+    }
+
+    /// Writes a page to stdout.
+    pub fn page(&self, doc: &Doc, secrets: &Redactor) {
+        self.data(&render::text(doc, secrets, self.width(), self.stdout_color()));
+    }
+
+    /// Writes data to stdout as it is.
+    pub fn data(&self, text: &str) {
+        let mut out = io::stdout().lock();
+        if let Err(e) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            end(&e);
+        }
+    }
+
+    /// Says a line on stderr.
+    pub fn say(&self, text: &str) {
+        let mut err = io::stderr().lock();
+        // Nobody is left to tell that nobody listens.
+        let _ = writeln!(err, "{text}");
+    }
+
+    /// Says why the command stops. Text that is a finished rendering already (it begins with its severity) is left
+    /// as it is.
+    pub fn problem(&self, says: &str) {
+        if says.is_empty() {
+            return;
+        }
+        if says.contains("error[") || says.starts_with("error") || says.starts_with("warning") {
+            self.say(says.trim_end());
+        } else if self.stderr_color() {
+            self.say(&format!("\u{1b}[1;31merror\u{1b}[0m: {says}"));
+        } else {
+            self.say(&format!("error: {says}"));
+        }
+    }
+
+    /// Everything is out before the process ends.
+    pub fn flush(&self) {
+        let _ = io::stdout().flush();
+    }
+}
+
+fn dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|t| t == "dumb")
+}
+
+fn end(e: &io::Error) -> ! {
+    if e.kind() == io::ErrorKind::BrokenPipe {
+        std::process::exit(0);
+    }
+    eprintln!("error: cannot write to stdout: {e}");
+    std::process::exit(1);
+}

@@ -1,0 +1,154 @@
+//! The declaration and everything beside it on the disk, read once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use evenkeel_core::declaration::{Declared, Inputs, Source, declare, files_wanted};
+use evenkeel_core::desired::Desired;
+use evenkeel_core::diagnostic::{Diagnostic, Severity};
+use evenkeel_present::diagnostics;
+use evenkeel_present::redact::Redactor;
+
+use crate::args::Global;
+use crate::exit::{Exit, Halt};
+use crate::out::Out;
+
+/// The usual name of a declaration.
+pub const FILE: &str = "evenkeel.toml";
+
+/// A declaration that has no errors, and where it stands.
+pub struct Project {
+    /// Its folder: paths in it start here, and `.evenkeel/` lies here.
+    pub folder: PathBuf,
+    /// What it says.
+    pub desired: Desired,
+    /// Hides its secrets.
+    pub secrets: Redactor,
+}
+
+/// The folder to work in.
+pub fn folder(global: &Global) -> PathBuf {
+    global.dir.clone().unwrap_or_else(|| PathBuf::from("."))
+}
+
+/// The declaration's path.
+pub fn path(global: &Global) -> PathBuf {
+    folder(global).join(global.file.as_deref().unwrap_or(Path::new(FILE)))
+}
+
+/// Reads everything the declaration is made of.
+///
+/// # Errors
+/// A file that cannot be read, or a `--var` without `=`.
+pub fn inputs(global: &Global) -> Result<Inputs, Halt> {
+    let main = path(global);
+    let text = |p: &Path| std::fs::read_to_string(p).map(|text| Source { name: p.display().to_string(), text });
+    let source = text(&main).map_err(|e| missing(&main, &e))?;
+    let overlay = match &global.environment {
+        None => None,
+        Some(env) => {
+            let stem = main.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+            let beside = main.with_file_name(format!("{stem}.{env}.toml"));
+            match text(&beside) {
+                Ok(s) => Some(s),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+                Err(e) => return Err(missing(&beside, &e)),
+            }
+        }
+    };
+    let mut vars = BTreeMap::new();
+    for pair in &global.vars {
+        let (name, value) = pair
+            .split_once('=')
+            .ok_or_else(|| Halt::new(Exit::Usage, format!("--var takes NAME=VALUE, and `{pair}` has no `=`")))?;
+        vars.insert(name.to_owned(), value.to_owned());
+    }
+    let mut var_files = Vec::new();
+    for file in &global.var_file {
+        let path = folder(global).join(file);
+        var_files.push(text(&path).map_err(|e| missing(&path, &e))?);
+    }
+    let env_vars = std::env::vars_os()
+        .filter_map(|(k, v)| {
+            Some((k.into_string().ok()?.strip_prefix("EVENKEEL_VAR_")?.to_owned(), v.into_string().ok()?))
+        })
+        .collect();
+    let env = global.environment.clone();
+    let mut inputs = Inputs { main: source, env, overlay, var_files, vars, env_vars, files: BTreeMap::new() };
+    let home = base(&main);
+    for file in files_wanted(&inputs) {
+        // What cannot be read is left out: the declaration then says so at the place that names it.
+        if let Ok(bytes) = std::fs::read(home.join(&file)) {
+            inputs.files.insert(file, bytes);
+        }
+    }
+    Ok(inputs)
+}
+
+fn base(main: &Path) -> PathBuf {
+    main.parent().filter(|p| !p.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}
+
+fn missing(path: &Path, e: &std::io::Error) -> Halt {
+    let way_out = match e.kind() {
+        std::io::ErrorKind::NotFound => "; `evenkeel init` writes one, `-f` and `-C` name another",
+        std::io::ErrorKind::InvalidData => "; it is not UTF-8 text",
+        _ => "",
+    };
+    let says = match e.kind() {
+        std::io::ErrorKind::InvalidData => "it is not text".to_owned(),
+        _ => e.to_string(),
+    };
+    Halt::error(format!("cannot read {}: {says}{way_out}", path.display()))
+}
+
+/// Problems as text for a person.
+pub fn problems(declared: &Declared, out: &Out) -> String {
+    let secrets = Redactor::new(&declared.secrets);
+    let sources = sources(declared);
+    diagnostics::text(&declared.diagnostics, &sources, &secrets, out.width(), out.stderr_color())
+}
+
+/// Name → text of the sources.
+pub fn sources(declared: &Declared) -> BTreeMap<String, String> {
+    declared.sources.iter().map(|s| (s.name.clone(), s.text.clone())).collect()
+}
+
+/// Whether anything forbids going on.
+pub fn has_errors(all: &[Diagnostic]) -> bool {
+    all.iter().any(|d| d.severity == Severity::Error)
+}
+
+impl Project {
+    /// Reads and checks the declaration; warnings are said, errors end it.
+    ///
+    /// # Errors
+    /// Every problem of the file at once.
+    pub fn open(global: &Global, out: &Out) -> Result<Self, Halt> {
+        let declared = declare(&inputs(global)?);
+        let words = problems(&declared, out);
+        let Declared { desired, secrets, diagnostics, .. } = declared;
+        let Some(desired) = desired.filter(|_| !has_errors(&diagnostics)) else { return Err(Halt::error(words)) };
+        if !words.is_empty() {
+            out.say(words.trim_end());
+        }
+        let folder = base(&path(global));
+        Ok(Self { folder, desired, secrets: Redactor::new(&secrets) })
+    }
+
+    /// Where evenkeel keeps what is only of use here: locks, journals, history. Nothing is lost without it.
+    pub fn state(&self) -> PathBuf {
+        self.folder.join(".evenkeel").join(&self.desired.stack.id)
+    }
+
+    /// Scopes that hold anything, by alias.
+    pub fn scopes(&self) -> BTreeSet<String> {
+        let d = &self.desired;
+        let used = d.machines.values().map(|g| &g.scope).chain(d.volumes.values().map(|g| &g.scope));
+        let mut all: BTreeSet<String> = used.chain(d.scopes.keys()).cloned().collect();
+        if all.is_empty() {
+            all.insert(String::new());
+        }
+        all
+    }
+}
