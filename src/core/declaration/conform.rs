@@ -33,7 +33,9 @@ impl Conform<'_, '_> {
                     format!("`{below}` is not supported by this version yet"),
                     "take it out, or put `#` before its lines until a version that knows it",
                 );
-            } else if let Some(others) = block.others.filter(|o| o.shape.takes(&node.val)) {
+            } else if let Some(others) =
+                block.others.filter(|o| block.keys.is_empty() || node.made || o.shape.takes(&node.val))
+            {
                 if let Err(wrong) = others.format.check(name) {
                     self.wrong(node.key, others.format.code(), &below, name, wrong, false);
                 }

@@ -86,7 +86,7 @@ impl Format {
     /// (in words, an example, a regular expression).
     fn said(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::Any => ("anything but control characters", "payments", r"^[^\u0000-\u001f\u007f-\u009f]+$"),
+            Self::Any => ("anything but control characters", "payments", r"^[^\x00-\x1f\x7f-\x9f]+$"),
             Self::Name => {
                 ("lower-case letters, digits and `-`, at most 40, a letter first", "web", "^[a-z][a-z0-9-]{0,39}$")
             }
@@ -108,7 +108,7 @@ impl Format {
             Self::File => (
                 "a path below the declaration's folder",
                 "boot.sh.j2",
-                r"^[^/\\\u0000-\u001f\u007f-\u009f][^\\\u0000-\u001f\u007f-\u009f]*$",
+                r"^[^/\\\x00-\x1f\x7f-\x9f][^\\\x00-\x1f\x7f-\x9f]*$",
             ),
             Self::Parameter => ("an SSM parameter's name", "/team/ami", r"^[A-Za-z0-9_./:-]{1,1024}$"),
             Self::Owner => (
@@ -126,19 +126,15 @@ impl Format {
             Self::TagKey => (
                 "a tag's key: 1 to 128 characters, not beginning with aws: or evenkeel:",
                 "team",
-                r"^[^\u0000-\u001f\u007f-\u009f]{1,128}$",
+                r"^[^\x00-\x1f\x7f-\x9f]{1,128}$",
             ),
-            Self::TagValue => {
-                ("a tag's value: at most 256 characters", "payments", r"^[^\u0000-\u001f\u007f-\u009f]{0,256}$")
-            }
+            Self::TagValue => ("a tag's value: at most 256 characters", "payments", r"^[^\x00-\x1f\x7f-\x9f]{0,256}$"),
             Self::Expression => (
                 "an expression over machines, volumes and stack",
                 "machines.web | map(attribute='private_ip') | list",
-                r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]+$",
+                r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+$",
             ),
-            Self::Script => {
-                ("a script", "#!/bin/sh\necho hello", r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$")
-            }
+            Self::Script => ("a script", "#!/bin/sh\necho hello", r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"),
         }
     }
 

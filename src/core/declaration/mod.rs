@@ -8,8 +8,10 @@
 //! anything else in them replaces what the main file says.
 
 pub mod codes;
+pub mod docs;
 pub mod keys;
 pub mod outputs;
+pub mod starter;
 pub mod units;
 pub mod userdata;
 
@@ -17,8 +19,11 @@ mod aws;
 mod conform;
 mod ebs;
 mod expand;
+mod fix;
+mod fmt;
 mod format;
 mod jinja;
+mod json_schema;
 mod lock;
 mod machines;
 mod parse;
@@ -39,8 +44,12 @@ use crate::address::Kind;
 use crate::desired::Desired;
 use crate::diagnostic::{Diagnostic, Severity};
 
+pub use fix::apply_fixes;
+pub use fmt::fmt;
 pub use format::Format;
+pub use json_schema::schema;
 pub use outputs::evaluate;
+pub use starter::starter;
 pub use userdata::{depends_on_slot, depends_on_zone, render_user_data};
 
 use conform::Conform;
@@ -223,10 +232,11 @@ fn once_a_line(diagnostics: &mut Vec<Diagnostic>, sources: &[Source]) {
         let file = sources.iter().position(|s| s.name == place.file)?;
         Some((file, sources[file].text.get(..place.span.start)?.matches('\n').count()))
     };
-    let broken: BTreeSet<_> = diagnostics.iter().filter(|d| d.code == "E0001").filter_map(line).collect();
+    let unread = |d: &Diagnostic| d.code == "E0001" || d.code == "E0003";
+    let broken: BTreeSet<_> = diagnostics.iter().filter(|d| unread(d)).filter_map(line).collect();
     let mut said = BTreeSet::new();
     diagnostics.retain(|d| match line(d) {
-        Some(at) if d.code == "E0001" => said.insert(at),
+        Some(at) if unread(d) => said.insert(at),
         Some(at) => !broken.contains(&at),
         None => true,
     });

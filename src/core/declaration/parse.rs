@@ -51,7 +51,7 @@ fn syntax(at: At, message: &str, problems: &mut Problems<'_>) {
                 "keep one of the two; to add to a table, put the keys under its one header",
             )
             .label("second time");
-    } else if message.starts_with("recursion limit") {
+    } else if message.contains("recursion") {
         problems.error("E0003", at, "tables and lists are nested too deep (80 levels)", "nest less");
     } else if message.starts_with("string values must be quoted") {
         let bare = text.trim();

@@ -151,7 +151,8 @@ fn entries(file: usize, table: &DeTable<'_>, too_big: &mut dyn FnMut(At)) -> Tab
         .collect()
 }
 
-fn val(file: usize, value: &DeValue<'_>, at: At, too_big: &mut dyn FnMut(At)) -> Val {
+/// A value alone.
+pub fn val(file: usize, value: &DeValue<'_>, at: At, too_big: &mut dyn FnMut(At)) -> Val {
     match value {
         DeValue::String(s) => Val::Text(s.to_string()),
         DeValue::Integer(n) => match i64::from_str_radix(n.as_str(), n.radix()) {

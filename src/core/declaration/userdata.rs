@@ -20,7 +20,7 @@ pub static USER_DATA: Block = Block {
     keys: &[
         key("file", Shape::Text(Format::File), "A file, seen from the declaration's folder.").example("\"boot.sh.j2\""),
         key("text", Shape::Text(Format::Script), "The script itself, instead of a file.")
-            .example("\"#!/bin/sh\\necho {{ vars.team }} {{ slot }}\\n\""),
+            .example("\"#!/bin/sh\\necho {{ group }} {{ slot }}\\n\""),
         key(
             "template",
             Shape::Bool,
@@ -124,6 +124,22 @@ fn mentions(data: &UserData, what: &str) -> bool {
             .map_or(true, |names| names.iter().any(|n| n == what || n.split('.').next() == Some(what)))
 }
 
+/// The first name in a template that nothing stands behind.
+fn missing(data: &UserData) -> Option<String> {
+    let context = |name: &str| {
+        let mut at = Some(&data.vars);
+        for part in name.split('.') {
+            at = at.and_then(|v| v.get(part));
+        }
+        at.is_some()
+    };
+    let names = jinja::template_names(&data.template).ok()?;
+    let known = |name: &str| matches!(name, "slot" | "zone") || context(name);
+    // What stands behind a plain value (`vars.list[0]`) is the template's own affair.
+    let plain = |name: &str| name.split('.').take(2).collect::<Vec<_>>().join(".");
+    names.iter().map(|n| plain(n)).find(|n| !known(n)).map(|n| n.escape_debug().to_string())
+}
+
 /// Renders it as slot 0 and the last slot would get it in each zone, and refuses what fails or is too long.
 pub fn check(node: &Node, path: &str, data: &UserData, count: u32, zones: &[String], problems: &mut Problems<'_>) {
     let at = node.get("file").or_else(|| node.get("text")).map_or(node.at, |n| n.at);
@@ -131,6 +147,7 @@ pub fn check(node: &Node, path: &str, data: &UserData, count: u32, zones: &[Stri
         for slot in [0, count.saturating_sub(1)] {
             match render_user_data(data, slot, zone) {
                 Err(says) => {
+                    let says = missing(data).map_or(says, |name| format!("`{name}` is not at hand"));
                     problems.error(
                         "E0305",
                         at,

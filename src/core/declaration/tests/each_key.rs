@@ -1,0 +1,248 @@
+//! The table of keys against the reader, the schema and the patterns: one source, no drift.
+
+use super::super::format::Format;
+use super::super::json_schema::literal;
+use super::super::keys::{Block, Shape};
+use super::super::root::FILE;
+use super::super::tree::{At, tree};
+use super::*;
+
+/// Keys that make sense only together with others, and what to write instead of the base's lines.
+const TOGETHER: &[(&str, &[(&str, &str)])] = &[
+    ("machines.web.image.owner", &[("machines.web.image", ""), ("machines.web.image.name", "\"x\"")]),
+    ("machines.web.image.name", &[("machines.web.image", ""), ("machines.web.image.owner", "\"self\"")]),
+    ("machines.web.image.ssm", &[("machines.web.image", "")]),
+    ("machines.web.subnets.tag", &[("machines.web.subnets.value", "\"x\"")]),
+    ("machines.web.subnets.value", &[("machines.web.subnets.tag", "\"x\"")]),
+    ("machines.web.aws", &[("aws.west.region", "\"us-west-2\"")]),
+    ("volumes.d.aws", &[("volumes.d.for", ""), ("volumes.d.replicas", "1"), ("aws.west.region", "\"us-west-2\"")]),
+    ("volumes.d.replicas", &[("volumes.d.for", "")]),
+    ("volumes.d.zones", &[("volumes.d.for", ""), ("volumes.d.replicas", "1")]),
+    ("machines.web.user-data.template", &[("machines.web.user-data.text", "\"x\"")]),
+    ("vars.team.type", &[("vars.team.default", "\"x\"")]),
+    ("vars.team.secret", &[("vars.team.default", "\"x\"")]),
+    ("vars.team.description", &[("vars.team.default", "\"x\"")]),
+];
+
+fn base() -> BTreeMap<String, String> {
+    [
+        ("stack.name", "\"base\""),
+        ("stack.id", "\"aaaaaaaa\""),
+        ("machines.web.image", "\"ami-1\""),
+        ("machines.web.type", "\"t3.nano\""),
+        ("volumes.d.for", "\"machines.web\""),
+        ("volumes.d.size", "\"30GiB\""),
+    ]
+    .into_iter()
+    .map(|(k, v)| (k.to_owned(), v.to_owned()))
+    .collect()
+}
+
+fn inputs(lines: &BTreeMap<String, String>) -> Inputs {
+    let text: String = lines.iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| format!("{k} = {v}\n")).collect();
+    let mut inputs = main(&text);
+    inputs.files.insert("boot.sh.j2".into(), b"hello {{ slot }}".to_vec());
+    inputs
+}
+
+/// Every key with its path in a file; `<name>`s are filled in.
+fn each(
+    block: &'static Block,
+    path: &str,
+    visit: &mut dyn FnMut(&str, &'static Block, &'static super::super::keys::Key),
+) {
+    let join = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    for key in block.keys {
+        visit(&join(key.name), block, key);
+        if let Some(below) = key.shape.block() {
+            each(below, &join(key.name), visit);
+        }
+    }
+    if let Some(below) = block.others.as_ref().and_then(|o| o.shape.block()) {
+        let name = match block.title {
+            "[machines]" => "web",
+            "[volumes]" => "d",
+            "[vars]" => "team",
+            _ => "west",
+        };
+        each(below, &join(name), visit);
+    }
+}
+
+#[test]
+fn every_key_does_something_and_its_example_is_good() {
+    let plain = format!("{:?}", desired(&inputs(&base())));
+    let mut seen = 0;
+    each(&FILE, "", &mut |path, block, key| {
+        if key.example.is_empty() {
+            assert!(key.shape.block().is_some(), "{path} has no example");
+            return;
+        }
+        if path == "stack" {
+            return;
+        }
+        seen += 1;
+        let mut lines = base();
+        for (other, value) in TOGETHER.iter().filter(|(p, _)| *p == path).flat_map(|(_, o)| o.iter()) {
+            lines.insert((*other).to_owned(), (*value).to_owned());
+        }
+        let mut compare = plain.clone();
+        if block.title == "disks" {
+            let disk = |more: &str| {
+                let own = |key: &str, value: &str| {
+                    if more.starts_with(key) { String::new() } else { format!("{key} = {value}, ") }
+                };
+                format!("[{{ {}{}{more} }}]", own("device", "\"/dev/sdz\""), own("size", "\"700GiB\""))
+            };
+            lines.insert("machines.web.disks".into(), disk("encrypted = false"));
+            compare = format!("{:?}", desired(&inputs(&lines)));
+            lines.insert("machines.web.disks".into(), disk(&format!("{} = {}", key.name, key.example)));
+        } else {
+            lines.insert(path.to_owned(), key.example.to_owned());
+        }
+        let declared = declare(&inputs(&lines));
+        let errors: Vec<_> = declared.diagnostics.iter().filter(|d| !d.code.starts_with('W')).collect();
+        assert!(errors.is_empty(), "{path} = {}: {errors:#?}", key.example);
+        // Variables work through templates only; `for` stands in the base already.
+        if path != "volumes.d.for" && !path.starts_with("vars.") && path != "machines.web.user-data.template" {
+            assert_ne!(format!("{:?}", declared.desired.unwrap()), compare, "{path} = {} has no effect", key.example);
+        }
+    });
+    assert!(seen > 90, "{seen}");
+}
+
+#[test]
+fn every_key_says_all_that_a_person_has_to_know() {
+    each(&FILE, "", &mut |path, _, key| {
+        assert!(key.about.ends_with('.') || key.about.ends_with(')'), "{path}: {}", key.about);
+        let table = matches!(key.shape, Shape::Table(_));
+        assert!(
+            key.required || table || !key.default.is_empty() || path.contains("image.") || path.contains("user-data."),
+            "{path} has no default"
+        );
+        for name in key.aka {
+            assert_ne!(*name, key.name, "{path}");
+        }
+    });
+}
+
+fn json_of(text: &str) -> serde_json::Value {
+    let (table, errors) = toml::de::DeTable::parse_recoverable(text);
+    assert!(errors.is_empty(), "{text}");
+    tree(0, table.get_ref(), At { file: 0, start: 0, end: 0 }, &mut |_| {}).json()
+}
+
+#[test]
+fn every_key_stands_in_the_schema_with_its_meaning() {
+    let schema = schema();
+    fn walk(block: &'static Block, schema: &serde_json::Value, path: &str) {
+        for key in block.keys {
+            let below = &schema["properties"][key.name];
+            let path = format!("{path}.{}", key.name);
+            let description = below["description"].as_str().unwrap_or_else(|| panic!("{path} is not in the schema"));
+            assert!(description.contains(key.about) && description.contains(key.unit), "{path}");
+            assert_eq!(below["examples"][0], literal(key.example).unwrap_or_default(), "{path}");
+            if let Shape::Table(b) = key.shape {
+                walk(b, below, &path);
+            }
+        }
+        if let Some(Shape::Table(b)) = block.others.map(|o| o.shape) {
+            walk(b, &schema["additionalProperties"], &format!("{path}.*"));
+        }
+    }
+    walk(&FILE, &schema, "");
+}
+
+#[test]
+fn the_schema_takes_good_files_and_refuses_bad_ones() {
+    let schema = schema();
+    assert!(jsonschema::meta::is_valid(&schema));
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let check = |name: &str, text: &str| {
+        let json = json_of(text);
+        let errors: Vec<_> = validator.iter_errors(&json).map(|e| format!("{} {e}", e.instance_path())).collect();
+        assert!(errors.is_empty(), "{name}: {errors:#?}");
+    };
+    check("the example", SHOP);
+    for s in super::super::starter::STARTERS {
+        check(s.name, &starter(s.text, "shop", "7f3kq2x9", "us-east-1"));
+    }
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for entry in std::fs::read_dir(root.join("examples")).into_iter().flatten().flatten() {
+        if let Ok(text) = std::fs::read_to_string(entry.path().join("evenkeel.toml")) {
+            check(&entry.path().display().to_string(), &text);
+        }
+    }
+    for bad in
+        ["count = \"x\"", "cuont = 1", "count = -1", "zones = []", "root = { size = \"20GB\" }", "market = \"sport\""]
+    {
+        assert!(!validator.is_valid(&json_of(&format!("{HEAD}{WEB}{bad}"))), "{bad}");
+    }
+    for good in ["count = \"{{ vars.n }}\"", "zones = \"{{ vars.zones }}\"", "market = \"{{ vars.m }}\""] {
+        assert!(validator.is_valid(&json_of(&format!("{HEAD}{WEB}{good}"))), "{good}");
+    }
+}
+
+#[test]
+fn patterns_and_checks_agree() {
+    let mut texts: Vec<String> = Format::ALL.iter().map(|f| f.example().to_owned()).collect();
+    for text in [
+        "",
+        "a",
+        "A",
+        "-",
+        "a-b",
+        "a_b",
+        "é",
+        "us-gov-west-1",
+        "us-west-2-lax-1a",
+        "123456789012",
+        "volumes.data",
+        "/a",
+        "a/b",
+        "/dev/sda",
+        "/dev/xvdz",
+        "ami-",
+        "snap-1",
+        "self",
+        "https://x",
+        "https://x y",
+        "t3.",
+        ".small",
+        "a\tb",
+        "a\u{1b}b",
+        "a b",
+    ] {
+        texts.push(text.to_owned());
+    }
+    texts.push("x".repeat(300));
+    for f in Format::ALL {
+        let validator =
+            jsonschema::validator_for(&serde_json::json!({ "type": "string", "pattern": f.pattern() })).unwrap();
+        for text in &texts {
+            let (pattern, check) = (validator.is_valid(&text.as_str().into()), f.check(text).is_ok());
+            assert_eq!(pattern, check, "{f:?} {text:?}: the pattern says {pattern}");
+        }
+    }
+}
+
+#[test]
+fn every_code_is_known_once_and_used() {
+    use super::super::codes::CODES;
+    let names: Vec<_> = CODES.iter().map(|c| c.code).collect();
+    let mut sorted = names.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    assert_eq!(names, sorted, "in order, each once");
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("declaration");
+    let mut source = String::new();
+    for entry in std::fs::read_dir(dir).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_file() && path.file_name().is_some_and(|n| n != "codes.rs") {
+            source += &std::fs::read_to_string(path).unwrap();
+        }
+    }
+    for name in names {
+        assert!(source.contains(&format!("\"{name}\"")), "{name} is in the table and nowhere said");
+    }
+}
