@@ -275,5 +275,5 @@ pub static CODES: &[Code] = &[
         "With these caps the zones differ by more than `skew`.",
         "count = 6\ncaps = { us-east-1a = 1 }",
     ),
-    c("W0801", "No floor", "`max-unavailable = \"100%\"` lets a change take a whole group down at once.", ""),
+    c("W0801", "No floor", "`max-unavailable` lets a change take a whole group down at once.", ""),
 ];

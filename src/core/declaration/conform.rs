@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::keys::{Block, Shape, one_of};
+use super::keys::{self, Block, Shape, one_of};
 use super::problems::Problems;
+use super::root::FILE;
 use super::tree::{At, Node, Table, Val};
 use super::units::{self, Wrong};
 
@@ -73,7 +74,9 @@ impl Conform<'_, '_> {
             }
             None => {
                 let known: Vec<_> = block.keys.iter().map(|k| format!("`{}`", k.name)).collect();
-                let way_out = if known.is_empty() {
+                let way_out = if let Some(home) = keys::home(&FILE, name) {
+                    format!("`{name}` is a key of {}: put it there", home.title)
+                } else if known.is_empty() {
                     "take it away".to_owned()
                 } else {
                     format!("known here: {}", known.join(", "))
@@ -103,7 +106,7 @@ impl Conform<'_, '_> {
             }
             (Shape::Word(words), Val::Text(s)) => {
                 if !words.contains(&s.as_str()) {
-                    let near = super::keys::nearest(&s.to_ascii_lowercase(), words.iter().copied());
+                    let near = keys::nearest(&s.to_ascii_lowercase(), words.iter().copied());
                     let wrong =
                         Wrong::new(format!("is not one of {}", one_of(words)), format!("write {}", one_of(words)));
                     let wrong = match near {

@@ -1,6 +1,7 @@
 //! The table of keys and the table of codes as Markdown: docs/declaration.md and docs/errors.md.
 
 use super::codes::CODES;
+use super::format::Format;
 use super::keys::{Block, Key, Shape, one_of};
 use super::root::FILE;
 
@@ -67,10 +68,10 @@ fn row(key: &Key) -> String {
         if super::json_schema::literal(default).is_some() { format!("`{default}`") } else { default.to_owned() };
     let mut about = key.about.to_owned();
     if !key.unit.is_empty() {
-        about += &format!(" In: {}.", key.unit);
+        about += &format!(" Unit: {}.", key.unit);
     }
     if !key.example.is_empty() {
-        about += &format!(" `{}`", key.example);
+        about += &format!(" Such as `{}`.", key.example);
     }
     line([&format!("`{}`", key.name), &value(&key.shape), &default, &about])
 }
@@ -83,7 +84,8 @@ fn line(cells: [&str; 4]) -> String {
 /// The shape in a few words.
 fn value(shape: &Shape) -> String {
     match shape {
-        Shape::Text(f) => format!("text, such as `\"{}\"`", f.example().replace('\n', "\\n")),
+        Shape::Text(Format::Any | Format::Script) => "text".to_owned(),
+        Shape::Text(f) => format!("text: {}", f.meaning()),
         Shape::Word(words) => one_of(words),
         Shape::Bool => "`true` or `false`".to_owned(),
         Shape::Int(i64::MIN, _) => "whole number".to_owned(),

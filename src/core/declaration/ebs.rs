@@ -57,7 +57,7 @@ pub const SIZE: Key = key("size", Shape::Size(1, 65_536), "Its size. It can grow
 pub const TYPE: Key =
     key("type", Shape::Word(&["gp3", "gp2", "io1", "io2", "st1", "sc1", "standard"]), "The EBS volume type.")
         .example("\"gp3\"")
-        .aka(&["volume_type", "kind"]);
+        .aka(&["volume_type"]);
 /// `iops`.
 pub const IOPS: Key = key("iops", Shape::Int(100, 256_000), "Provisioned IOPS; gp3, io1 and io2 only.")
     .default("3000 for gp3")

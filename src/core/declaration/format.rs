@@ -144,6 +144,11 @@ impl Format {
         format!("{words}, such as \"{example}\"")
     }
 
+    /// In words, without an example.
+    pub fn meaning(self) -> &'static str {
+        self.said().0
+    }
+
     /// An example.
     pub fn example(self) -> &'static str {
         self.said().1

@@ -132,6 +132,15 @@ impl Block {
     }
 }
 
+/// The block below `top` whose key `name` is, for keys that stand in the wrong place; blocks of their own header only.
+pub fn home(top: &'static Block, name: &str) -> Option<&'static Block> {
+    if top.title.starts_with('[') && top.key(name).is_some() {
+        return Some(top);
+    }
+    let below = top.keys.iter().map(|k| &k.shape).chain(top.others.iter().map(|o| &o.shape));
+    below.filter_map(Shape::block).find_map(|b| home(b, name))
+}
+
 /// The candidate nearest to `word`, if it is near enough to be meant: at most a third of its letters differ.
 pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     candidates

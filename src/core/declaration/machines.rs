@@ -123,7 +123,7 @@ pub static MACHINES: Block = Block {
         key("aws", Shape::Text(Format::Name), "The alias of the [aws.<alias>] they live in.").default("[aws]").example("\"west\"").aka(&["provider", "scope"]),
     ],
     others: None,
-    later: &["weight", "drain", "attach", "load-balancer"],
+    later: &[],
 };
 
 /// `image` as a table.

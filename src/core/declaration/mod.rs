@@ -167,8 +167,10 @@ fn read(inputs: &Inputs, sources: &[Source], problems: &mut Problems<'_>) -> Rea
         );
     }
     if broken {
+        let secrets = vars::secrets(root.get("vars"), inputs, &trees);
         blank(&mut root);
-        return Read { root, vars: vars::Vars::default(), templates: serde_json::Value::Null, broken, whole };
+        let vars = vars::Vars { secrets, ..vars::Vars::default() };
+        return Read { root, vars, templates: serde_json::Value::Null, broken, whole };
     }
     let vars_node = match &mut root.val {
         Val::Table(table) => table.get_mut("vars"),
@@ -205,6 +207,7 @@ fn blocks(read: &Read, inputs: &Inputs, problems: &mut Problems<'_>) -> Option<D
     let groups = table("machines").map(|r| r.groups()).unwrap_or_default();
     let machines: BTreeMap<_, _> =
         groups.iter().map(|(name, r)| ((*name).to_owned(), machines::read(name, r, &context, problems))).collect();
+    policy::check_floor(table("policy").as_ref(), &policy, &machines, problems);
     let volumes = volumes::read(table("volumes").as_ref(), &machines, &context, problems);
     let mut renamed = BTreeMap::new();
     renamed::read(Kind::Machines, table("machines").as_ref(), &mut renamed, problems);

@@ -1,9 +1,12 @@
 //! `[policy]` and the tables below it: budgets, floors and patience.
 
+use std::collections::BTreeMap;
+
 use super::keys::{Block, Shape, key};
 use super::problems::Problems;
 use super::reader::Reader;
-use crate::policy::{Amount, Policy};
+use crate::desired::MachineGroup;
+use crate::policy::Policy;
 
 /// `[policy]`.
 pub static POLICY: Block = Block {
@@ -122,7 +125,7 @@ pub static REPAIR: Block = Block {
             .unit("time"),
     ],
     others: None,
-    later: &["max-unavailable", "max-surge", "max-parallel"],
+    later: &[],
 };
 
 /// `backoff`.
@@ -232,15 +235,27 @@ pub fn read(r: Option<&Reader<'_>>, problems: &mut Problems<'_>) -> Policy {
     if let Some(r) = r.table("balance") {
         set(&mut p.balance.skew, r.int("skew"));
     }
-    if p.max_unavailable == Amount::Percent(100) {
+    p
+}
+
+/// Warns of groups that a change may take down as a whole. A group of one cannot be changed in place otherwise.
+pub fn check_floor(
+    r: Option<&Reader<'_>>,
+    policy: &Policy,
+    machines: &BTreeMap<String, MachineGroup>,
+    problems: &mut Problems<'_>,
+) {
+    let Some(r) = r.filter(|r| r.has("max-unavailable")) else { return };
+    let bare = |g: &MachineGroup| g.count > 1 && policy.unavailable(g.count) >= g.count;
+    let names: Vec<_> = machines.iter().filter(|(_, g)| bare(g)).map(|(n, _)| format!("machines.{n}")).collect();
+    if !names.is_empty() {
         problems.warn(
             "W0801",
             r.at("max-unavailable"),
-            "with `max-unavailable = \"100%\"` a change may take a whole group down at once",
-            "write less than \"100%\" to keep a floor",
+            format!("with this `max-unavailable` a change may take down all of {}", names.join(", ")),
+            "write less than the group has, to keep a floor",
         );
     }
-    p
 }
 
 fn set<T>(to: &mut T, from: Option<T>) {

@@ -99,11 +99,13 @@ pub fn render_user_data(data: &UserData, slot: u32, zone: &str) -> Result<Vec<u8
     if !data.is_template {
         return Ok(data.template.clone().into_bytes());
     }
-    let mut context = data.vars.clone();
-    if let serde_json::Value::Object(map) = &mut context {
-        map.insert("slot".to_owned(), slot.into());
-        map.insert("zone".to_owned(), zone.into());
-    }
+    let mut context = match &data.vars {
+        serde_json::Value::Object(map) => map.clone(),
+        _ => serde_json::Map::new(),
+    };
+    context.insert("slot".to_owned(), slot.into());
+    context.insert("zone".to_owned(), zone.into());
+    let context = serde_json::Value::Object(context);
     jinja::render(&data.template, &context, jinja::BIG).map(String::into_bytes)
 }
 

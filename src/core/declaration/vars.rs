@@ -96,7 +96,7 @@ pub fn read(node: Option<&Node>, inputs: &Inputs, files: &[Node], problems: &mut
         } else if let Some(text) = env_var(inputs, name) {
             given(text, wanted, problems, None, &format!("EVENKEEL_VAR_{name}"), name, secret)
         } else if let Some(node) = files.iter().rev().find_map(|f| f.get(name)) {
-            typed(node, wanted, problems, name)
+            typed(node, wanted, problems, name, secret)
         } else if let Some(default) = default {
             if secret {
                 problems.warn(
@@ -106,7 +106,7 @@ pub fn read(node: Option<&Node>, inputs: &Inputs, files: &[Node], problems: &mut
                     format!("take its default away and set EVENKEEL_VAR_{name}"),
                 );
             }
-            typed(default, wanted, problems, name)
+            typed(default, wanted, problems, name, secret)
         } else {
             problems.error(
                 "E0201",
@@ -121,10 +121,10 @@ pub fn read(node: Option<&Node>, inputs: &Inputs, files: &[Node], problems: &mut
         };
         if secret {
             vars.secret.insert(name.clone());
-            vars.secrets.extend(value.iter().flat_map(texts));
         }
         vars.values.extend(value.map(|v| (name.clone(), v)));
     }
+    vars.secrets = secrets(node, inputs, files);
     let short: Vec<_> = vars.secrets.iter().filter(|s| s.chars().count() < SHORTEST_SECRET).cloned().collect();
     for text in short {
         vars.secrets.remove(&text);
@@ -136,6 +136,20 @@ pub fn read(node: Option<&Node>, inputs: &Inputs, files: &[Node], problems: &mut
     }
     unknown(&vars, inputs, files, problems);
     vars
+}
+
+/// Every text that a secret variable has anywhere, right or wrong: none of them may be shown.
+pub fn secrets(node: Option<&Node>, inputs: &Inputs, files: &[Node]) -> BTreeSet<String> {
+    let declared = node.and_then(Node::table).into_iter().flatten();
+    let secret = declared.filter(|(_, n)| matches!(n.get("secret").map(|s| &s.val), Some(Val::Bool(true))));
+    let all = secret.flat_map(|(name, node)| {
+        let written = files.iter().filter_map(|f| f.get(name)).chain(node.get("default")).map(Node::json);
+        let given =
+            inputs.vars.get(name).into_iter().chain(env_var(inputs, name)).map(|text| Json::from(text.as_str()));
+        let parsed = given.clone().filter_map(|text| list(text.as_str()?));
+        written.chain(given).chain(parsed).flat_map(|v| texts(&v)).collect::<Vec<_>>()
+    });
+    all.filter(|text| !text.is_empty()).collect()
 }
 
 fn wanted(node: &Node, default: Option<&Node>) -> Type {
@@ -160,12 +174,12 @@ fn env_var<'i>(inputs: &'i Inputs, name: &str) -> Option<&'i String> {
 }
 
 /// A value written in TOML.
-fn typed(node: &Node, wanted: Type, problems: &mut Problems<'_>, name: &str) -> Option<Json> {
+fn typed(node: &Node, wanted: Type, problems: &mut Problems<'_>, name: &str, secret: bool) -> Option<Json> {
     let fits = match (&node.val, wanted) {
         (Val::Bad, _) => return None,
         (Val::Text(text), Type::Int | Type::Bool | Type::List) => {
             let at = Some(node.at);
-            return given(&text.clone(), wanted, problems, at, &format!("`vars.{name}`"), name, false);
+            return given(&text.clone(), wanted, problems, at, &format!("`vars.{name}`"), name, secret);
         }
         (Val::Text(_), Type::Text)
         | (Val::Int(_), Type::Int)

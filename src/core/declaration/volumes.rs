@@ -74,7 +74,7 @@ pub static VOLUMES: Block = Block {
             .aka(&["provider", "scope"]),
     ],
     others: None,
-    later: &["kind", "snapshots", "max-rpo"],
+    later: &["kind", "max-rpo"],
 };
 
 /// Reads all groups; devices are shared out over those of one group of machines.

@@ -115,6 +115,7 @@ fn each_mistake_elsewhere_has_a_place_and_a_way_out() {
         ("[^^stack]\nid = \"7f3kq2x9\"\n", "E0104", "add `name = \"shop\"`"),
         ("^^", "E0104", "evenkeel init"),
         ("{HEAD}[^^machine.web]\n", "E0101", "write `machines`"),
+        ("{HEAD}[policy.repair]\n^^max-surge = 2\n", "E0101", "is a key of [policy]"),
         ("{HEAD}[^^tasks.render]\n", "E0102", "take it out"),
         ("{HEAD}[^^kubernetes]\ncontext = \"x\"\n", "E0102", "take it out"),
         ("{HEAD}[^^workloads.x]\n", "E0102", "take it out"),

@@ -173,6 +173,14 @@ fn a_secret_reaches_the_boot_script_and_nothing_else() {
         assert!(!format!("{:?}", declared.diagnostics).contains(canary), "{lines}: {:#?}", declared.diagnostics);
         assert!(declared.secrets.contains(canary));
     }
+    let broken = format!(
+        "{HEAD}[vars]\npw = {{ secret = true, default = \"{canary}\" }}\nn = {{ type = \"int\", secret = true, default = \"{canary}2\" }}\n"
+    );
+    for text in [format!("{broken}x = \n"), broken] {
+        let declared = declare(&main(&text));
+        assert!(declared.secrets.contains(canary), "whoever shows the line must know: {text}");
+        assert!(!format!("{:?}", declared.diagnostics).contains(canary), "{:#?}", declared.diagnostics);
+    }
 }
 
 #[test]
@@ -224,7 +232,8 @@ fn warnings_do_not_refuse() {
         ("market = \"spot\"\nprotect = true", "W0501"),
         ("follow = \"always\"", "W0502"),
         ("count = 6\nzones = [\"us-east-1a\", \"us-east-1b\"]\ncaps = { us-east-1a = 1 }", "W0503"),
-        ("[policy]\nmax-unavailable = \"100%\"", "W0801"),
+        ("count = 3\n[policy]\nmax-unavailable = \"100%\"", "W0801"),
+        ("count = 3\n[policy]\nmax-unavailable = 3", "W0801"),
     ] {
         let declared = declare(&web(lines));
         assert_eq!(declared.diagnostics.iter().map(|d| d.code).collect::<Vec<_>>(), [code], "{lines}");
