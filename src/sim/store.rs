@@ -94,7 +94,7 @@ fn write_table<T: Clone + PartialEq + Serialize>(
 type Mark = (u64, Option<SystemTime>, u64);
 
 const HEADER: &str = "\
-# A small EC2 in memory, kept here between commands. Edit it while nothing runs; delete it to begin again.
+# A small EC2 in memory, kept here between commands. Edit it as you like; move it away to begin again.
 ";
 
 impl Store {
@@ -155,7 +155,9 @@ impl Store {
         file.sync_data()?;
         fs::rename(&draft, &self.path)?;
         // The name is on disk only when its folder is.
-        File::open(self.folder())?.sync_all()
+        #[cfg(unix)]
+        File::open(self.folder())?.sync_all()?;
+        Ok(())
     }
 
     /// Held while a change is made.
@@ -165,7 +167,12 @@ impl Store {
             f.lock()?;
             Ok(f)
         });
-        locked.map_err(|e| self.bad(format!("cannot be locked: {e}"), "put it into a folder that you may write to"))
+        locked.map_err(|e| {
+            self.bad(
+                format!("cannot be locked: {e}"),
+                "name a file in a folder that is there and that you may write to",
+            )
+        })
     }
 
     /// `.world.toml.lock` for `world.toml`.
