@@ -54,7 +54,7 @@ pub fn validate(global: &Global, args: &args::Validate, out: &Out) -> Ends {
 pub fn fmt(global: &Global, args: &args::Fmt, out: &Out) -> Ends {
     let path = path(global);
     let given = inputs(global)?;
-    let text = match declaration::fmt(&given.main.text) {
+    let text = match declaration::fmt_source(&given.main) {
         Ok(text) => text,
         Err(all) => {
             let names = [(given.main.name.clone(), given.main.text.clone())].into();

@@ -15,8 +15,17 @@ use crate::diagnostic::Diagnostic;
 /// # Errors
 /// Every syntax error of a text that is not TOML.
 pub fn fmt(text: &str) -> Result<String, Vec<Diagnostic>> {
-    let sources = [Source { name: "evenkeel.toml".into(), text: text.to_owned() }];
-    let mut problems = Problems::new(&sources);
+    fmt_source(&Source { name: "evenkeel.toml".into(), text: text.to_owned() })
+}
+
+/// The same for a text whose problems are to be shown under its own name.
+///
+/// # Errors
+/// Every syntax error of a text that is not TOML.
+pub fn fmt_source(source: &Source) -> Result<String, Vec<Diagnostic>> {
+    let text = source.text.as_str();
+    let sources = std::slice::from_ref(source);
+    let mut problems = Problems::new(sources);
     let before = parse::parse(0, text, &mut problems);
     let document = text.parse::<DocumentMut>();
     let Ok(mut document) = document.map_err(|_| ()) else { return Err(problems.sorted()) };

@@ -45,7 +45,7 @@ use crate::desired::Desired;
 use crate::diagnostic::{Diagnostic, Severity};
 
 pub use fix::apply_fixes;
-pub use fmt::fmt;
+pub use fmt::{fmt, fmt_source};
 pub use format::Format;
 pub use json_schema::schema;
 pub use outputs::evaluate;

@@ -30,13 +30,13 @@ pub static STARTERS: &[Starter] = &[
         name: "quorum",
         about: "a quorum of three over three zones, each with a volume that outlives its machine",
         text: include_str!("../../../templates/quorum.toml"),
-        files: &[BOOT],
+        files: &[],
     },
     Starter {
         name: "batch",
         about: "a batch pool: spot machines of several types, cheap and replaceable",
         text: include_str!("../../../templates/batch.toml"),
-        files: &[BOOT],
+        files: &[],
     },
 ];
 
