@@ -48,7 +48,7 @@ pub enum Refusal {
         /// Which lock.
         path: PathBuf,
         /// Who, as far as the file can be read.
-        holder: Option<Holder>,
+        holder: Option<Box<Holder>>,
         /// When this was found.
         now: Timestamp,
         /// How long it was waited for.
@@ -108,7 +108,7 @@ pub async fn acquire(path: &Path, wait: Duration, holder: Holder, clock: &dyn Cl
     if file.try_lock().is_ok() {
         return Tenure::begin(file, path, holder, clock.now()).map_err(io);
     }
-    let holder = read(path).and_then(|c| c.holder);
+    let holder = read(path).and_then(|c| c.holder).map(Box::new);
     Err(Refusal::Held { path: path.to_owned(), holder, now: clock.now(), waited: before })
 }
 
