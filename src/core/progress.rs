@@ -59,6 +59,10 @@ pub struct Progress {
     bindings: BTreeMap<Address, String>,
     /// Step → how often the launch met no capacity, and how often a spent token.
     turns: BTreeMap<u32, Turns>,
+    /// Steps whose call may have touched the world → the attempt that first did.
+    touched: BTreeMap<u32, u32>,
+    /// Ids named by a destructive call that has started, in this attempt or an earlier one.
+    condemned: BTreeSet<String>,
     attempts: u32,
     interrupted: bool,
 }
@@ -85,6 +89,8 @@ impl Progress {
             refused: BTreeMap::new(),
             bindings: BTreeMap::new(),
             turns: BTreeMap::new(),
+            touched: BTreeMap::new(),
+            condemned: BTreeSet::new(),
             attempts: 0,
             interrupted: false,
         }
@@ -104,7 +110,10 @@ impl Progress {
             Happened::Refused { change, because } => {
                 self.refused.entry(*change).or_insert_with(|| because.clone());
             }
-            Happened::Started { step } => self.set(*step, State::Started),
+            Happened::Started { step } => {
+                self.set(*step, State::Started);
+                self.touch(*step);
+            }
             Happened::Retrying { step, failure, .. } => {
                 let turns = self.turns.entry(*step).or_default();
                 match failure.class {
@@ -131,6 +140,10 @@ impl Progress {
             Happened::Failed { step, failure } => {
                 self.set(*step, State::Failed(failure.clone()));
                 self.turns.remove(step);
+                // A refusal proves that this call did nothing, but not that an earlier attempt's did nothing.
+                if failure.class != Class::Transient && self.touched.get(step) == Some(&self.attempts) {
+                    self.touched.remove(step);
+                }
             }
             Happened::Skipped { step, because } => self.set(*step, State::Skipped(because.clone())),
             Happened::Interrupted { .. } => self.interrupted = true,
@@ -150,6 +163,28 @@ impl Progress {
                 }
             }
         }
+    }
+
+    /// A call has started: from now on it counts as made, until the world refuses it.
+    fn touch(&mut self, step: u32) {
+        match self.effective(step) {
+            Some(Do::Wait(_)) | None => return,
+            Some(Do::Call(Call::Terminate(ids))) => self.condemned.extend(ids),
+            Some(Do::Call(Call::DeleteVolume(id))) => {
+                self.condemned.insert(id);
+            }
+            Some(Do::Call(
+                Call::Launch(_)
+                | Call::Stop(_)
+                | Call::Start(_)
+                | Call::Change { .. }
+                | Call::Tag { .. }
+                | Call::CreateVolume(_)
+                | Call::Attach { .. }
+                | Call::Detach { .. },
+            )) => {}
+        }
+        self.touched.entry(step).or_insert(self.attempts);
     }
 
     fn set(&mut self, step: u32, to: State) {
@@ -361,48 +396,12 @@ impl Progress {
     /// Whether a call for this change may have touched the world already. Such a change is finished, not checked
     /// against the world again: what it finds changed is its own doing.
     pub fn has_begun(&self, change: u32) -> bool {
-        let touched = |s: &State| match s {
-            State::Started | State::Done => true,
-            State::Failed(f) => f.class == Class::Transient,
-            State::Waiting | State::Skipped(_) => false,
-        };
-        let calls = |step: &Step| match step.does {
-            Do::Call(_) => true,
-            Do::Wait(_) => false,
-        };
-        self.plan
-            .steps
-            .iter()
-            .zip(&self.states)
-            .any(|(step, state)| step.changes.contains(&change) && calls(step) && touched(state))
+        self.touched.keys().any(|s| self.step(*s).is_some_and(|step| step.changes.contains(&change)))
     }
 
-    /// Ids that a started destructive call has condemned: they never return to service.
-    pub fn condemned(&self) -> BTreeSet<String> {
-        let begun = |s: &State| match s {
-            State::Started | State::Done | State::Failed(_) => true,
-            State::Waiting | State::Skipped(_) => false,
-        };
-        (0u32..)
-            .zip(&self.states)
-            .filter(|(_, s)| begun(s))
-            .filter_map(|(i, _)| self.effective(i))
-            .flat_map(|does| match does {
-                Do::Call(Call::Terminate(ids)) => ids,
-                Do::Call(Call::DeleteVolume(id)) => vec![id],
-                Do::Call(
-                    Call::Launch(_)
-                    | Call::Stop(_)
-                    | Call::Start(_)
-                    | Call::Change { .. }
-                    | Call::Tag { .. }
-                    | Call::CreateVolume(_)
-                    | Call::Attach { .. }
-                    | Call::Detach { .. },
-                )
-                | Do::Wait(_) => Vec::new(),
-            })
-            .collect()
+    /// Ids that a started destructive call has condemned, whatever became of it: they never return to service.
+    pub fn condemned(&self) -> &BTreeSet<String> {
+        &self.condemned
     }
 
     /// Where a change is.
@@ -474,3 +473,6 @@ impl Progress {
         self.plan.changes.get(change as usize)
     }
 }
+
+#[cfg(test)]
+mod tests;
