@@ -1,5 +1,6 @@
 //! P11: killed at any touch of the outside, run again from the journal, the same end.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +9,15 @@ use evenkeel_core::address::Kind;
 use evenkeel_core::event::Outcome;
 use evenkeel_core::observed::{Attached, Object, Phase};
 use evenkeel_core::plan::{Call, Plan, Target, Until};
+use evenkeel_core::progress::Progress;
 use futures::FutureExt;
 
 use super::fake::*;
 use crate::clock::Clock;
+use crate::journal::Journal;
+use crate::limits::Limits;
+use crate::provider::{Payloads, Provider};
+use crate::run::{Job, run};
 use crate::stop::Stop;
 
 /// Replaces `web/0` launch-first with its volume, deletes a volume, makes two more, tags.
@@ -117,4 +123,36 @@ async fn killed_at_any_touch_of_the_outside_the_end_is_the_same() {
 #[tokio::test(start_paused = true)]
 async fn a_launch_that_fell_back_to_another_place_is_not_made_twice() {
     killed_everywhere(Some("b/small")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_is_taken_up_from_the_file_it_left() {
+    let clock = Paused::new();
+    let plan = story();
+    let dir = tempfile::tempdir().unwrap();
+    let outside = world(&clock, None).world;
+    for seconds in [1, 20, 33, 1000] {
+        let (mut journal, past) = Journal::open(dir.path(), &plan.id).unwrap();
+        let mut fake = Fake::new(&clock);
+        fake.world = Arc::clone(&outside);
+        let providers = BTreeMap::from([(String::new(), Arc::new(fake) as Arc<dyn Provider>)]);
+        let (payloads, limits) = (Payloads::new(), Limits::default());
+        let job = Job {
+            providers: &providers,
+            payloads: &payloads,
+            clock: &clock,
+            refused: &[],
+            limits: &limits,
+            stop: Stop::never(),
+        };
+        let progress = Progress::replay(Arc::clone(&plan), &past);
+        // Dropped in the middle of what it does, as a killed process is.
+        let ran =
+            tokio::time::timeout(Duration::from_secs(seconds), run(job, progress, &mut journal, &mut |_| {})).await;
+        assert_eq!(ran.is_ok(), seconds == 1000);
+    }
+    let (_, past) = Journal::open(dir.path(), &plan.id).unwrap();
+    let progress = Progress::replay(plan, &past);
+    assert_eq!((progress.attempts(), progress.outcome()), (4, Outcome::Complete));
+    assert_eq!(outside.lock().unwrap().objects.len(), 6);
 }

@@ -245,15 +245,17 @@ impl Provider for Fake {
 pub struct Paper {
     pub events: Vec<Event>,
     pub fuse: Fuse,
-    pub full: bool,
+    /// Appends until the disk is full; `None`: never.
+    pub room: Option<u32>,
 }
 
 impl Record for Paper {
     fn append(&mut self, events: &[Event], _durable: bool) -> Result<(), Failure> {
         self.fuse.burn();
-        if self.full {
+        if self.room == Some(0) {
             return Err(Failure::new(Class::Invalid, "StorageFull", "no space left"));
         }
+        self.room = self.room.map(|n| n - 1);
         self.events.extend_from_slice(events);
         self.fuse.burn();
         Ok(())

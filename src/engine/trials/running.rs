@@ -351,15 +351,26 @@ async fn a_call_in_flight_may_end_within_a_second_of_the_stop_but_no_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_journal_that_cannot_be_written_stops_the_run_before_it_touches_anything() {
-    let clock = Paused::new();
-    let fake = Fake::new(&clock);
-    let world = Arc::clone(&fake.world);
-    let mut paper = Paper { full: true, ..Paper::default() };
-    let ran = run_on(fake, &fleet(1), &mut paper, &[], Stop::never()).await;
-    assert_eq!(ran.trouble.unwrap().code, "StorageFull");
-    assert_eq!(ran.outcome, Outcome::Partial);
-    assert!(world.lock().unwrap().log.is_empty());
+async fn a_disk_that_fills_up_stops_the_run_and_no_call_goes_out_unwritten() {
+    let changes = (0..40).map(|i| change(&format!("volumes.data/{i}"), "")).collect();
+    let steps = (0..40).map(|i| call(&[], &[i], Call::CreateVolume(volume(i)))).collect();
+    let plan = plan(changes, steps);
+    for room in 0.. {
+        let clock = Paused::new();
+        let fake = Fake::new(&clock);
+        let world = Arc::clone(&fake.world);
+        let mut paper = Paper { room: Some(room), ..Paper::default() };
+        let ran = run_on(fake, &plan, &mut paper, &[], Stop::never()).await;
+        let announced = paper.happened().iter().filter(|h| matches!(h, Happened::Started { .. })).count();
+        assert_eq!(world.lock().unwrap().log.len(), announced, "room for {room} appends");
+        let Some(trouble) = ran.trouble else {
+            assert!(room > 3, "it took so many appends");
+            break;
+        };
+        assert_eq!(trouble.code, "StorageFull");
+        assert!(ran.progress.in_flight().is_empty(), "what was in flight was waited for");
+        assert_eq!(ran.progress.is_over(), announced == 40);
+    }
 }
 
 #[tokio::test(start_paused = true)]
