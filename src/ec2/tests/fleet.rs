@@ -8,6 +8,7 @@ use evenkeel_core::desired::Desired;
 use evenkeel_core::event::Outcome;
 use evenkeel_core::make::{Ask, Intent, Made, make};
 use evenkeel_core::observed::Observed;
+use evenkeel_core::policy::Amount;
 use evenkeel_core::progress::Progress;
 use evenkeel_ec2::Ec2Provider;
 use evenkeel_engine::caller::{Caller, Counts};
@@ -39,6 +40,31 @@ impl Fleet {
         let caller = Arc::new(Caller::new(Arc::new(sim.clock()), 7));
         let provider: Arc<dyn Provider> = Arc::new(Ec2Provider::new(Arc::new(sim.clone()), "", caller.clone()));
         Self { sim, caller, desired, providers: BTreeMap::from([(String::new(), provider)]) }
+    }
+
+    /// The same world, with another wish.
+    #[allow(dead_code, reason = "the benchmark wishes for one thing only")]
+    pub fn wishing(mut self, change: impl FnOnce(&mut Desired)) -> Self {
+        change(&mut self.desired);
+        self
+    }
+
+    /// The same file in the same world, as another stack.
+    #[allow(dead_code, reason = "the benchmark has the world for itself")]
+    pub fn beside(&self, stack: &str) -> Self {
+        let (sim, caller, mut desired) = (self.sim.clone(), self.caller.clone(), self.desired.clone());
+        desired.stack.id = stack.to_owned();
+        Self { sim, caller, desired, providers: self.providers.clone() }
+    }
+
+    /// Plans that everything shall go, and does it.
+    #[allow(dead_code, reason = "the benchmark leaves its fleet standing")]
+    pub async fn destroy(&self) -> Outcome {
+        let (history, observed) = (Default::default(), self.look().await);
+        let intent = Intent { destroy: true, max_deletes: Some(Amount::Percent(100)), ..Intent::default() };
+        let now = self.sim.clock().now();
+        let (desired, observed) = (&self.desired, &observed);
+        self.run(&make(&Ask { desired, observed, history: &history, intent: &intent, now })).await
     }
 
     /// One look at everything.

@@ -2,6 +2,7 @@
 
 mod acting;
 mod fleet;
+mod journey;
 mod launching;
 mod looking;
 mod reading;
