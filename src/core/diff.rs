@@ -117,8 +117,16 @@ fn same(field: &Field, wish: &Value, shown: &Value) -> bool {
 fn covers(wish: &Value, shown: &Value) -> bool {
     match (wish, shown) {
         (Value::Map(w), Value::Map(s)) => w.iter().all(|(k, v)| s.get(k).is_some_and(|s| covers(v, s))),
-        _ => wish == shown || (wish.is_nothing() && shown.is_nothing()),
+        _ => wish == shown || (wish.is_nothing() && shown.is_nothing()) || is_key_of(wish, shown),
     }
+}
+
+/// The world shows a KMS key by its ARN; a file may name it by its id, or by an alias, which no list resolves. A
+/// volume is never replaced over a name that only looks different.
+fn is_key_of(wish: &Value, shown: &Value) -> bool {
+    let (Some(wish), Some(shown)) = (wish.text(), shown.text()) else { return false };
+    let Some((_, id)) = shown.split_once(":key/").filter(|_| shown.contains(":kms:")) else { return false };
+    wish == id || wish.starts_with("alias/") || (wish.contains(":kms:") && wish.contains(":alias/"))
 }
 
 /// Whether the world still shows what was last applied, so that the file must have moved.
@@ -253,6 +261,22 @@ mod tests {
         let unseen =
             diff(Kind::Machines, "k", &part, &Fields::new(), Some(&Vector::of(Kind::Machines, "k", &Fields::new())));
         assert!(unseen.fields.is_empty(), "a root disk that could not be read is not judged");
+    }
+
+    #[test]
+    fn a_key_is_one_by_any_of_its_names() {
+        let arn = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab";
+        let key = |name: &str| one("kms-key", name);
+        let differs = |wish: &str| {
+            let last = Vector::of(Kind::Volumes, "k", &key(wish));
+            !diff(Kind::Volumes, "k", &key(wish), &key(arn), Some(&last)).fields.is_empty()
+        };
+        for same in [arn, "1234abcd-12ab", "alias/data", "arn:aws:kms:us-east-1:123456789012:alias/data"] {
+            assert!(!differs(same), "{same}");
+        }
+        for other in ["1234abcd", "arn:aws:kms:us-east-1:123456789012:key/other", "other"] {
+            assert!(differs(other), "{other}");
+        }
     }
 
     #[test]
