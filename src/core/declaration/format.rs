@@ -211,6 +211,10 @@ impl Format {
                 "is not a stack's id (8 to 16 lower-case letters and digits)",
                 "run `evenkeel init --id` for a fresh one; never change the id of a stack that has machines",
             ),
+            (Self::Image, None) => Wrong::new(
+                "is not an image's id",
+                "write an id like \"ami-0abcdef1234567890\", or a lookup: { owner = \"amazon\", name = \"…\" } or { ssm = \"…\" }",
+            ),
             (_, Some(meant)) => Wrong { way_out: format!("write \"{meant}\""), ..wrong }.meant(meant),
             (_, None) => wrong,
         })

@@ -11,6 +11,54 @@ pub const SMALL: u64 = 20_000;
 /// Steps that a boot script or an output may take.
 pub const BIG: u64 = 200_000;
 
+/// The longest expression, in bytes, and the most statements of a template. minijinja goes down one call for each
+/// level of `not not …`, `1+1+…` or nested `if`, so without a bound a text of some kilobytes ends the process.
+const LONGEST: usize = 2_000;
+const MOST: usize = 500;
+
+/// Whether a template's tags are few and short enough to be parsed.
+fn tame(text: &str) -> Result<(), String> {
+    let bytes = text.as_bytes();
+    let (mut i, mut statements) = (0, 0);
+    while let Some(opens) = bytes.get(i..i + 2) {
+        let closes = match opens {
+            b"{{" => b"}}",
+            b"{%" => b"%}",
+            b"{#" => b"#}",
+            _ => {
+                i += 1;
+                continue;
+            }
+        };
+        statements += usize::from(opens == b"{%");
+        let start = i + 2;
+        i = start;
+        let mut quote = None;
+        // Quotes are heeded so that a closing mark in a text does not hide what follows.
+        while i < bytes.len() && (quote.is_some() || bytes.get(i..i + 2) != Some(closes)) {
+            match (bytes[i], quote) {
+                (b'\\', Some(_)) => i += 1,
+                (c, Some(q)) if c == q => quote = None,
+                (c @ (b'"' | b'\''), None) if closes != b"#}" => quote = Some(c),
+                (_, _) => {}
+            }
+            i += 1;
+        }
+        if closes != b"#}" && i.min(bytes.len()) - start > LONGEST {
+            return Err(format!("an expression is longer than {LONGEST} bytes, or is never closed"));
+        }
+        i += 2;
+    }
+    if statements > MOST {
+        return Err(format!("it has more than {MOST} statements"));
+    }
+    Ok(())
+}
+
+fn short(expr: &str) -> Result<(), String> {
+    if expr.len() > LONGEST { Err(format!("it is longer than {LONGEST} bytes")) } else { Ok(()) }
+}
+
 fn environment(fuel: u64) -> Environment<'static> {
     let mut env = Environment::new();
     env.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -23,12 +71,14 @@ fn environment(fuel: u64) -> Environment<'static> {
 
 /// A template's text with `context`'s names at hand.
 pub fn render(text: &str, context: &serde_json::Value, fuel: u64) -> Result<String, String> {
+    tame(text)?;
     let env = environment(fuel);
     env.render_str(text, Value::from(Serde(context))).map_err(|e| words(&e))
 }
 
 /// An expression's value.
 pub fn evaluate(expr: &str, context: &serde_json::Value, fuel: u64) -> Result<serde_json::Value, String> {
+    short(expr)?;
     let env = environment(fuel);
     let expr = env.compile_expression(expr).map_err(|e| words(&e))?;
     let value = expr.eval(Value::from(Serde(context))).map_err(|e| words(&e))?;
@@ -40,6 +90,7 @@ pub fn evaluate(expr: &str, context: &serde_json::Value, fuel: u64) -> Result<se
 
 /// The names that an expression takes from outside.
 pub fn names(expr: &str) -> Result<BTreeSet<String>, String> {
+    short(expr)?;
     let env = environment(SMALL);
     let expr = env.compile_expression(expr).map_err(|e| words(&e))?;
     let known: BTreeSet<_> = env.globals().map(|(name, _)| name.to_owned()).collect();
@@ -48,6 +99,7 @@ pub fn names(expr: &str) -> Result<BTreeSet<String>, String> {
 
 /// The names that a template takes from outside, with the parts behind them: `vars.team`, `slot`.
 pub fn template_names(text: &str) -> Result<BTreeSet<String>, String> {
+    tame(text)?;
     let env = environment(SMALL);
     let template = env.template_from_str(text).map_err(|e| words(&e))?;
     let known: BTreeSet<_> = env.globals().map(|(name, _)| name.to_owned()).collect();
@@ -72,4 +124,46 @@ fn words(e: &minijinja::Error) -> String {
         },
     };
     format!("{what}{line}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_templates_are_errors_and_not_the_end() {
+        let context = serde_json::json!({});
+        for one in
+            ["(", "[", "not ", "-", "1+", "1~", "1 if 1 else ", "1 and ", "1<", "1**", "a.b.", "a[", "a|b(", "{'a':"]
+        {
+            for n in [LONGEST / one.len(), 200_000] {
+                let inside = one.repeat(n) + "1";
+                let text = format!("{{{{ {inside} }}}}");
+                let _ = (render(&text, &context, SMALL), evaluate(&inside, &context, SMALL));
+                let _ = (names(&inside), template_names(&text));
+            }
+        }
+        for chain in [".b", "[0]", "|e", "()", " is odd"] {
+            let inside = "a".to_owned() + &chain.repeat(LONGEST / chain.len() - 1);
+            let _ = (evaluate(&inside, &context, SMALL), template_names(&format!("{{{{ {inside} }}}}")));
+        }
+        for statement in ["{% if 1 %}", "{% for a in [] %}", "{% macro a() %}", "{% block a %}", "{% if 1 %}{% else %}"]
+        {
+            for n in [MOST / 2, MOST, 200_000] {
+                let text = statement.repeat(n);
+                let _ = (render(&text, &context, SMALL), template_names(&text));
+            }
+        }
+    }
+
+    #[test]
+    fn only_tags_are_measured() {
+        let long = "x".repeat(10 * LONGEST);
+        assert_eq!(tame(&format!("{long}{{{{ a }}}}{long}{{# {long} #}}{{% if a %}}{long}{{% endif %}}")), Ok(()));
+        assert!(tame(&format!("{{{{ \"}}}}\" ~ {long} }}}}")).is_err(), "a closing mark in a text closes nothing");
+        assert!(tame(&format!("{{{{ '\\'}}}}' ~ {long} }}}}")).is_err());
+        for text in ["{", "{{", "{{ '", "{{ '\\", "{%", "{# é", "{{ é }}é{"] {
+            assert_eq!(tame(text), Ok(()), "{text}");
+        }
+    }
 }

@@ -85,7 +85,7 @@ pub fn check(
             );
         }
     }
-    let Some(zones) = zones.filter(|z| z.iter().all(|z| caps.contains_key(z)) || z.len() > 1) else { return };
+    let Some(zones) = zones else { return };
     let room = |z: &String| caps.get(z).copied().unwrap_or(count).min(count);
     let total: u64 = zones.iter().map(|z| u64::from(room(z))).sum();
     if total < u64::from(count) {
