@@ -89,8 +89,16 @@ impl Sim {
     /// # Errors
     /// When the file is no world, or cannot be read or written.
     pub fn open(path: &Path, seed: u64) -> Result<Self, BadWorld> {
+        Self::open_or_found(path, || World::founding(seed))
+    }
+
+    /// The same, where a new world is to be another one than [`World::founding`].
+    ///
+    /// # Errors
+    /// As [`Sim::open`].
+    pub fn open_or_found(path: &Path, found: impl FnOnce() -> World) -> Result<Self, BadWorld> {
         let mut store = Store::new(path);
-        let world = store.open(seed)?;
+        let world = store.open(found)?;
         Ok(Self::with(world, Some(store), Death::Process))
     }
 

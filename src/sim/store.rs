@@ -103,12 +103,12 @@ impl Store {
     }
 
     /// Reads the world, or makes one where there is none.
-    pub(crate) fn open(&mut self, seed: u64) -> Result<World, BadWorld> {
+    pub(crate) fn open(&mut self, found: impl FnOnce() -> World) -> Result<World, BadWorld> {
         let _lock = self.lock()?;
         match self.read()? {
             Some(world) => Ok(world),
             None => {
-                let world = World::founding(seed);
+                let world = found();
                 self.write(&world)?;
                 Ok(world)
             }

@@ -45,6 +45,30 @@ fn a_fault_lets_through_and_strikes_as_often_as_it_says() {
 }
 
 #[test]
+fn a_fault_of_changes_spares_what_only_reads() {
+    story(|sim| async move {
+        sim.add(Fault::once(Effect::Fail(Class::Transient)).changing());
+        sim.caller().await.unwrap();
+        sim.instances(&all()).await.unwrap();
+        sim.run_instances(&launch("t", 1)).await.unwrap_err();
+        sim.run_instances(&launch("t", 1)).await.unwrap();
+    });
+}
+
+#[test]
+fn a_spent_fault_is_spent_in_the_file_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("world.toml");
+    runtime().unwrap().block_on(async {
+        let sim = Sim::open(&path, 1).unwrap();
+        sim.add(Fault::once(Effect::Fail(Class::Transient)));
+        sim.caller().await.unwrap_err();
+        let kept = World::from_toml(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        assert_eq!(kept.faults, []);
+    });
+}
+
+#[test]
 fn a_caller_killed_before_the_effect_left_nothing_and_one_killed_after_it_left_everything() {
     for (moment, count) in [(Moment::Before, 0), (Moment::After, 2)] {
         story(|sim| async move {

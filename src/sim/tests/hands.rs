@@ -58,6 +58,8 @@ fn a_flapping_machine_fails_half_of_the_time() {
     story(|sim| async move {
         let id = sim.boot_up("t", 1).await[0].id.clone();
         sim.does(Deed::Flap { instance: id.clone(), period: "10m".parse().unwrap() });
+        sim.wait(60).await;
+        assert_eq!(sim.status(&id).await.instance.0, Check::Ok, "the first half is good");
         let mut bad = 0;
         for _ in 0..40 {
             sim.wait(60).await;
@@ -154,6 +156,17 @@ fn a_script_acts_at_its_time_even_when_time_leaps() {
         assert_eq!(dead.state, InstanceState::Terminated);
         sim.advance(Duration::from_secs(660)).unwrap();
         assert!(sim.instances(&all()).await.unwrap().items.is_empty(), "it died at its time, not at the leap's end");
+    });
+}
+
+#[test]
+fn a_script_finds_the_world_as_it_is_at_its_time() {
+    story(|sim| async move {
+        let id = sim.run_instances(&launch("t", 1)).await.unwrap()[0].id.clone();
+        let at = sim.world().unwrap().now + jiff::SignedDuration::from_mins(5);
+        sim.edit(|w| w.script.push(Scripted { at, deed: Deed::Stop { instance: id.clone() } })).unwrap();
+        sim.advance(Duration::from_secs(3600)).unwrap();
+        assert_eq!(sim.look_at(&id).await.state, InstanceState::Stopped, "it ran by then, and so it could be stopped");
     });
 }
 

@@ -150,14 +150,17 @@ fn a_launch_makes_its_disks_with_their_tags() {
 #[test]
 fn one_protected_machine_saves_the_whole_batch() {
     story(|sim| async move {
-        let made = sim.boot_up("t", 2).await;
-        let ids: Vec<_> = made.iter().map(|i| i.id.clone()).collect();
+        let made = sim.boot_up("t", 3).await;
+        let (ids, third) = (vec![made[0].id.clone(), made[1].id.clone()], vec![made[2].id.clone()]);
         sim.change_instance(&ids[1], &InstanceChange::Protect(true)).await.unwrap();
+        sim.change_instance(&third[0], &InstanceChange::Protect(true)).await.unwrap();
+        sim.change_instance(&third[0], &InstanceChange::Protect(false)).await.unwrap();
+        sim.terminate(&third).await.expect("protection can be taken away");
         assert!(sim.deep(&ids[1]).await.unwrap().protect);
         assert_eq!(Sim::why(sim.terminate(&ids).await), (Class::Protected, "OperationNotPermitted".into()));
         assert_eq!(sim.look_at(&ids[0]).await.state, InstanceState::Running);
-        sim.change_instance(&ids[1], &InstanceChange::Protect(false)).await.unwrap();
-        sim.terminate(&ids).await.unwrap();
+        sim.edit(|w| w.act(&crate::ops::Deed::Terminate { instance: ids[1].clone() })).unwrap().unwrap();
+        sim.terminate(&ids).await.expect("a dead one needs no protection");
         sim.terminate(&ids).await.expect("terminating the dead again is no error");
     });
 }

@@ -105,6 +105,17 @@ fn nothing_is_launched_or_destroyed_in_a_zone_known_to_be_lost() {
 }
 
 #[test]
+fn a_zone_of_two_machines_may_be_lost_without_anybody_knowing() {
+    story(|sim| async move {
+        let made = sim.boot_up("t", 2).await;
+        sim.act(&Deed::LoseZone { zone: "us-east-1a".into(), announced: false }).unwrap();
+        sim.wait(3600).await;
+        sim.terminate(&[made[0].id.clone()]).await.unwrap();
+        assert_eq!(sim.broken(), []);
+    });
+}
+
+#[test]
 fn two_claims_on_one_slot_count_after_a_grace_unless_one_replaces_the_other() {
     story(|sim| async move {
         let old = sim.boot_up("a", 1).await[0].id.clone();

@@ -207,6 +207,14 @@ fn tags_obey_ec2s_rules() {
         let many = (0..47).map(|n| (format!("t{n}"), String::new())).collect();
         assert_eq!(Sim::why(sim.set_tags(ids, &many).await).1, "TagLimitExceeded");
         assert_eq!(sim.look_at(&id).await.tags, now, "a refused call changes nothing");
+        sim.edit(|w| w.instances.get_mut(&id).unwrap().tags.insert("aws:cloudformation:stack-name".into(), "x".into()))
+            .unwrap();
+        let fill: Tags = (0..46).map(|n| (format!("t{n}"), String::new())).collect();
+        sim.set_tags(ids, &fill).await.expect("fifty of ours fit, and AWS's own do not count");
+        sim.set_tags(ids, &fill).await.expect("setting them again adds none");
+        sim.unset_tags(ids, &fill.into_keys().collect::<Vec<_>>()).await.unwrap();
+        assert_eq!(Sim::why(sim.unset_tags(ids, &["aws:cloudformation:stack-name".into()]).await).0, Class::Invalid);
+        let now = sim.look_at(&id).await.tags;
         let unknown = [id.clone(), "vol-0abc".into()];
         assert_eq!(Sim::why(sim.set_tags(&unknown, &tags(&[("b", "1")])).await).1, "InvalidVolume.NotFound");
         assert_eq!(sim.look_at(&id).await.tags, now, "all or none");

@@ -15,6 +15,8 @@ fn a_volume_token_makes_one_volume() {
         assert_eq!(sim.create_volume(&volume("v", 10)).await.unwrap().state, VolumeState::Deleting);
         sim.wait(10).await;
         assert_eq!(Sim::why(sim.create_volume(&volume("v", 10)).await).0, Class::TokenSpent);
+        sim.wait(24 * 3600).await;
+        assert_ne!(sim.create_volume(&volume("v", 10)).await.unwrap().id, first.id);
     });
 }
 
@@ -110,7 +112,9 @@ fn a_volume_only_grows_and_then_rests_for_six_hours() {
         sim.modify_volume(&v, &size(20)).await.unwrap();
         let resting = (Class::Busy, "VolumeModificationRateExceeded".to_owned());
         assert_eq!(Sim::why(sim.modify_volume(&v, &size(30)).await), resting);
-        sim.wait(6 * 3600).await;
+        sim.wait(6 * 3600 - 60).await;
+        assert_eq!(Sim::why(sim.modify_volume(&v, &size(30)).await), resting);
+        sim.wait(60).await;
         let faster = ModifyVolume { iops: Some(4000), throughput: Some(250), ..ModifyVolume::default() };
         sim.modify_volume(&v, &faster).await.unwrap();
         let now = &sim.volumes(&by_id(&v)).await.unwrap().items[0];

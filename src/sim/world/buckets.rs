@@ -127,6 +127,8 @@ mod tests {
         world.now += jiff::SignedDuration::from_millis(500);
         world.pay(Action::RunInstances, cost).unwrap();
         assert!(world.pay(Action::RunInstances, cost).is_err());
+        world.now += jiff::SignedDuration::from_hours(1);
+        assert_eq!((0..9).filter(|_| world.pay(Action::RunInstances, cost).is_ok()).count(), 5, "full is full");
     }
 
     #[test]

@@ -72,7 +72,11 @@ const VPC: &str = "vpc-00000000000000001";
 impl World {
     /// A fresh world in us-east-1, at noon of a day in January.
     pub fn founding(seed: u64) -> Self {
-        let region = "us-east-1";
+        Self::founding_in("us-east-1", seed)
+    }
+
+    /// The same in another region.
+    pub fn founding_in(region: &str, seed: u64) -> Self {
         let zones = ["a", "b", "c", "d"].map(|letter| format!("{region}{letter}"));
         let subnet = |(n, zone): (usize, &String)| {
             let subnet = Subnet {

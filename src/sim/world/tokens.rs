@@ -5,6 +5,7 @@
 
 use evenkeel_core::digest::Digest;
 use evenkeel_core::failure::{Class, Failure};
+use evenkeel_ec2::api::VolumeState;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +55,10 @@ impl World {
     pub(crate) fn spend_tokens(&mut self) {
         let (instances, volumes, now) = (&self.instances, &self.volumes, self.now);
         for token in self.tokens.values_mut().filter(|t| t.spent.is_none()) {
-            let lives = |id: &String| instances.get(id).is_some_and(|m| !m.is_dead()) || volumes.contains_key(id);
+            let lives = |id: &String| {
+                instances.get(id).is_some_and(|m| !m.is_dead())
+                    || volumes.get(id).is_some_and(|v| v.state != VolumeState::Deleting)
+            };
             if !token.made.iter().any(lives) {
                 token.spent = Some(now);
             }
