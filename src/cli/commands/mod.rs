@@ -1,10 +1,8 @@
 //! One file a command. Each reads as its journey: open, look, decide (in core), tell, act.
 
 mod apply;
-#[cfg(any())]
 mod declaration;
 mod drift;
-#[cfg(any())]
 mod init;
 mod output;
 mod plan;
@@ -26,7 +24,10 @@ use crate::out::Out;
 pub fn run(args: Args, out: &Out) -> Ends {
     let global = &args.global;
     match args.command {
-        Command::Init(_) | Command::Validate(_) | Command::Fmt(_) | Command::Schema => Ok(crate::exit::Exit::Error),
+        Command::Init(a) => init::run(global, &a, out),
+        Command::Validate(a) => declaration::validate(global, &a, out),
+        Command::Fmt(a) => declaration::fmt(global, &a, out),
+        Command::Schema => declaration::schema(out),
         Command::Plan(a) => plan::plan(global, &a, out),
         Command::Show(a) => plan::show(&a, out),
         Command::Apply(a) => apply::apply(global, &a, out),
