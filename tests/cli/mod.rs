@@ -1,0 +1,6 @@
+//! The real binary on the embedded sim, as a person or a script meets it: arguments in; words, files and an exit code
+//! out.
+
+mod place;
+
+mod story;

@@ -1,0 +1,4 @@
+//! The one integration binary: each binary links everything anew, so there is one.
+
+mod cli;
+mod layering;
