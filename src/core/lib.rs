@@ -14,6 +14,8 @@ pub mod failure;
 pub mod health;
 pub mod identity;
 pub mod launch;
+#[cfg(test)]
+mod laws;
 pub mod make;
 pub mod observed;
 pub mod place;

@@ -11,6 +11,7 @@ use crate::desired::{Desired, Layout, WaitFor};
 use crate::digest::Digest;
 use crate::health::{self, History, State, Verdict};
 use crate::identity::{self, Claim};
+use crate::launch::token_prefix;
 use crate::observed::{Object, Observed};
 use crate::plan::Note;
 use crate::situation::{self, Situation};
@@ -49,6 +50,8 @@ pub struct Survey<'a> {
     pub notes: Vec<Note>,
     /// Ids of objects held back because something else owns them.
     pub foreign: BTreeSet<String>,
+    /// Slots that such an object holds by our own marks: nothing is launched beside it. Its id, and whose it is.
+    pub occupied: BTreeMap<Address, (String, String)>,
 }
 
 impl Member<'_> {
@@ -94,6 +97,11 @@ impl<'a> GroupSurvey<'a> {
         self.slots.iter().flat_map(|(s, all)| all.iter().filter(|m| m.alive()).map(|m| (*s, m)))
     }
 
+    /// How many slots have somebody who serves; two in one slot count once.
+    pub fn ready_slots(&self) -> u32 {
+        u32::try_from(self.slots.values().filter(|all| all.iter().any(Member::ready)).count()).unwrap_or(u32::MAX)
+    }
+
     /// The newest generation ever seen in a slot, dead ones included; 0 for none.
     pub fn newest(&self, slot: u32) -> u32 {
         self.slots.get(&slot).into_iter().flatten().map(Member::generation).max().unwrap_or(0)
@@ -119,8 +127,13 @@ impl<'a> GroupSurvey<'a> {
 
 /// Sorts everything into slots and judges it. `force` takes objects that other tools mark as theirs too.
 pub fn survey<'a>(desired: &Desired, seen: &'a Observed, past: &History, force: bool, now: Timestamp) -> Survey<'a> {
-    let mut out =
-        Survey { groups: BTreeMap::new(), situations: BTreeMap::new(), notes: vec![], foreign: BTreeSet::new() };
+    let mut out = Survey {
+        groups: BTreeMap::new(),
+        situations: BTreeMap::new(),
+        notes: vec![],
+        foreign: BTreeSet::new(),
+        occupied: BTreeMap::new(),
+    };
     for (name, g) in &desired.machines {
         out.groups.entry(Group::machines(name)).or_default().scope.clone_from(&g.scope);
     }
@@ -148,9 +161,8 @@ pub fn survey<'a>(desired: &Desired, seen: &'a Observed, past: &History, force: 
             )),
             Claim::Foreign(who) if force => {
                 out.notes.push(note("foreign", format!("is also managed by {who}; --force takes it all the same")));
-                let mut bare = object.tags.clone();
-                bare.retain(|k, _| k.starts_with(tag::OURS));
-                let own = Object { tags: bare, ..object.clone() };
+                let mut own = object.clone();
+                own.tags.retain(|k, _| k.starts_with(tag::OURS));
                 match identity::claim(&own, &desired.stack.id, &groups, declared) {
                     Claim::Slot(address, launch) => out.add(desired, address, object, Some(launch), past, now),
                     Claim::Stripped(_) | Claim::Copied | Claim::Foreign(_) => {}
@@ -158,6 +170,11 @@ pub fn survey<'a>(desired: &Desired, seen: &'a Observed, past: &History, force: 
             }
             Claim::Foreign(who) => {
                 out.foreign.insert(object.id.clone());
+                let claim = identity::claim(&bare(object, &desired.stack.id), &desired.stack.id, &groups, declared);
+                if let (Claim::Slot(address, _), true) = (claim, object.phase.alive()) {
+                    let group = desired.renamed.get(&address.group).cloned().unwrap_or(address.group);
+                    out.occupied.insert(group.slot(address.slot), (object.id.clone(), who.clone()));
+                }
                 out.notes.push(note("foreign", format!("is managed by {who}; it is left alone")));
             }
         }
@@ -174,6 +191,17 @@ pub fn survey<'a>(desired: &Desired, seen: &'a Observed, past: &History, force: 
     out
 }
 
+/// The object as its own marks alone describe it; where our token shows who launched it, the stack's mark is taken as
+/// ours, whatever it says now.
+fn bare(object: &Object, stack: &str) -> Object {
+    let mut tags = object.tags.clone();
+    tags.retain(|k, _| k.starts_with(tag::OURS));
+    if object.token.as_ref().is_some_and(|t| t.starts_with(&token_prefix(stack))) {
+        tags.insert(tag::STACK.into(), stack.to_owned());
+    }
+    Object { tags, ..object.clone() }
+}
+
 impl<'a> Survey<'a> {
     /// The survey of a group; empty for one that neither the file nor the world knows.
     pub fn group(&self, group: &Group) -> GroupSurvey<'a> {
@@ -185,6 +213,11 @@ impl<'a> Survey<'a> {
         self.groups
             .get(&address.group)
             .map_or_else(|| GroupSurvey::default().fingerprint(0), |g| g.fingerprint(address.slot))
+    }
+
+    /// Whether the object with this id, dead or alive, is of one of the groups.
+    pub fn knows(&self, id: &str) -> bool {
+        self.groups.values().flat_map(|g| g.slots.values().flatten()).any(|m| m.object.id == id)
     }
 
     /// The volumes bound to a machine's slot by `for`, alive, with their addresses.

@@ -9,10 +9,11 @@ use crate::desired::{
     Desired, Disk, Follow, Image, Layout, Lock, Lookup, MachineGroup, Metadata, Scope, Spread, Stack, VolumeGroup,
     WaitFor,
 };
-use crate::health::History;
+use crate::health::{self, History};
+use crate::launch::token_prefix;
 use crate::make::{Ask, Intent, make};
 use crate::observed::{Answer, Attached, Found, Object, Observed, Phase, Reading, Reporter, ScopeSeen, Signal, Source};
-use crate::plan::{Call, Do, Plan, Step, Target};
+use crate::plan::{Call, Change, Do, Plan, Step, Target, Until};
 use crate::policy::Policy;
 use crate::stamp::tag;
 use crate::survey::survey;
@@ -77,6 +78,7 @@ pub(crate) struct World {
     pub desired: Desired,
     pub seen: Observed,
     pub intent: Intent,
+    pub past: History,
     pub made: u32,
     pub at: Timestamp,
 }
@@ -117,38 +119,71 @@ impl World {
                 labels: BTreeMap::new(),
             },
             intent: Intent::default(),
+            past: History::new(),
             made: 0,
             at: now(),
         }
     }
 
+    /// The plan for what is wished and seen now; that nothing speaks against it is asserted.
     pub fn plan(&self) -> Plan {
-        let history = History::new();
+        self.plan_of(&self.look())
+    }
+
+    /// The plan for this look.
+    pub fn plan_of(&self, seen: &Observed) -> Plan {
         let ask =
-            Ask { desired: &self.desired, observed: &self.seen, history: &history, intent: &self.intent, now: self.at };
+            Ask { desired: &self.desired, observed: seen, history: &self.past, intent: &self.intent, now: self.at };
         let plan = make(&ask).plan;
-        let objections = self.vet(&plan);
-        assert!(objections.is_empty(), "{objections:#?}\n{plan:#?}");
+        let objections = self.vet_of(&plan, seen);
+        assert!(objections.is_empty(), "{objections:#?}\n{}", told(&plan));
         plan
+    }
+
+    /// What a provider brings back: what bears a stack's mark, or was made with our token.
+    pub fn look(&self) -> Observed {
+        let mut seen = self.seen.clone();
+        let prefix = token_prefix(&self.desired.stack.id);
+        seen.objects
+            .retain(|o| o.tags.contains_key(tag::STACK) || o.token.as_ref().is_some_and(|t| t.starts_with(&prefix)));
+        seen
     }
 
     /// What speaks against a plan in this world.
     pub fn vet(&self, plan: &Plan) -> Vec<Objection> {
+        self.vet_of(plan, &self.look())
+    }
+
+    fn vet_of(&self, plan: &Plan, seen: &Observed) -> Vec<Objection> {
         let i = &self.intent;
         let asked =
             Asked { destroy: i.destroy, allow_empty: i.allow_empty, max_deletes: i.max_deletes, force: i.force };
-        vet(plan, &self.desired, &self.seen, &History::new(), &asked, self.at)
+        vet(plan, &self.desired, seen, &self.past, &asked, self.at)
     }
 
     /// Carries a plan out in an instant, then lets so much time pass that new machines are old.
     pub fn apply(&mut self, plan: &Plan) {
-        let mut ids: BTreeMap<Address, String> = BTreeMap::new();
-        for (i, step) in plan.steps.iter().enumerate() {
-            assert!(step.needs.iter().all(|n| (*n as usize) < i), "a step needs only earlier ones");
-            assert!(!step.changes.is_empty());
-            self.perform(step, &mut ids);
-        }
+        self.apply_but(plan, &BTreeSet::new());
         self.later(7200);
+    }
+
+    /// Carries a plan out but for these steps and whatever needs them.
+    pub fn apply_but(&mut self, plan: &Plan, failing: &BTreeSet<usize>) {
+        let mut ids: BTreeMap<Address, String> = BTreeMap::new();
+        let mut done: Vec<bool> = Vec::new();
+        for (i, step) in plan.steps.iter().enumerate() {
+            let may = !failing.contains(&i) && step.needs.iter().all(|n| done[*n as usize]);
+            done.push(may && self.perform(step, &mut ids));
+        }
+    }
+
+    /// Writes down how everything is, as a program that keeps a history does at every look.
+    pub fn remember(&mut self) {
+        let seen = self.look();
+        for o in &seen.objects {
+            let verdict = health::judge(o, WaitFor::Healthy, self.past.get(&o.id), &self.desired.policy, self.at);
+            health::remember(&mut self.past, o, &verdict, self.at);
+        }
     }
 
     pub fn later(&mut self, seconds: i64) {
@@ -199,8 +234,44 @@ impl World {
         self.seen.objects.iter_mut().find(|o| o.id == id).unwrap()
     }
 
-    fn perform(&mut self, step: &Step, ids: &mut BTreeMap<Address, String>) {
-        let Do::Call(call) = &step.does else { return };
+    /// Whether the world shows it, after all the time that was given: what is on its way arrives.
+    fn shows(&mut self, id: &str, until: Until) -> bool {
+        let Some(o) = self.seen.objects.iter().find(|o| o.id == id).cloned() else { return until == Until::Deleted };
+        match o.phase {
+            Phase::Starting => self.find(id).phase = Phase::Up,
+            Phase::Stopping => self.find(id).phase = Phase::Stopped,
+            Phase::Leaving => self.kill(id),
+            Phase::Up | Phase::Stopped | Phase::Gone | Phase::Failed => {}
+        }
+        let holder = o.attached.as_ref().map(|a| a.to.clone());
+        if holder.as_ref().is_some_and(|h| self.seen.objects.iter().any(|o| o.id == *h && o.phase == Phase::Leaving)) {
+            self.kill(&holder.unwrap_or_default());
+        }
+        let o = self.find(id);
+        let well = o.signals.iter().all(|s| s.reading == Reading::Ok || s.source == Source::ScheduledEvent);
+        match until {
+            Until::Running => o.phase == Phase::Up,
+            Until::Healthy { .. } => o.phase == Phase::Up && well,
+            Until::Stopped => o.phase == Phase::Stopped,
+            Until::Terminated => o.phase == Phase::Gone,
+            Until::Free => o.phase == Phase::Up && o.attached.is_none(),
+            Until::Attached => o.attached.is_some(),
+            Until::Deleted => false,
+        }
+    }
+
+    /// Carries one step out; whether it succeeded.
+    fn perform(&mut self, step: &Step, ids: &mut BTreeMap<Address, String>) -> bool {
+        let call = match &step.does {
+            Do::Call(call) => call,
+            Do::Wait(wait) => {
+                let one = |t: &Target| match t {
+                    Target::Id(id) => id.clone(),
+                    Target::New(a) => ids[a].clone(),
+                };
+                return wait.targets.iter().map(one).all(|id| self.shows(&id, wait.until));
+            }
+        };
         let id = |t: &Target, ids: &BTreeMap<Address, String>| match t {
             Target::Id(id) => id.clone(),
             Target::New(a) => ids[a].clone(),
@@ -212,9 +283,14 @@ impl World {
                     let mut fields = l.spec.clone();
                     fields.insert("type".into(), l.types[0].clone().into());
                     fields.insert("tags".into(), user_tags(&l.instance_tags()));
+                    fields.insert("subnet".into(), place.subnet.clone().into());
                     let mut o = self.object(Kind::Machines, &place.zone, l.instance_tags(), fields);
                     o.token = Some(l.token(place, &l.types[0]));
+                    let used =
+                        self.seen.objects.iter().any(|other| other.token == o.token && other.index == index as u32);
+                    assert!(!used, "a token that was used launches nothing new");
                     o.index = u32::try_from(index).unwrap();
+                    o.scope.clone_from(&step.scope);
                     ids.insert(address, o.id.clone());
                     self.seen.objects.push(o);
                 }
@@ -222,47 +298,63 @@ impl World {
             Call::CreateVolume(v) => {
                 let mut fields = v.spec.clone();
                 fields.insert("tags".into(), user_tags(&v.volume_tags()));
-                let o = self.object(Kind::Volumes, &v.zone, v.volume_tags(), fields);
+                fields.remove("device");
+                let mut o = self.object(Kind::Volumes, &v.zone, v.volume_tags(), fields);
+                o.scope.clone_from(&step.scope);
                 ids.insert(v.address.clone(), o.id.clone());
                 self.seen.objects.push(o);
             }
             Call::Terminate(all) => all.iter().for_each(|i| self.kill(i)),
             Call::Stop(all) => all.iter().for_each(|i| self.find(i).phase = Phase::Stopped),
             Call::Start(all) => all.iter().for_each(|i| self.find(i).phase = Phase::Up),
-            Call::Change { id, fields, .. } => self.find(id).fields.extend(fields.clone()),
+            Call::Change { id, fields, .. } => {
+                let o = self.find(id);
+                o.fields.extend(fields.clone());
+                match fields.get("protect").and_then(Value::bool) {
+                    Some(true) => drop(o.tags.insert(tag::PROTECT.into(), "true".into())),
+                    Some(false) => drop(o.tags.remove(tag::PROTECT)),
+                    None => {}
+                }
+            }
             Call::Tag { ids, set, unset } => {
                 for i in ids {
                     let o = self.find(i);
                     o.tags.extend(set.clone());
                     o.tags.retain(|k, _| !unset.contains(k));
-                    let tags = user_tags(&o.tags);
-                    o.fields.insert("tags".into(), tags);
+                    tags_to_fields(o);
                 }
             }
             Call::Attach { volume, machine, device } => {
                 let (v, m) = (id(volume, ids), id(machine, ids));
                 let (vz, mz) = (self.find(&v).zone.clone(), self.find(&m).zone.clone());
                 assert_eq!(vz, mz, "a volume hangs only in its own zone");
+                assert!(self.find(&m).phase.alive(), "a volume hangs only at a machine that lives");
                 let v = self.find(&v);
                 assert!(v.attached.is_none(), "P9: one holder at a time");
                 v.attached = Some(Attached { to: m, device: device.clone(), settled: true });
+                v.fields.insert("device".into(), device.clone().into());
             }
-            Call::Detach { volume, .. } => self.find(volume).attached = None,
+            Call::Detach { volume, .. } => self.detach(volume),
             Call::DeleteVolume(v) => {
                 assert!(self.find(v).tags.contains_key(tag::QUARANTINE), "marked before it is deleted");
                 self.seen.objects.retain(|o| o.id != *v);
             }
         }
+        true
     }
 
     pub fn kill(&mut self, id: &str) {
         self.find(id).phase = Phase::Gone;
         self.find(id).says = "Client.UserInitiatedShutdown".into();
-        for o in &mut self.seen.objects {
-            if o.attached.as_ref().is_some_and(|a| a.to == id) {
-                o.attached = None;
-            }
-        }
+        let held = |o: &&Object| o.attached.as_ref().is_some_and(|a| a.to == id);
+        let held: Vec<String> = self.seen.objects.iter().filter(held).map(|o| o.id.clone()).collect();
+        held.iter().for_each(|v| self.detach(v));
+    }
+
+    pub fn detach(&mut self, volume: &str) {
+        let v = self.find(volume);
+        v.attached = None;
+        v.fields.remove("device");
     }
 
     pub fn id_of(&self, address: &str) -> String {
@@ -273,7 +365,33 @@ impl World {
     }
 }
 
+/// A plan in a few lines.
+pub(crate) fn told(plan: &Plan) -> String {
+    let one = |c: &Change| {
+        let why: Vec<_> = c.reasons.iter().map(|r| format!("{:?} {}", r.why, r.says)).collect();
+        format!("{:?} {} {:?} {}: {}", c.action, c.address, c.object, c.zone, why.join("; "))
+    };
+    let mut out: Vec<String> = plan.changes.iter().enumerate().map(|(i, c)| format!("#{i} {}", one(c))).collect();
+    out.extend(plan.held.iter().map(|h| format!("held {:?} {} | {}", h.by, h.waits_for, one(&h.change))));
+    let step = |s: &Step| match &s.does {
+        Do::Call(Call::Launch(l)) => format!("launch {} {} {:?}", l.group, l.tag, l.places),
+        Do::Call(Call::CreateVolume(v)) => format!("create {} {}", v.address, v.zone),
+        Do::Call(c) => format!("{c:?}"),
+        Do::Wait(w) => format!("wait {:?} {:?}", w.until, w.targets),
+    };
+    let steps = plan.steps.iter().enumerate();
+    out.extend(steps.map(|(i, s)| format!("{i} needs {:?} for {:?}: {}", s.needs, s.changes, step(s))));
+    out.join("\n")
+}
+
+/// The fields that tags show.
+pub(crate) fn tags_to_fields(o: &mut Object) {
+    let protect = o.tags.get(tag::PROTECT).is_some_and(|v| v == "true");
+    o.fields.insert("protect".into(), protect.into());
+    o.fields.insert("tags".into(), user_tags(&o.tags));
+}
+
 pub(crate) fn user_tags(tags: &BTreeMap<String, String>) -> Value {
-    let own = tags.iter().filter(|(k, _)| !k.starts_with(tag::OURS));
+    let own = tags.iter().filter(|(k, _)| !k.starts_with(tag::OURS) && !k.starts_with("aws:"));
     Value::Map(own.map(|(k, v)| (k.clone(), v.clone().into())).collect())
 }

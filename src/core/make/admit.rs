@@ -11,6 +11,7 @@ use crate::launch::Place;
 use crate::plan::{Action, Hold, Why};
 use crate::repair::{self, Replacement};
 use crate::situation::{Attribute, Values, launch_value};
+use crate::survey::Member;
 
 /// What may happen, sorted by how it goes.
 #[derive(Default)]
@@ -76,10 +77,47 @@ pub(super) fn admit<'a>(draft: &mut Draft<'a>, candidates: Vec<Candidate<'a>>) -
         out.machines.entry(group).or_default().waves = waves;
     }
     for (group, work) in &mut out.machines {
-        let count = draft.ask.desired.machines.get(&group.name).map_or(0, |g| g.count);
-        work.stops = draft.ask.desired.policy.unavailable(count).max(1);
+        floored(draft, group, work);
     }
     out
+}
+
+/// The floor: what serves goes or stops only as far as enough others serve now. What its successor replaces is not
+/// asked here: that one is waited for.
+fn floored<'a>(draft: &mut Draft<'a>, group: &Group, work: &mut GroupWork<'a>) {
+    let count = draft.ask.desired.machines.get(&group.name).map_or(0, |g| g.count);
+    let unavailable = draft.ask.desired.policy.unavailable(count);
+    let needed = if draft.ask.intent.destroy { 0 } else { count - unavailable };
+    let ready = draft.survey.group(group).ready_slots();
+    let mut spare = ready.saturating_sub(needed);
+    work.stops = unavailable.max(1);
+    if needed == 0 {
+        return;
+    }
+    let serves = |c: &Candidate<'_>| c.member.as_ref().is_some_and(Member::ready);
+    // The highest slot goes first.
+    let mut deletes = Vec::new();
+    for c in std::mem::take(&mut work.deletes).into_iter().rev() {
+        if !serves(&c) {
+            deletes.push(c);
+        } else if spare > 0 {
+            spare -= 1;
+            deletes.push(c);
+        } else {
+            draft.hold(c.change, Hold::Floor, format!("others to be ready: {ready} are, {needed} are needed"));
+        }
+    }
+    deletes.reverse();
+    work.deletes = deletes;
+    work.stops = work.stops.min(spare).max(1);
+    if spare == 0 {
+        let (over, rest): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut work.updates).into_iter().partition(|c| c.change.how.contains("stop · ") && serves(c));
+        work.updates = rest;
+        for c in over {
+            draft.hold(c.change, Hold::Floor, format!("others to be ready: {ready} are, {needed} are needed"));
+        }
+    }
 }
 
 fn superseded(c: &Candidate<'_>) -> bool {

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::Draft;
 use super::admit::Admitted;
+use super::{Candidate, Draft};
 use crate::address::{Group, Kind};
 use crate::place;
 use crate::plan::{Action, Call, Do, Forecast, Step, Takes};
+use crate::survey::Member;
 
 /// One forecast a machine group that is declared or loses members.
 pub(super) fn forecast(draft: &Draft<'_>, admitted: &Admitted<'_>) -> Vec<Forecast> {
@@ -30,7 +31,7 @@ fn one(draft: &Draft<'_>, admitted: &Admitted<'_>, group: &Group) -> Forecast {
         let z = zones.entry(m.object.zone.clone()).or_default();
         (z.0, z.1) = (z.0 + 1, z.1 + 1);
     }
-    let ready = narrow(survey.members().filter(|(_, m)| m.ready()).count());
+    let ready = survey.ready_slots();
     let (mut leaving_ready, mut stopping) = (0, 0);
     if let Some(work) = admitted.machines.get(group) {
         let ends = work.deletes.iter().chain(&work.retire).chain(work.waves.iter().flatten());
@@ -47,7 +48,8 @@ fn one(draft: &Draft<'_>, admitted: &Admitted<'_>, group: &Group) -> Forecast {
                 zones.entry(p.zone.clone()).or_default().1 += 1;
             }
         }
-        let stops = work.updates.iter().filter(|c| c.change.how.contains("stop · ")).count();
+        let serves = |c: &&Candidate<'_>| c.member.as_ref().is_some_and(Member::ready);
+        let stops = work.updates.iter().filter(|c| c.change.how.contains("stop · ")).filter(serves).count();
         stopping = narrow(stops).min(work.stops);
     }
     let after_by_zone: BTreeMap<String, u32> = zones.iter().map(|(z, (_, n))| (z.clone(), *n)).collect();

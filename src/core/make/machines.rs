@@ -340,6 +340,9 @@ fn vacant<'a>(
     let mut change = draft.change(&s.address, Action::Create, vec![reason]);
     change.zone.clone_from(&place.zone);
     change.what = declared.types.first().cloned().unwrap_or_default();
+    if draft.holds_occupied(&change) {
+        return None;
+    }
     let vector = match specified(draft, declared, spec, slot, &place.zone) {
         Ok((_, vector)) => vector,
         Err(says) => {

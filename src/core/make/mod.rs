@@ -202,6 +202,14 @@ impl<'a> Draft<'a> {
         self.held.push(Held { change, waits_for: waits_for.into(), by });
     }
 
+    /// Holds a launch where something with our marks stands that is not ours alone; whether it did.
+    pub fn holds_occupied(&mut self, change: &Change) -> bool {
+        let Some((id, who)) = self.survey.occupied.get(&change.address) else { return false };
+        let says = format!("{id}, which holds its slot and is managed by {who}; --force takes it");
+        self.hold(change.clone(), Hold::Foreign, says);
+        true
+    }
+
     /// A change of `address`, with the fingerprint of what is there now.
     pub fn change(&self, address: &Address, action: Action, reasons: Vec<Reason>) -> Change {
         Change {

@@ -280,3 +280,71 @@ fn a_stopped_machine_is_started_and_not_replaced() {
     assert_eq!((plan.changes[0].action, plan.changes[0].how.as_str()), (Action::Update, "start"), "{:?}", lines(&plan));
     w.settle();
 }
+
+/// Makes a machine's checks bad since an hour.
+fn impair(w: &mut World, id: &str) {
+    let at = w.at;
+    for s in &mut w.find(id).signals {
+        (s.reading, s.since) = (Reading::Bad, Some(at - SignedDuration::from_hours(1)));
+    }
+}
+
+#[test]
+fn what_serves_goes_only_while_enough_others_serve() {
+    let mut w = World::new(5);
+    w.settle();
+    let id = w.id_of("machines.web/0");
+    impair(&mut w, &id);
+    w.desired.machines.get_mut("web").unwrap().count = 3;
+    w.intent.max_deletes = Some(Amount::Count(9));
+    let plan = w.plan();
+    let gone: Vec<String> =
+        (plan.changes.iter().filter(|c| c.action == Action::Delete)).map(|c| c.address.short()).collect();
+    assert_eq!(gone, ["web/4"], "four serve, three must: one may go now");
+    assert_eq!((plan.held.len(), plan.held[0].by), (1, Hold::Floor));
+    assert_eq!(plan.forecast[0].floor, 3);
+    w.apply(&plan);
+    w.settle();
+}
+
+#[test]
+fn a_machine_is_not_stopped_while_another_is_missing() {
+    let mut w = World::new(3);
+    w.settle();
+    let id = w.id_of("machines.web/0");
+    impair(&mut w, &id);
+    w.desired.policy.max_unavailable = Amount::Count(1);
+    w.desired.machines.get_mut("web").unwrap().types = vec!["m5.large".into()];
+    let plan = w.plan();
+    assert_eq!(plan.changes.len(), 1, "{:?}", lines(&plan));
+    assert!(plan.held.len() == 2 && plan.held.iter().all(|h| h.by == Hold::Floor));
+    w.apply(&plan);
+    w.settle();
+}
+
+#[test]
+fn a_volume_is_not_taken_from_a_strangers_machine() {
+    let mut w = World::new(1);
+    w.desired.volumes.insert("data".into(), volume());
+    w.settle();
+    let data = w.id_of("volumes.data/0");
+    w.find(&data).attached.as_mut().unwrap().to = "i-stranger".into();
+    w.intent.destroy = true;
+    let plan = w.plan();
+    assert!(plan.changes.iter().all(|c| c.address.group.kind == Kind::Machines), "{:?}", lines(&plan));
+    assert_eq!((plan.held.len(), plan.held[0].by), (1, Hold::Foreign));
+}
+
+#[test]
+fn a_slot_that_another_tool_took_over_is_not_launched_again() {
+    let mut w = World::new(2);
+    w.settle();
+    let id = w.id_of("machines.web/0");
+    w.find(&id).tags.insert("aws:autoscaling:groupName".into(), "theirs".into());
+    let plan = w.plan();
+    assert!(plan.is_empty(), "{:?}", lines(&plan));
+    assert_eq!((plan.held.len(), plan.held[0].by), (1, Hold::Foreign));
+    w.find(&id).tags.remove("aws:autoscaling:groupName");
+    w.find(&id).tags.insert(tag::STACK.into(), "zzz22222".into());
+    assert!(w.plan().is_empty(), "its token says that we launched it: the same token would launch nothing");
+}

@@ -62,7 +62,7 @@ pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<
         match claimants.next() {
             None => {
                 if let Some(zone) = zones.get(&slot) {
-                    out.push(vacant(draft, &survey, &address, &fields, zone, count));
+                    out.extend(vacant(draft, &survey, &address, &fields, zone, count));
                 }
             }
             Some(keeper) => {
@@ -148,6 +148,11 @@ fn leave<'a>(draft: &mut Draft<'a>, address: &Address, member: &Member<'a>, why:
         draft.hold(change, Hold::Quarantine, format!("the end of its quarantine at {at}; putting it back cancels"));
         return None;
     }
+    if let Some(at) = member.object.attached.as_ref().filter(|at| gone && !draft.survey.knows(&at.to)) {
+        let says = format!("a person: it hangs at {}, which is not this stack's; detach it there", at.to);
+        draft.hold(change, Hold::Foreign, says);
+        return None;
+    }
     let keep = SignedDuration::from_secs(i64::try_from(draft.ask.desired.policy.quarantine).unwrap_or(i64::MAX));
     let end = draft.ask.now.checked_add(keep).unwrap_or(jiff::Timestamp::MAX);
     change.how = if gone { "delete".into() } else { format!("kept until {end}, then deleted") };
@@ -155,13 +160,13 @@ fn leave<'a>(draft: &mut Draft<'a>, address: &Address, member: &Member<'a>, why:
 }
 
 fn vacant<'a>(
-    draft: &Draft<'a>,
+    draft: &mut Draft<'a>,
     survey: &GroupSurvey<'a>,
     address: &Address,
     fields: &Fields,
     zone: &str,
     count: u32,
-) -> Candidate<'a> {
+) -> Option<Candidate<'a>> {
     let last = survey.slots.get(&address.slot).and_then(|all| all.first());
     let reason = match last {
         Some(m) => Reason { why: Why::Drifted, says: format!("{} was deleted", m.object.id) },
@@ -170,11 +175,14 @@ fn vacant<'a>(
     let mut change = draft.change(address, Action::Create, vec![reason]);
     change.zone = zone.to_owned();
     change.what = size(fields);
+    if draft.holds_occupied(&change) {
+        return None;
+    }
     let mut c = candidate(change, None);
     c.vector = Vector::of(Kind::Volumes, draft.key(), fields);
     c.lineage.generation = survey.newest(address.slot) + 1;
     c.place = Some(Place { zone: zone.to_owned(), subnet: None });
-    c
+    Some(c)
 }
 
 fn kept<'a>(
