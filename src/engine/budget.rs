@@ -60,11 +60,20 @@ impl Bucket {
         Duration::from_secs_f64((-self.tokens / self.rate).clamp(0.0, 3600.0))
     }
 
-    /// The server said "too many": the bucket is empty (others drink from the server's, too), and refills half as
-    /// fast as before.
-    pub fn slow(&mut self, now: Timestamp) {
+    /// Gives back what was taken for something that did not happen.
+    pub fn refund(&mut self, n: f64) {
+        self.tokens = (self.tokens + n).min(self.size);
+    }
+
+    /// There is nothing in it, whatever was counted here: others drink from the server's bucket, too.
+    pub fn drain(&mut self, now: Timestamp) {
         self.fill(now);
         self.tokens = self.tokens.min(0.0);
+    }
+
+    /// It refills half as fast as before, down to a floor.
+    pub fn slow(&mut self, now: Timestamp) {
+        self.fill(now);
         self.rate = (self.rate / 2.0).max(self.full_rate * limits::SLOWEST);
     }
 
@@ -115,6 +124,7 @@ mod tests {
     #[test]
     fn throttling_slows_down_to_a_floor_and_success_brings_the_rate_back() {
         let mut b = Bucket::new(100.0, 16.0);
+        b.drain(at(0));
         b.slow(at(0));
         assert!((b.rate() - 8.0).abs() < 1e-9);
         assert_eq!(b.take(1.0, at(0)).as_millis(), 125, "the burst is gone");

@@ -138,15 +138,13 @@ impl Caller {
             }
             let failure = match wire().await {
                 Ok(answer) => {
-                    self.each_bucket(ask.family, Bucket::recover);
+                    self.went_well(ask.family);
                     return Ok(answer);
                 }
                 Err(failure) => failure,
             };
             let now = self.clock.now();
-            if failure.class == Class::Throttled {
-                self.each_bucket(ask.family, |b| b.slow(now));
-            }
+            self.went_wrong(ask, failure.class, now);
             let Some(again) = limits::again(failure.class, ask.young) else { return Err(failure) };
             let (tries, first) = tried.entry(failure.class).or_insert((0, now));
             *tries += 1;
@@ -190,10 +188,24 @@ impl Caller {
         f64::from(u32::try_from(z >> 32).expect("32 bits are left")) / f64::from(u32::MAX)
     }
 
-    fn each_bucket(&self, family: Family, f: impl Fn(&mut Bucket)) {
+    fn went_well(&self, family: Family) {
         if let Some((requests, resources)) = self.lock().buckets.get_mut(&family) {
-            f(requests);
-            resources.iter_mut().for_each(f);
+            requests.recover();
+            resources.iter_mut().for_each(Bucket::recover);
+        }
+    }
+
+    fn went_wrong(&self, ask: Ask<'_>, class: Class, now: Timestamp) {
+        let mut inner = self.lock();
+        let Some((requests, resources)) = inner.buckets.get_mut(&ask.family) else { return };
+        // A failed call has launched nothing, or its repetition finds what it has launched: instances are paid for
+        // once, or a repeated launch of a thousand would wait for minutes for each try.
+        resources.iter_mut().for_each(|r| r.refund(f64::from(ask.resources)));
+        if class == Class::Throttled {
+            // EC2 does not say which of the two buckets was empty; that of the requests is by far the smaller one.
+            requests.drain(now);
+            requests.slow(now);
+            resources.iter_mut().for_each(|r| r.slow(now));
         }
     }
 

@@ -72,10 +72,11 @@ pub struct Again {
 pub fn again(class: Class, young: bool) -> Option<Again> {
     let secs = Duration::from_secs;
     match class {
-        // Not an error but a speed limit: it costs time, never the run. Five minutes of nothing but refusals mean that
-        // somebody else uses the account up, and that a person should know.
+        // Not an error but a speed limit: it costs time, never the run. EC2 fills its largest bucket (1,000 instances
+        // at two a second) in 500 s; refusals for much longer mean that somebody else uses the account up, and that a
+        // person should know.
         Class::Throttled => {
-            Some(Again { tries: u32::MAX, within: secs(300), first: Duration::from_millis(500), most: secs(20) })
+            Some(Again { tries: u32::MAX, within: secs(900), first: Duration::from_millis(500), most: secs(20) })
         }
         Class::Transient => {
             Some(Again { tries: 5, within: secs(120), first: Duration::from_millis(300), most: secs(10) })
