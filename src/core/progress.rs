@@ -261,8 +261,7 @@ impl Progress {
         for s in self.waiting.iter().copied() {
             let Some(step) = self.step(s) else { continue };
             let because = self.emptied(s, step).or_else(|| {
-                step.needs.iter().find_map(|n| match self.state(*n) {
-                    _ if self.is_waived(*n, step) => None,
+                step.needs.iter().filter(|n| !self.is_waived(**n, step)).find_map(|n| match self.state(*n) {
                     Some(State::Failed(_)) => Some(format!("{} failed", self.words(*n))),
                     Some(State::Skipped(_)) => Some(format!("{} was left out", self.words(*n))),
                     Some(State::Waiting) if lost.contains_key(n) => Some(format!("{} was left out", self.words(*n))),

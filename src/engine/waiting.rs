@@ -207,6 +207,10 @@ fn judge(
         Phase::Starting | Phase::Up | Phase::Stopping | Phase::Stopped => false,
     };
     past.leaving |= dead;
+    let hopeless = match until {
+        Until::Terminated | Until::Deleted => false,
+        Until::Running | Until::Healthy { .. } | Until::Stopped | Until::Free | Until::Attached => dead,
+    };
     let shows = || {
         let word = match object.phase {
             Phase::Starting => "starting",
@@ -219,6 +223,9 @@ fn judge(
         };
         if object.says.is_empty() { word.to_owned() } else { format!("{word} ({})", object.says) }
     };
+    if hopeless {
+        return One::Never(shows());
+    }
     match until {
         Until::Terminated | Until::Deleted => match object.phase {
             Phase::Gone => One::Yes,
@@ -226,7 +233,6 @@ fn judge(
                 One::Not(shows())
             }
         },
-        _ if dead => One::Never(shows()),
         Until::Running if object.phase == Phase::Up => One::Yes,
         Until::Stopped if object.phase == Phase::Stopped => One::Yes,
         Until::Running | Until::Stopped => One::Not(shows()),
