@@ -95,11 +95,13 @@ pub(super) fn floor(case: &Case<'_>, out: &mut Objections) {
                 None => out.plan(FLOOR, says),
             }
         }
+        // What a loss must leave is a majority, not the floor (decision 4).
+        let majority = if wanted == 0 { 0 } else { wanted / 2 + 1 };
         if let Some(f) = case.plan.forecast.iter().find(|f| f.group == group)
-            && (f.floor > left || f.ready > ready || f.needed != needed || f.wanted != wanted)
+            && (f.floor > left || f.ready > ready || f.needed != majority || f.wanted != wanted)
         {
             let says = format!(
-                "{group}: it says floor {} of {} ready, {} of {} needed; found floor {left} of {ready}, {needed} of {wanted}",
+                "{group}: it says floor {} of {} ready, {} of {} needed; found floor {left} of {ready}, {majority} of {wanted}",
                 f.floor, f.ready, f.needed, f.wanted
             );
             out.plan(FORECAST, says);
