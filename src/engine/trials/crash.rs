@@ -78,6 +78,16 @@ fn end(fake: &std::sync::Mutex<World>) -> Vec<Object> {
     all
 }
 
+/// P6: no destructive call has landed that the journal did not announce.
+fn condemned_first(outside: &std::sync::Mutex<World>, paper: &Paper, k: u32) {
+    let progress = Progress::replay(story(), &paper.events);
+    for line in &outside.lock().unwrap().log {
+        if let Some((_, id)) = line.split_once(' ').filter(|(verb, _)| ["terminate", "delete"].contains(verb)) {
+            assert!(progress.condemned().contains(id), "killed at {k}: {line}");
+        }
+    }
+}
+
 async fn killed_everywhere(room: Option<&'static str>) -> u32 {
     let clock = Paused::new();
     let plan = story();
@@ -97,6 +107,7 @@ async fn killed_everywhere(room: Option<&'static str>) -> u32 {
             assert_eq!(ran.outcome, Outcome::Complete);
             return k;
         }
+        condemned_first(&outside, &paper, k);
         // Time passes before somebody runs it again, and every second run is killed, too.
         tokio::time::sleep(Duration::from_secs(7)).await;
         for fuse in [Fuse::of(k % 7), Fuse::default()] {
@@ -109,6 +120,7 @@ async fn killed_everywhere(room: Option<&'static str>) -> u32 {
                 assert_eq!(ran.outcome, Outcome::Complete, "killed at {k}");
             }
         }
+        condemned_first(&outside, &paper, k);
         assert_eq!(end(&outside), expected, "killed at {k}");
     }
     unreachable!("the loop ends when a run is not killed")
