@@ -5,6 +5,8 @@
 
 #[path = "../../../tests/lab/moto.rs"]
 mod lab;
+#[path = "moto/provider.rs"]
+mod provider;
 
 use std::collections::{BTreeMap, BTreeSet};
 
