@@ -203,6 +203,11 @@ fn bare(object: &Object, stack: &str) -> Object {
 }
 
 impl<'a> Survey<'a> {
+    /// The live claimants of an address.
+    pub fn alive(&self, address: &Address) -> impl Iterator<Item = &Member<'a>> {
+        self.groups.get(&address.group).into_iter().flat_map(|g| g.alive(address.slot))
+    }
+
     /// The survey of a group; empty for one that neither the file nor the world knows.
     pub fn group(&self, group: &Group) -> GroupSurvey<'a> {
         self.groups.get(group).cloned().unwrap_or_default()

@@ -323,8 +323,7 @@ impl<'a> Order<'_, 'a> {
             };
             let gone = self.end(scope, &needs, &[change], vec![id.clone()]);
             ends.push(gone);
-            let keeper = self.draft.survey.group(group);
-            let keeper = keeper.alive(address.slot).find(|m| m.object.id != id).map(|m| m.object.id.clone());
+            let keeper = self.draft.survey.alive(&address).find(|m| m.object.id != id).map(|m| m.object.id.clone());
             if let Some(new) = successor.or(keeper) {
                 ends.extend(self.hand_over(scope, gone, change, &address, &id, &Target::Id(new)));
             }
@@ -502,10 +501,9 @@ impl<'a> Order<'_, 'a> {
         let target = Target::New(address.clone());
         let free = self.wait(scope, &[call], &[change], vec![target.clone()], Until::Free, VOLUME);
         let Some(home) = home(self.draft, &address).filter(|_| bound) else { return };
-        let group = self.draft.survey.group(&home.group);
         let new = self.machine.get(&home).map(|wait| (Target::New(home.clone()), *wait));
         // A kept machine is there already; one that must still come brings the volume in a later plan.
-        let kept = group.alive(home.slot).next().map(|m| Target::Id(m.object.id.clone()));
+        let kept = self.draft.survey.alive(&home).next().map(|m| Target::Id(m.object.id.clone()));
         match (new, kept) {
             (Some((machine, wait)), _) => {
                 self.attach(scope, &[free, wait], change, &address, target, machine);

@@ -254,8 +254,7 @@ fn homeless<'a>(
     keeper: &Member<'a>,
     make: &dyn Fn(&Draft<'a>, Action, Vec<Reason>) -> crate::plan::Change,
 ) -> Option<Candidate<'a>> {
-    let group = draft.survey.group(&machine.group);
-    let claimants: Vec<Member<'a>> = group.alive(machine.slot).cloned().collect();
+    let claimants: Vec<Member<'a>> = draft.survey.alive(machine).cloned().collect();
     if let Some(at) = &keeper.object.attached {
         if claimants.iter().any(|m| m.object.id == at.to) {
             return None;
