@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use evenkeel_core::health::{self, History};
 use evenkeel_core::make::{Ask, Intent, Made, make};
 use evenkeel_core::observed::Observed;
 use evenkeel_core::policy::Amount;
-use evenkeel_core::survey::{Survey, survey};
+use evenkeel_core::survey::{Memory, Survey, survey};
+use evenkeel_core::vet;
 use evenkeel_engine::observe::{observe, wants};
 use evenkeel_engine::provider::Eyes;
 use globset::{Glob, GlobSet, GlobSetBuilder};
@@ -23,7 +23,7 @@ pub struct Look {
     /// What was seen.
     pub observed: Observed,
     /// What earlier looks remembered.
-    pub history: History,
+    pub history: Memory,
     /// The time of the verdicts.
     pub now: Timestamp,
     /// How long it took.
@@ -64,25 +64,37 @@ impl Look {
         survey(&project.desired, &self.observed, &self.history, force, self.now)
     }
 
-    /// Makes the plan.
+    /// Makes the plan, and lets an independent checker look at it before anybody sees it.
     ///
     /// # Errors
-    /// None so far.
+    /// The checker objects: a fault of evenkeel, never of the user.
     pub fn plan(&self, project: &Project, intent: &Intent) -> Result<Made, Halt> {
         let ask =
             Ask { desired: &project.desired, observed: &self.observed, history: &self.history, intent, now: self.now };
-        Ok(make(&ask))
+        let made = make(&ask);
+        let asked = vet::Asked {
+            destroy: intent.destroy,
+            allow_empty: intent.allow_empty,
+            max_deletes: intent.max_deletes,
+            force: intent.force,
+        };
+        let objections =
+            vet::vet(&made.plan, &project.desired, &self.observed, &self.history.objects, &asked, self.now);
+        if objections.is_empty() {
+            return Ok(made);
+        }
+        let words: Vec<String> = objections.iter().map(|o| format!("  {o}")).collect();
+        Err(Halt::error(format!(
+            "the plan breaks a rule that every plan must keep, so it is not shown and not run:\n{}\n\
+             This is a fault in evenkeel, not in your file. Please report it with this output.",
+            words.join("\n")
+        )))
     }
 
     /// Writes down what this look saw, so that the next one knows what is new. Only a help: without it, verdicts
     /// take longer and nothing else.
     pub fn remember(&self, project: &Project) {
-        let survey = self.survey(project, false);
-        let mut history = self.history.clone();
-        for (_, m) in survey.groups.values().flat_map(|g| g.members()) {
-            health::remember(&mut history, m.object, &m.verdict, self.now);
-        }
-        history.retain(|id, _| self.observed.object(id).is_some_and(|o| o.phase.alive()));
+        let history = self.survey(project, false).memory;
         let folder = project.state();
         let text = serde_json::to_string(&history).expect("a history has string keys and no failing serializers");
         let kept = std::fs::create_dir_all(&folder).and_then(|()| {
@@ -98,7 +110,7 @@ impl Look {
 
 const HISTORY: &str = "history.json";
 
-fn remembered(project: &Project) -> History {
+fn remembered(project: &Project) -> Memory {
     let text = std::fs::read_to_string(project.state().join(HISTORY)).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_default()
 }

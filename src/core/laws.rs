@@ -18,7 +18,7 @@ use crate::observed::{Answer, Attached, Found, Gap, Object, Observed, Phase, Rea
 use crate::plan::{Call, Do, Hold, Plan};
 use crate::policy::Amount;
 use crate::stamp::tag;
-use crate::survey::survey;
+use crate::survey::{Memory, survey};
 use crate::testing::{World, group, tags_to_fields, told, volume};
 use crate::value::Value;
 
@@ -505,7 +505,7 @@ fn mend(w: &mut World) {
         }
         o.attached.iter_mut().for_each(|a| a.settled = true);
     }
-    w.past.clear();
+    w.past = Memory::default();
 }
 
 /// P5 and P12: with faults over, plans come to an end, and what was wished is there.
@@ -521,7 +521,7 @@ fn rest(w: &mut World) {
         assert!(round < ROUNDS, "does not come to rest: {}", told(&plan));
         w.apply_but(&plan, &BTreeSet::new());
         w.later(8 * 24 * 3600);
-        w.past.clear();
+        w.past = Memory::default();
     }
     let plan = w.plan();
     let by_hand = |by: Hold, kind: Kind| match by {

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, Group, Kind};
 use crate::desired::{Desired, Layout, WaitFor};
@@ -14,8 +15,18 @@ use crate::identity::{self, Claim};
 use crate::launch::token_prefix;
 use crate::observed::{Object, Observed};
 use crate::plan::Note;
-use crate::situation::{self, Situation};
+use crate::situation::{self, Outages, Situation};
 use crate::stamp::{LaunchTag, Vector, tag};
+
+/// What earlier looks remembered. Empty is fine: verdicts then take longer, and nothing else.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Memory {
+    /// Per object.
+    pub objects: History,
+    /// Per scope.
+    pub outages: BTreeMap<String, Outages>,
+}
 
 /// One object of ours, in its slot.
 #[derive(Debug, Clone)]
@@ -46,6 +57,8 @@ pub struct Survey<'a> {
     pub groups: BTreeMap<Group, GroupSurvey<'a>>,
     /// What the machines of each scope have in common.
     pub situations: BTreeMap<String, Situation>,
+    /// What the next look should remember.
+    pub memory: Memory,
     /// Objects that are not ours to touch, and why; duplicates are not among them.
     pub notes: Vec<Note>,
     /// Ids of objects held back because something else owns them.
@@ -126,10 +139,12 @@ impl<'a> GroupSurvey<'a> {
 }
 
 /// Sorts everything into slots and judges it. `force` takes objects that other tools mark as theirs too.
-pub fn survey<'a>(desired: &Desired, seen: &'a Observed, past: &History, force: bool, now: Timestamp) -> Survey<'a> {
+pub fn survey<'a>(desired: &Desired, seen: &'a Observed, memory: &Memory, force: bool, now: Timestamp) -> Survey<'a> {
+    let past = &memory.objects;
     let mut out = Survey {
         groups: BTreeMap::new(),
         situations: BTreeMap::new(),
+        memory: memory.clone(),
         notes: vec![],
         foreign: BTreeSet::new(),
         occupied: BTreeMap::new(),
@@ -188,6 +203,7 @@ pub fn survey<'a>(desired: &Desired, seen: &'a Observed, past: &History, force: 
         }
     }
     out.assess(desired, seen, now);
+    out.recall(seen, now);
     out
 }
 
@@ -293,7 +309,21 @@ impl<'a> Survey<'a> {
         }
         for (scope, seen) in &seen.scopes {
             let members = by_scope.remove(scope).unwrap_or_default();
-            self.situations.insert(scope.clone(), situation::assess(&members, &seen.zones, &desired.policy, now));
+            let mut found = situation::assess(&members, &seen.zones, &desired.policy, now);
+            let outages = self.memory.outages.entry(scope.clone()).or_default();
+            situation::remember(&mut found, outages, &desired.policy, now);
+            self.situations.insert(scope.clone(), found);
         }
+    }
+
+    /// Writes this look into the memory; what is gone is forgotten.
+    fn recall(&mut self, seen: &Observed, now: Timestamp) {
+        for g in self.groups.values() {
+            for (_, m) in g.members() {
+                health::remember(&mut self.memory.objects, m.object, &m.verdict, now);
+            }
+        }
+        let alive: BTreeSet<&str> = seen.objects.iter().filter(|o| o.phase.alive()).map(|o| o.id.as_str()).collect();
+        self.memory.objects.retain(|id, _| alive.contains(id.as_str()));
     }
 }

@@ -9,13 +9,13 @@ use crate::desired::{
     Desired, Disk, Follow, Image, Layout, Lock, Lookup, MachineGroup, Metadata, Scope, Spread, Stack, VolumeGroup,
     WaitFor,
 };
-use crate::health::{self, History};
 use crate::launch::token_prefix;
 use crate::make::{Ask, Intent, make};
 use crate::observed::{Answer, Attached, Found, Object, Observed, Phase, Reading, Reporter, ScopeSeen, Signal, Source};
 use crate::plan::{Call, Change, Do, Plan, Step, Target, Until};
 use crate::policy::Policy;
 use crate::stamp::tag;
+use crate::survey::Memory;
 use crate::survey::survey;
 use crate::value::{Fields, Value};
 use crate::vet::{Asked, Objection, vet};
@@ -78,7 +78,7 @@ pub(crate) struct World {
     pub desired: Desired,
     pub seen: Observed,
     pub intent: Intent,
-    pub past: History,
+    pub past: Memory,
     pub made: u32,
     pub at: Timestamp,
 }
@@ -119,7 +119,7 @@ impl World {
                 labels: BTreeMap::new(),
             },
             intent: Intent::default(),
-            past: History::new(),
+            past: Memory::default(),
             made: 0,
             at: now(),
         }
@@ -158,7 +158,7 @@ impl World {
         let i = &self.intent;
         let asked =
             Asked { destroy: i.destroy, allow_empty: i.allow_empty, max_deletes: i.max_deletes, force: i.force };
-        vet(plan, &self.desired, seen, &self.past, &asked, self.at)
+        vet(plan, &self.desired, seen, &self.past.objects, &asked, self.at)
     }
 
     /// Carries a plan out in an instant, then lets so much time pass that new machines are old.
@@ -179,11 +179,7 @@ impl World {
 
     /// Writes down how everything is, as a program that keeps a history does at every look.
     pub fn remember(&mut self) {
-        let seen = self.look();
-        for o in &seen.objects {
-            let verdict = health::judge(o, WaitFor::Healthy, self.past.get(&o.id), &self.desired.policy, self.at);
-            health::remember(&mut self.past, o, &verdict, self.at);
-        }
+        self.past = survey(&self.desired, &self.seen, &self.past, self.intent.force, self.at).memory;
     }
 
     pub fn later(&mut self, seconds: i64) {
@@ -358,7 +354,7 @@ impl World {
     }
 
     pub fn id_of(&self, address: &str) -> String {
-        let history = History::new();
+        let history = Memory::default();
         let s = survey(&self.desired, &self.seen, &history, false, self.at);
         let a: Address = address.parse().unwrap();
         s.groups[&a.group].alive(a.slot).next().unwrap().object.id.clone()

@@ -291,8 +291,12 @@ fn waves<'a>(draft: &mut Draft<'a>, group: &Group, mut all: Vec<Candidate<'a>>) 
         (c.urgency, by_age, c.change.address.clone())
     });
     let now = draft.ask.now;
-    let counted = survey.members().filter(|(_, m)| m.verdict.counted()).count();
-    let soft = survey.members().filter(|(_, m)| m.verdict.soft()).count();
+    // Machines of an impaired zone are on neither side of the breaker, and use up no surge.
+    let situation = draft.survey.situations.get(&survey.scope);
+    let aside = |m: &Member<'_>| situation.is_some_and(|s| s.impaired.contains_key(&m.object.zone));
+    let here: Vec<&Member<'_>> = survey.members().map(|(_, m)| m).filter(|m| !aside(m)).collect();
+    let counted = here.iter().filter(|m| m.verdict.counted()).count();
+    let soft = here.iter().filter(|m| m.verdict.soft()).count();
     let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let breaker = repair::breaker(narrow(soft), narrow(counted), policy);
     let canary = !survey
@@ -302,7 +306,7 @@ fn waves<'a>(draft: &mut Draft<'a>, group: &Group, mut all: Vec<Candidate<'a>>) 
         .filter_map(|m| Replacement::of(m.launch.as_ref()?, m.object.created, &m.verdict, policy, now))
         .collect();
     let mut pace = repair::pace(breaker, canary, &recent, count, policy, now);
-    let alive = narrow(survey.members().count());
+    let alive = narrow(here.len());
     // What lives beyond the declared number already uses up surge.
     let surge = policy.surge(count).saturating_sub(alive.saturating_sub(count)).max(1);
     (pace.first, pace.most) = (pace.first.min(surge), pace.most.min(surge));

@@ -194,6 +194,9 @@ fn placed(
             ),
         });
     }
+    for says in &placement.because {
+        draft.notes.push(Note { kind: "placement".into(), about: group.to_string(), says: says.clone() });
+    }
     let target: BTreeMap<&str, u32> =
         domains.iter().zip(&placement.target).map(|(d, t)| (d.name.as_str(), *t)).collect();
     let frozen = draft.survey.situations.get(&declared.scope).is_some_and(|s| s.frozen.is_some());
@@ -293,15 +296,19 @@ fn lineage(draft: &Draft<'_>, survey: &GroupSurvey<'_>, slot: u32, last: Option<
     let healthy_for = draft
         .ask
         .history
+        .objects
         .get(&last.object.id)
         .and_then(|p| p.healthy_since)
         .map(|since| u64::try_from(draft.ask.now.duration_since(since).as_secs()).unwrap_or(0));
-    // Without a history, the time from its start to its illness is what it was well for.
-    let ill_since = last.verdict.since.unwrap_or(draft.ask.now);
-    let lived = u64::try_from(ill_since.duration_since(last.object.created).as_secs()).unwrap_or(0);
+    // Without a history, the time from its start to its illness is what it was well for. Of one that is gone
+    // nobody knows when it fell ill.
+    let lived = last
+        .verdict
+        .since
+        .filter(|_| last.alive())
+        .map(|ill| u64::try_from(ill.duration_since(last.object.created).as_secs()).unwrap_or(0));
     let policy = &draft.ask.desired.policy;
-    let next =
-        repair::next(&last.object.id, &mark, last.object.created, healthy_for.or(Some(lived)), policy, draft.ask.now);
+    let next = repair::next(&last.object.id, &mark, last.object.created, healthy_for.or(lived), policy, draft.ask.now);
     let waits = next.evidence.map(|e| e.says).filter(|_| next.not_before > draft.ask.now);
     let not_before = waits.map(|says| (next.not_before, says));
     Lineage { generation, attempt: next.attempt, chain: Some(next.chain), not_before }

@@ -21,13 +21,12 @@ use crate::address::{Address, Group, Kind};
 use crate::desired::Desired;
 use crate::diff::Differences;
 use crate::digest::Digest;
-use crate::health::History;
 use crate::launch::Place;
 use crate::observed::Observed;
 use crate::plan::{Action, Basis, Change, FORMAT, FieldChange, Held, Hold, Note, Plan, Reason, Why};
 use crate::policy::Amount;
 use crate::stamp::Vector;
-use crate::survey::{Member, Survey, survey};
+use crate::survey::{Member, Memory, Survey, survey};
 use crate::value::{Fields, Value};
 
 /// What the user asks beyond the file.
@@ -57,7 +56,7 @@ pub struct Ask<'a> {
     /// The world.
     pub observed: &'a Observed,
     /// What was seen before, as far as it was remembered.
-    pub history: &'a History,
+    pub history: &'a Memory,
     /// What the user asks beyond the file.
     pub intent: &'a Intent,
     /// The time.
