@@ -24,6 +24,9 @@ impl Conform<'_, '_> {
     pub fn table(&mut self, table: &mut Table, at: At, block: &'static Block, path: &str) {
         let mut meant = Vec::new();
         for (name, node) in table.iter_mut() {
+            if self.problems.full() {
+                return;
+            }
             let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             if let Some(key) = block.key(name) {
                 self.value(node, &key.shape, &below);

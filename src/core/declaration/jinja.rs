@@ -1,6 +1,7 @@
 //! minijinja as this file uses it: strict about what is not there, limited in steps, with no way to read a file.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -59,7 +60,14 @@ fn short(expr: &str) -> Result<(), String> {
     if expr.len() > LONGEST { Err(format!("it is longer than {LONGEST} bytes")) } else { Ok(()) }
 }
 
-fn environment(fuel: u64) -> Environment<'static> {
+/// Made once for each budget: setting one up costs a hundred times what a short template does.
+fn environment(fuel: u64) -> &'static Environment<'static> {
+    static SMALL_ONE: LazyLock<Environment<'static>> = LazyLock::new(|| set_up(SMALL));
+    static BIG_ONE: LazyLock<Environment<'static>> = LazyLock::new(|| set_up(BIG));
+    if fuel == SMALL { &SMALL_ONE } else { &BIG_ONE }
+}
+
+fn set_up(fuel: u64) -> Environment<'static> {
     let mut env = Environment::new();
     env.set_undefined_behavior(UndefinedBehavior::Strict);
     env.set_auto_escape_callback(|_| AutoEscape::None);

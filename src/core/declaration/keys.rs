@@ -146,7 +146,7 @@ pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
     // A hostile file has thousands of wrong names and thousands to compare each with.
     candidates
         .into_iter()
-        .take(500)
+        .take(200)
         .map(|c| (strsim::damerau_levenshtein(word, c), c))
         .filter(|(distance, c)| *distance <= (c.chars().count() / 3).max(1) && *distance < c.chars().count())
         .min()

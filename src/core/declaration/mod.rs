@@ -120,7 +120,7 @@ pub fn declare(inputs: &Inputs) -> Declared {
     }
     // Of a text that could not be read, only what was understood is held against the table of keys: groups that
     // seem to be missing may stand in the part that was not.
-    let desired = if read.broken { None } else { blocks(&read, inputs, &mut problems) };
+    let desired = if read.broken || problems.full() { None } else { blocks(&read, inputs, &mut problems) };
     let refused = problems.any_error();
     let mut diagnostics = problems.sorted();
     if read.broken {

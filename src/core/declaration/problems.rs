@@ -8,7 +8,7 @@ use super::codes;
 use super::tree::At;
 use crate::diagnostic::{Diagnostic, Fix, Place, Severity};
 
-/// At most so many problems are kept: a screenful more than anyone reads, and a bound on hostile files.
+/// At most so many errors, and so many warnings, are kept: a screenful more than anyone reads, and a bound on hostile files.
 const MOST: usize = 500;
 
 /// The problems found so far.
@@ -16,6 +16,8 @@ const MOST: usize = 500;
 pub struct Problems<'a> {
     sources: &'a [Source],
     found: Vec<Diagnostic>,
+    errors: usize,
+    warnings: usize,
 }
 
 /// The problem just added, to be given a label, a second place or a mend.
@@ -24,7 +26,7 @@ pub struct Added<'p>(Option<&'p mut Diagnostic>, &'p [Source]);
 impl<'a> Problems<'a> {
     /// None yet.
     pub fn new(sources: &'a [Source]) -> Self {
-        Self { sources, found: Vec::new() }
+        Self { sources, found: Vec::new(), errors: 0, warnings: 0 }
     }
 
     /// Adds an error.
@@ -68,7 +70,12 @@ impl<'a> Problems<'a> {
         way_out: String,
     ) -> Added<'_> {
         debug_assert!(codes::code(code).is_some(), "{code} is missing from the table of codes");
-        if self.found.len() >= MOST {
+        let kept = match severity {
+            Severity::Error => &mut self.errors,
+            Severity::Warning => &mut self.warnings,
+        };
+        *kept += 1;
+        if *kept > MOST {
             return Added(None, self.sources);
         }
         let places = at.iter().filter_map(|at| place(self.sources, *at, "")).collect();
@@ -78,7 +85,12 @@ impl<'a> Problems<'a> {
 
     /// Whether any of them is an error.
     pub fn any_error(&self) -> bool {
-        self.found.iter().any(|d| d.severity == Severity::Error)
+        self.errors > 0
+    }
+
+    /// Whether so many errors are known that looking for more is of no use to anyone.
+    pub fn full(&self) -> bool {
+        self.errors >= MOST
     }
 
     /// All, in the order of their places; those without one first. Equal ones are said once.

@@ -1,6 +1,6 @@
 //! Boot scripts: a file beside the declaration or a text in it, raw or as a template, rendered for a slot and a zone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::conform::shown;
 use super::format::Format;
@@ -145,8 +145,10 @@ fn missing(data: &UserData) -> Option<String> {
 /// Renders it as slot 0 and the last slot would get it in each zone, and refuses what fails or is too long.
 pub fn check(node: &Node, path: &str, data: &UserData, count: u32, zones: &[String], problems: &mut Problems<'_>) {
     let at = node.get("file").or_else(|| node.get("text")).map_or(node.at, |n| n.at);
+    let zones = if depends_on_zone(data) { zones } else { &zones[..zones.len().min(1)] };
+    let last = if depends_on_slot(data) { count.saturating_sub(1) } else { 0 };
     for zone in zones {
-        for slot in [0, count.saturating_sub(1)] {
+        for slot in BTreeSet::from([0, last]) {
             match render_user_data(data, slot, zone) {
                 Err(says) => {
                     let says = missing(data).map_or(says, |name| format!("`{name}` is not at hand"));

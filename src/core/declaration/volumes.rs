@@ -181,6 +181,9 @@ fn belongs(
 ) -> String {
     let Some(group) = machines.get(owner) else {
         let says = format!("`{path}` is for machines.{owner}, which the file does not declare");
+        if problems.full() {
+            return scope;
+        }
         match nearest(owner, machines.keys().map(String::as_str)) {
             Some(near) => problems
                 .error("E0605", r.at("for"), says, format!("write \"machines.{near}\""))
@@ -210,9 +213,14 @@ fn devices(
     all: &mut BTreeMap<String, VolumeGroup>,
     problems: &mut Problems<'_>,
 ) {
-    for (owner, machine) in machines {
-        let of_owner = |v: &VolumeGroup| matches!(&v.layout, Layout::For(g) if &g.name == owner);
-        let mine: Vec<_> = groups.iter().filter(|(name, _)| all.get(*name).is_some_and(of_owner)).collect();
+    let mut by_owner: BTreeMap<String, Vec<&(&str, Reader<'_>)>> = BTreeMap::new();
+    for entry in groups {
+        if let Some(Layout::For(owner)) = all.get(entry.0).map(|v| &v.layout) {
+            by_owner.entry(owner.name.clone()).or_default().push(entry);
+        }
+    }
+    for (owner, mine) in by_owner {
+        let Some(machine) = machines.get(&owner) else { continue };
         let disks = machines::devices(machine);
         let mut taken: BTreeMap<String, At> = BTreeMap::new();
         for (name, r) in mine.iter().filter(|(_, r)| r.has("device")) {

@@ -203,3 +203,16 @@ fn values_for_unknown_variables_are_noticed() {
     inputs.var_files[0].text = "team = ".into();
     assert_eq!(codes(&inputs), ["E0001"]);
 }
+
+#[test]
+fn thousands_of_mistakes_end_in_some_hundreds_of_problems() {
+    let groups: String =
+        (0..3000).map(|i| format!("[machines.g{i}]\n[volumes.v{i}]\nfor = \"machines.h{i}\"\n")).collect();
+    let declared = declare(&main(&format!("{HEAD}{groups}")));
+    assert_eq!((declared.diagnostics.len(), declared.desired), (500, None));
+    let mut inputs = web("");
+    let unknown = (0..600).map(|i| format!("x{i} = 1\n")).collect();
+    inputs.var_files = vec![Source { name: "vars.toml".into(), text: unknown }];
+    let declared = declare(&inputs);
+    assert!(declared.diagnostics.len() == 500 && declared.desired.is_some(), "warnings never refuse");
+}
