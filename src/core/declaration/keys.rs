@@ -1,6 +1,6 @@
 //! The table of the file's keys: the one source for reading, the JSON Schema and docs/declaration.md.
 //!
-//! Each block's own keys stand in that block's module ([`super::machines`], [`super::volumes`] …).
+//! Each block's own keys stand in that block's module (`machines`, `volumes` …).
 
 use super::format::Format;
 
