@@ -82,6 +82,10 @@ pub fn diff(kind: Kind, key: &str, want: &Fields, live: &Fields, last: Option<&V
         if wish.is_nothing() && last.and_then(|l| l.get(field.code)).is_none() {
             continue;
         }
+        // Protection outlives its line in the file and is put on by hand too: only `unprotect` lifts it.
+        if field.name == "protect" && wish.bool() != Some(true) && shown.bool() == Some(true) {
+            continue;
+        }
         let dropped = match last {
             Some(l) if applied != Some(true) => dropped(field, l, key, wish, shown),
             Some(_) | None => vec![],
@@ -277,6 +281,15 @@ mod tests {
         for other in ["1234abcd", "arn:aws:kms:us-east-1:123456789012:key/other", "other"] {
             assert!(differs(other), "{other}");
         }
+    }
+
+    #[test]
+    fn protection_is_put_on_and_never_taken_off() {
+        let f = |on: bool| one("protect", on);
+        assert_eq!(verdict(&f(true), &f(false), &f(false)), Some(Why::Declared));
+        assert_eq!(verdict(&f(true), &f(false), &f(true)), Some(Why::Drifted));
+        assert_eq!(verdict(&f(false), &f(true), &f(true)), None, "it outlives its line in the file");
+        assert_eq!(verdict(&f(false), &f(true), &f(false)), None, "it was put on by hand");
     }
 
     #[test]

@@ -78,6 +78,8 @@ pub fn claim(object: &Object, stack: &str, groups: &[Group], declared: impl Fn(&
             // The marks are broken and nothing else says that it is ours: hands off.
             Some(false) => Claim::Copied,
             Some(true) => Claim::Stripped(by_token()),
+            // An address alone is anybody's: without token and mark nothing says that it is ours.
+            None if marked.is_none() => Claim::Copied,
             None => Claim::Stripped(group),
         };
     };
@@ -158,6 +160,7 @@ mod tests {
         assert_eq!(whose(&object(Some(&token), 0, &[])), Claim::Stripped(Some(Group::machines("web"))));
         assert_eq!(whose(&object(Some("ek-abc23456-zzzzzz-c"), 0, &[])), Claim::Stripped(None));
         assert_eq!(whose(&object(Some("other"), 0, &[OURS[0]])), Claim::Copied);
+        assert_eq!(whose(&object(None, 0, &[OURS[1], OURS[2]])), Claim::Copied, "an address is no ownership");
     }
 
     #[test]

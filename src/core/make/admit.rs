@@ -169,9 +169,8 @@ fn protected(draft: &Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
         Action::Create | Action::Update | Action::Restamp | Action::Release | Action::Attach => false,
     };
     let member = c.member.as_ref().filter(|_| goes)?;
-    // A machine that is dead already has nothing left to protect; what remains of it may go.
-    let data = c.change.address.group.kind.holds_data();
-    (member.protected() && (data || !member.verdict.dead())).then(|| {
+    // A stopping machine too: EC2 refuses to terminate it while it is protected, and stopped it can be started.
+    member.protected().then(|| {
         let stack = &draft.ask.desired.stack.name;
         (Hold::Protection, format!("`evenkeel unprotect {}` (stack {stack})", c.change.address))
     })

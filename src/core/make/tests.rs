@@ -348,3 +348,19 @@ fn a_slot_that_another_tool_took_over_is_not_launched_again() {
     w.find(&id).tags.insert(tag::STACK.into(), "zzz22222".into());
     assert!(w.plan().is_empty(), "its token says that we launched it: the same token would launch nothing");
 }
+
+#[test]
+fn protection_put_on_by_hand_stays_and_holds_even_for_a_stopping_machine() {
+    let mut w = World::new(2);
+    w.settle();
+    let id = w.id_of("machines.web/0");
+    w.find(&id).tags.insert(tag::PROTECT.into(), "true".into());
+    w.find(&id).fields.insert("protect".into(), true.into());
+    assert!(w.plan().is_empty(), "{:?}", lines(&w.plan()));
+    w.find(&id).phase = Phase::Stopping;
+    let plan = w.plan();
+    assert!(plan.is_empty() && plan.held[0].by == Hold::Protection, "{:?}", lines(&plan));
+    w.find(&id).phase = Phase::Stopped;
+    w.settle();
+    assert_eq!(w.find(&id).phase, Phase::Up);
+}

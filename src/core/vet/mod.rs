@@ -42,7 +42,7 @@ pub const RULES: &[(&str, &str)] = &[
     (TARGETS, "Every target exists, or is made by a step that is needed before."),
     (SECRETS, "No secret and no boot script stands in a plan."),
     (OWNERSHIP, "Only what this stack owns is touched."),
-    (PROTECTION, "What bears the protection mark is never ended."),
+    (PROTECTION, "What bears the protection mark is never ended, and the mark is never taken away."),
     (GAPS, "Where not everything was seen, nothing is created or deleted."),
     (OUTAGE, "In a zone that its provider calls unavailable nothing is created or deleted."),
     (DOUBLES, "A slot is launched at most once, and never beside a holder that stays."),

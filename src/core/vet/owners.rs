@@ -127,6 +127,23 @@ pub(super) fn touched(case: &Case<'_>, out: &mut Objections) {
             if ends && own.protected() {
                 out.step(PROTECTION, i, format!("{does} {id}, which is protected"));
             }
+            let lifts = match call {
+                Call::Change { fields, .. } => fields.get("protect").is_some_and(|v| v.bool() != Some(true)),
+                Call::Tag { set, unset, .. } => {
+                    unset.iter().any(|k| k == tag::PROTECT) || set.get(tag::PROTECT).is_some_and(|v| v != "true")
+                }
+                Call::Launch(_)
+                | Call::Terminate(_)
+                | Call::Stop(_)
+                | Call::Start(_)
+                | Call::CreateVolume(_)
+                | Call::Attach { .. }
+                | Call::Detach { .. }
+                | Call::DeleteVolume(_) => false,
+            };
+            if lifts && own.protected() {
+                out.step(PROTECTION, i, format!("takes the protection of {id} away"));
+            }
         }
     }
 }

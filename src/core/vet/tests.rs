@@ -207,6 +207,29 @@ fn what_is_protected_is_not_ended() {
 }
 
 #[test]
+fn protection_is_not_taken_away() {
+    let mut w = World::new(1);
+    w.desired.machines.get_mut("web").unwrap().protect = true;
+    w.settle();
+    w.desired.machines.get_mut("web").unwrap().monitoring = true;
+    let plan = w.plan();
+    objects(&w, &plan, PROTECTION, |p| {
+        for c in calls_mut(p) {
+            if let Call::Change { fields, .. } = c {
+                fields.insert("protect".into(), false.into());
+            }
+        }
+    });
+    objects(&w, &plan, PROTECTION, |p| {
+        for c in calls_mut(p) {
+            if let Call::Tag { unset, .. } = c {
+                unset.push(tag::PROTECT.into());
+            }
+        }
+    });
+}
+
+#[test]
 fn nothing_comes_or_goes_where_not_all_was_seen() {
     for kind in Kind::ALL {
         let (mut w, plan) = rolling(3);
