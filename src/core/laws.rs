@@ -535,6 +535,7 @@ fn rest(w: &mut World) {
         | Hold::Blind
         | Hold::Quarantine
         | Hold::Time
+        | Hold::Launching
         | Hold::Filter => false,
     };
     assert!(plan.held.iter().all(|h| by_hand(h.by, h.change.address.group.kind)), "held at rest: {}", told(&plan));

@@ -194,6 +194,8 @@ pub enum Hold {
     Quarantine,
     /// A dwell, backoff or cool-down.
     Time,
+    /// Its launch is younger than the grace and not all of it is in the lists yet.
+    Launching,
     /// `--target` or `--exclude` left it out.
     Filter,
     /// A lookup found nothing, or no zone is left.
@@ -213,6 +215,7 @@ impl Hold {
             | Self::Blind
             | Self::Quarantine
             | Self::Time
+            | Self::Launching
             | Self::Filter
             | Self::Unresolved => false,
         }

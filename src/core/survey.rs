@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, Group, Kind};
@@ -118,6 +118,18 @@ impl<'a> GroupSurvey<'a> {
     /// The newest generation ever seen in a slot, dead ones included; 0 for none.
     pub fn newest(&self, slot: u32) -> u32 {
         self.slots.get(&slot).into_iter().flatten().map(Member::generation).max().unwrap_or(0)
+    }
+
+    /// Until when a member of this slot is on its way although no list shows it yet: another member of its launch is
+    /// there, and the launch is younger than `grace` seconds. EC2 launches a batch whole, and lists catch up later.
+    pub fn launching(&self, slot: u32, now: Timestamp, grace: u64) -> Option<Timestamp> {
+        let grace = SignedDuration::from_secs(i64::try_from(grace).unwrap_or(i64::MAX));
+        let newest = self.newest(slot);
+        let siblings = self.slots.values().flatten().filter(|m| {
+            let of = |l: &LaunchTag| l.only.is_none() && l.generation > newest && l.slots.iter().any(|s| s == slot);
+            m.launch.as_ref().is_some_and(of)
+        });
+        siblings.filter_map(|m| m.object.created.checked_add(grace).ok()).filter(|until| *until > now).max()
     }
 
     /// The fingerprint of a slot: everything about its live claimants that can justify a change. Time stamps, and

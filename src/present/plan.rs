@@ -412,6 +412,7 @@ fn wait_word(by: Hold) -> &'static str {
         | Hold::Foreign
         | Hold::Floor
         | Hold::Blind
+        | Hold::Launching
         | Hold::Quarantine => "waits for ",
         Hold::Breaker | Hold::Outage | Hold::Time => "held back: ",
         Hold::Unresolved => "not resolved: ",
@@ -434,6 +435,7 @@ pub(crate) fn way_out(held: &Held) -> String {
         | Hold::Blind
         | Hold::Quarantine
         | Hold::Time
+        | Hold::Launching
         | Hold::Filter
         | Hold::Unresolved => return String::new(),
     };

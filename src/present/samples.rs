@@ -41,7 +41,7 @@ pub const WHYS: [Why; 10] = [
     Why::Asked,
 ];
 
-pub const HOLDS: [Hold; 12] = [
+pub const HOLDS: [Hold; 13] = [
     Hold::Protection,
     Hold::DeleteCap,
     Hold::ZeroDesired,
@@ -51,6 +51,7 @@ pub const HOLDS: [Hold; 12] = [
     Hold::Blind,
     Hold::Quarantine,
     Hold::Time,
+    Hold::Launching,
     Hold::Filter,
     Hold::Unresolved,
     Hold::Foreign,

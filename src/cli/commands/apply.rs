@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use evenkeel_core::event::Outcome;
 use evenkeel_core::make::{Intent, Made};
-use evenkeel_core::plan::{Action, Plan};
+use evenkeel_core::plan::{Action, Hold, Plan};
 use evenkeel_present::plan::{View, page};
 use evenkeel_present::prompt as question;
 
@@ -150,7 +150,7 @@ impl Job<'_> {
         if exit != Exit::Fine {
             return Ok(exit);
         }
-        let open = left.changes.len();
+        let open = left.changes.len() + left.held.iter().filter(|h| h.by == Hold::Launching).count();
         if open > 0 {
             let says = format!("Done, and {open} more to do: the world moved meanwhile. Run it again.");
             self.out.say(&says);
@@ -171,7 +171,9 @@ impl Job<'_> {
         for _ in 1..PROOFS {
             let seen = self.look().await?;
             let plan = seen.plan(self.project, self.intent)?.plan;
-            if plan.is_empty() {
+            // A launch that lists show only in part is not the end of it.
+            let settled = plan.is_empty() && !plan.held.iter().any(|h| h.by == Hold::Launching);
+            if settled {
                 return Ok((plan, seen));
             }
             self.session.clock.sleep(PAUSE).await;

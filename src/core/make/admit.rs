@@ -137,6 +137,7 @@ fn objection(draft: &mut Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)>
         return Some((Hold::Filter, "--exclude leaves it out".into()));
     }
     unseen(draft, c)
+        .or_else(|| launching(draft, c))
         .or_else(|| protected(draft, c))
         .or_else(|| emptied(draft, c))
         .or_else(|| outage(draft, c))
@@ -161,6 +162,16 @@ fn unseen(draft: &Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
         draft.ask.observed.gaps.iter().find(|g| g.scope == scope && !g.partial && g.kind.is_none_or(|k| k == *blind));
     let why = gap.map_or(String::new(), |g| format!(": {}", g.failure));
     Some((Hold::Blind, format!("a full look at {blind}{why}")))
+}
+
+/// Part of a batch that is there only in part: the rest is on its way, neither absent nor healthy.
+fn launching(draft: &mut Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
+    let address = &c.change.address;
+    let launches = matches!(c.change.action, Action::Create | Action::Replace) && address.group.kind == Kind::Machines;
+    let survey = draft.survey.groups.get(&address.group).filter(|_| launches)?;
+    let until = survey.launching(address.slot, draft.ask.now, draft.ask.desired.policy.grace)?;
+    draft.look_again_by(Some(until));
+    Some((Hold::Launching, "its launch, of which others are there already, to show in full".into()))
 }
 
 fn protected(draft: &Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {

@@ -364,3 +364,21 @@ fn protection_put_on_by_hand_stays_and_holds_even_for_a_stopping_machine() {
     w.settle();
     assert_eq!(w.find(&id).phase, Phase::Up);
 }
+
+#[test]
+fn what_is_missing_of_a_young_batch_is_on_its_way() {
+    let mut w = World::new(6);
+    let plan = w.plan();
+    w.apply_but(&plan, &BTreeSet::new());
+    let hidden = w.id_of("machines.web/3");
+    let at = w.seen.objects.iter().position(|o| o.id == hidden).unwrap();
+    let object = w.seen.objects.remove(at);
+    let early = w.plan();
+    assert!(early.is_empty(), "{:?}", lines(&early));
+    assert_eq!((early.held.len(), early.held[0].by), (1, Hold::Launching));
+    assert!(early.look_again_at.is_some());
+    w.later(301);
+    assert_eq!(lines(&w.plan()).len(), 1, "after the grace it is missing");
+    w.seen.objects.push(object);
+    assert!(w.plan().is_empty());
+}
