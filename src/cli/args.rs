@@ -37,7 +37,7 @@ pub struct Global {
     /// Lay evenkeel.NAME.toml over the declaration
     #[arg(long = "env", value_name = "NAME", global = true, env = "EVENKEEL_ENV")]
     pub environment: Option<String>,
-    /// Set a variable of [vars]; before it come EVENKEEL_VAR_NAME, --var-file and the default
+    /// Set a variable; it wins over EVENKEEL_VAR_NAME, --var-file and the default
     #[arg(long = "var", value_name = "NAME=VALUE", global = true)]
     pub vars: Vec<String>,
     /// Read variables from a TOML file
@@ -232,7 +232,7 @@ pub struct Run {
     /// Tell every event on stdout
     #[arg(long, value_enum, value_name = "HOW")]
     pub events: Option<Events>,
-    /// Wait so long for another run to end, such as 60s [default: what [lock] says]
+    /// Wait so long for another run to end, such as 60s [default: as the declaration says]
     #[arg(long, value_name = "TIME")]
     pub lock_timeout: Option<String>,
 }

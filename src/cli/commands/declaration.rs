@@ -58,13 +58,8 @@ pub fn fmt(global: &Global, args: &args::Fmt, out: &Out) -> Ends {
         Ok(text) => text,
         Err(all) => {
             let names = [(given.main.name.clone(), given.main.text.clone())].into();
-            return Err(Halt::error(diagnostics::text(
-                &all,
-                &names,
-                &Redactor::none(),
-                out.width(),
-                out.stderr_color(),
-            )));
+            let secrets = Redactor::new(&declare(&given).secrets);
+            return Err(Halt::error(diagnostics::text(&all, &names, &secrets, out.width(), out.stderr_color())));
         }
     };
     if text == given.main.text {

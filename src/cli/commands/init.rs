@@ -5,7 +5,9 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use evenkeel_core::address::is_name;
-use evenkeel_core::declaration::starter;
+use evenkeel_core::declaration::starter::{stack_name, starter};
+use evenkeel_present::json;
+use evenkeel_present::redact::Redactor;
 
 use crate::args::{self, Global, Template};
 use crate::exit::{Ends, Exit, Halt};
@@ -31,7 +33,10 @@ pub fn run(global: &Global, args: &args::Init, out: &Out) -> Ends {
                 format!("`{n}` is no name: lower-case letters, digits and `-`, at most 40, a letter first"),
             ));
         }
-        None => guessed(&folder),
+        None => {
+            let full = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+            stack_name(&full.file_name().unwrap_or_default().to_string_lossy())
+        }
     };
     let region = args
         .region
@@ -46,10 +51,21 @@ pub fn run(global: &Global, args: &args::Init, out: &Out) -> Ends {
     };
     std::fs::create_dir_all(&folder).map_err(|e| Halt::error(format!("cannot make {}: {e}", folder.display())))?;
     let main = path(global);
-    create(&main, &starter(template, &name, &id, &region))?;
+    let mut files = vec![(main.clone(), starter(template, &name, &id, &region))];
     if script {
-        create(&folder.join("boot.sh.j2"), include_str!("../../../templates/user-data/boot.sh.j2"))?;
+        files.push((folder.join("boot.sh.j2"), include_str!("../../../templates/user-data/boot.sh.j2").to_owned()));
     }
+    // All of them or none.
+    if let Some((there, _)) = files.iter().find(|(path, _)| path.exists()) {
+        return Err(taken(there));
+    }
+    for (path, text) in &files {
+        create(path, text)?;
+    }
+    // For editors: the first line of the starter points to it. Whoever cannot have it has the rest all the same.
+    let schema = folder.join(".evenkeel").join("schema.json");
+    let text = json::pretty(&evenkeel_core::declaration::schema(), &Redactor::none());
+    let _ = std::fs::create_dir_all(folder.join(".evenkeel")).and_then(|()| std::fs::write(schema, text));
     out.say(&format!("Wrote {}: stack {name} with id {id}.", main.display()));
     out.say("Next, without an account:  evenkeel --sim world.toml plan");
     out.say("Or on AWS:                 evenkeel plan");
@@ -60,22 +76,13 @@ pub fn run(global: &Global, args: &args::Init, out: &Out) -> Ends {
 fn create(path: &Path, text: &str) -> Result<(), Halt> {
     let made = OpenOptions::new().write(true).create_new(true).open(path);
     made.and_then(|mut f| f.write_all(text.as_bytes())).map_err(|e| match e.kind() {
-        std::io::ErrorKind::AlreadyExists => {
-            Halt::error(format!("{} is there already and is left as it is; `-f` names another", path.display()))
-        }
+        std::io::ErrorKind::AlreadyExists => taken(path),
         _ => Halt::error(format!("cannot write {}: {e}", path.display())),
     })
 }
 
-/// The folder's name, made to fit.
-fn guessed(folder: &Path) -> String {
-    let full = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
-    let name = full.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let mut fit: String =
-        name.chars().map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' }).collect();
-    fit = fit.trim_matches(|c: char| !c.is_ascii_lowercase()).to_owned();
-    fit.truncate(40);
-    if is_name(&fit) { fit } else { "stack".into() }
+fn taken(path: &Path) -> Halt {
+    Halt::error(format!("{} is there already and is left as it is; `-C` names another folder", path.display()))
 }
 
 /// Eight random characters: forty bits, from the system.

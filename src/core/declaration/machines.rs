@@ -108,8 +108,8 @@ pub static MACHINES: Block = Block {
             .example("\"dedicated\""),
         key("placement-group", Shape::Text(Format::Any), "A placement group, by name.").default("none").example("\"near\""),
         key("wait", Shape::Word(&["running", "healthy"]), "When a new machine counts as there: EC2 says running, or both status checks pass.")
-            .default("\"running\"")
-            .example("\"healthy\""),
+            .default("\"healthy\"")
+            .example("\"running\""),
         key(
             "follow",
             Shape::Word(&["never", "always"]),
@@ -266,7 +266,7 @@ pub fn read(name: &str, r: &Reader<'_>, c: &Context<'_>, problems: &mut Problems
         spot,
         tenancy: r.text("tenancy").filter(|t| t != "default"),
         placement_group: r.text("placement-group"),
-        wait: if r.text("wait").as_deref() == Some("healthy") { WaitFor::Healthy } else { WaitFor::Running },
+        wait: if r.text("wait").as_deref() == Some("running") { WaitFor::Running } else { WaitFor::Healthy },
         follow,
         skew,
         caps,

@@ -1,6 +1,6 @@
 //! Wish and world in, a sealed plan out: survey → place → diff → heal → admit → order → seal.
 //!
-//! Every wish becomes a candidate with its reasons; rules of [`admit`] let it through or hold it; [`order`] turns
+//! Every wish becomes a candidate with its reasons; rules of `admit` let it through or hold it; `order` turns
 //! what is let through into steps. Sickness and imbalance are reasons like any other.
 
 mod admit;
