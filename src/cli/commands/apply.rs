@@ -1,11 +1,13 @@
 //! `apply` and `destroy`: show, ask, lock, look again, run, and prove by a last look that it converged.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
 use evenkeel_core::event::Outcome;
 use evenkeel_core::make::{Intent, Made};
 use evenkeel_core::plan::{Action, Hold, Plan};
+use evenkeel_core::policy::Amount;
 use evenkeel_present::plan::{View, page};
 use evenkeel_present::prompt as question;
 
@@ -65,6 +67,7 @@ fn agreed(plan: &Plan) -> Result<bool, Halt> {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Job<'a> {
     session: &'a Session,
     project: &'a Project,
@@ -85,7 +88,7 @@ impl Job<'_> {
         // With events on stdout the page is talk.
         if self.run.events == Some(Events::Json) {
             let color = self.out.stderr_color();
-            self.out.say(&evenkeel_present::render::text(&doc, &self.project.secrets, self.out.width(), color));
+            self.out.rendered(&evenkeel_present::render::text(&doc, &self.project.secrets, self.out.width(), color));
         } else {
             self.out.page(&doc, &self.project.secrets);
         }
@@ -124,7 +127,13 @@ impl Job<'_> {
         let seen = self.look().await?;
         // Boot scripts never stand in a plan; they come from the files beside the declaration.
         let payloads = seen.plan(self.project, &Intent::default())?.payloads;
-        self.carry_out(&Made { plan, payloads }, &seen).await
+        // The plan may be of a part of the stack; only of that part is it to be proved that nothing is left.
+        let addresses: Vec<String> = plan.changes.iter().map(|c| c.address.to_string()).collect();
+        let target = Some(globs(&addresses)?.unwrap_or_default());
+        let intent =
+            Intent { target, allow_empty: true, max_deletes: Some(Amount::Percent(100)), ..self.intent.clone() };
+        let job = Job { intent: &intent, ..*self };
+        job.carry_out(&Made { plan, payloads }, &seen).await
     }
 
     fn nothing(&self, plan: &Plan) -> Exit {
@@ -168,9 +177,11 @@ impl Job<'_> {
 
     /// What a look after the run would still change. Lists may lag behind reads by id, so it looks a few times.
     async fn prove(&self) -> Result<(Plan, Look), Halt> {
+        // What was to be replaced has been; asked again, it would be replaced again.
+        let intent = &Intent { replace: BTreeSet::new(), ..self.intent.clone() };
         for _ in 1..PROOFS {
             let seen = self.look().await?;
-            let plan = seen.plan(self.project, self.intent)?.plan;
+            let plan = seen.plan(self.project, intent)?.plan;
             // A launch that lists show only in part is not the end of it.
             let settled = plan.is_empty() && !plan.held.iter().any(|h| h.by == Hold::Launching);
             if settled {
@@ -179,6 +190,6 @@ impl Job<'_> {
             self.session.clock.sleep(PAUSE).await;
         }
         let seen = self.look().await?;
-        Ok((seen.plan(self.project, self.intent)?.plan, seen))
+        Ok((seen.plan(self.project, intent)?.plan, seen))
     }
 }
