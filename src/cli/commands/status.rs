@@ -1,7 +1,11 @@
 //! `status`: every machine and volume, how it is, since when, and when to look again.
 
+use std::collections::BTreeSet;
+
 use evenkeel_core::address::Kind;
 use evenkeel_core::desired::Layout;
+use evenkeel_core::health::{State, Verdict};
+use evenkeel_core::rules::{Evidence, Rule};
 use evenkeel_core::value::Value;
 use evenkeel_present::json;
 use evenkeel_present::status::{GroupStatus, Member, StatusReport, situation};
@@ -37,6 +41,17 @@ pub fn run(global: &Global, args: &args::Status, out: &Out) -> Ends {
     })
 }
 
+fn not_seen() -> Verdict {
+    Verdict {
+        state: State::Blind,
+        since: None,
+        bad: BTreeSet::new(),
+        well: false,
+        evidence: vec![Evidence::new(Rule::Blind, "the list that would show it could not be read")],
+        recheck: None,
+    }
+}
+
 fn report(project: &Project, seen: &Look) -> StatusReport {
     let survey = seen.survey(project, false);
     let d = &project.desired;
@@ -51,6 +66,12 @@ fn report(project: &Project, seen: &Look) -> StatusReport {
                 None => 0,
             },
         };
+        // Not seen is not missing.
+        let unseen = seen
+            .observed
+            .gaps
+            .iter()
+            .any(|gap| !gap.partial && gap.scope == g.scope && gap.kind.is_none_or(|kind| kind == group.kind));
         let mut members: Vec<Member> = Vec::new();
         for (slot, m) in g.members() {
             let field = |f: &str| m.object.fields.get(f).map(Value::to_string).unwrap_or_default();
@@ -75,7 +96,7 @@ fn report(project: &Project, seen: &Look) -> StatusReport {
                 zone: String::new(),
                 what: String::new(),
                 attached: String::new(),
-                verdict: None,
+                verdict: if unseen { Some(not_seen()) } else { None },
             });
         }
         members.sort_by(|a, b| (&a.address, &a.object).cmp(&(&b.address, &b.object)));
