@@ -75,12 +75,19 @@ pub struct Halt {
     pub says: String,
     /// How to end.
     pub exit: Exit,
+    /// It is a page already: coloured, escaped, with its severity in front.
+    pub rendered: bool,
 }
 
 impl Halt {
     /// Stops with this code.
     pub fn new(exit: Exit, says: impl Into<String>) -> Self {
-        Self { says: says.into(), exit }
+        Self { says: says.into(), exit, rendered: false }
+    }
+
+    /// An error (1) whose text is a finished page.
+    pub fn rendered(page: impl Into<String>) -> Self {
+        Self { says: page.into(), exit: Exit::Error, rendered: true }
     }
 
     /// An error (1).

@@ -12,24 +12,38 @@ mod prompt;
 mod session;
 
 use clap::Parser;
+use evenkeel_present::escape::hides;
 
 use crate::args::Args;
 use crate::exit::Exit;
-use crate::out::Out;
+use crate::out::{Out, escaped};
 
 fn main() -> std::process::ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(e) => {
             // Help and version are answers; everything else is misuse, and never clap's own 2.
-            let code = if e.use_stderr() { Exit::Usage } else { Exit::Fine };
-            let _ = e.print();
-            return code.into();
+            if !e.use_stderr() {
+                let _ = e.print();
+                return Exit::Fine.into();
+            }
+            // clap repeats what was typed as it is; a pasted argument must not paint the terminal either.
+            let words = e.to_string();
+            if words.chars().any(|c| c != '\n' && hides(c)) {
+                eprintln!("{}", escaped(words.trim_end()));
+            } else {
+                let _ = e.print();
+            }
+            return Exit::Usage.into();
         }
     };
     let out = Out::new(args.global.color, args.global.verbose);
     let exit = commands::run(args, &out).unwrap_or_else(|stop| {
-        out.problem(&stop.says);
+        if stop.rendered {
+            out.rendered(&stop.says);
+        } else {
+            out.problem(&stop.says);
+        }
         stop.exit
     });
     out.flush();

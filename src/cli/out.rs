@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
 use evenkeel_present::document::Doc;
+use evenkeel_present::escape::escape;
 use evenkeel_present::redact::Redactor;
 use evenkeel_present::render;
 
@@ -73,32 +74,33 @@ impl Out {
         }
     }
 
-    /// Says a line on stderr.
+    /// Says something on stderr; what a terminal would obey in it is written out.
     pub fn say(&self, text: &str) {
-        let mut err = io::stderr().lock();
-        // Nobody is left to tell that nobody listens.
-        let _ = writeln!(err, "{text}");
+        self.rendered(&escaped(text));
     }
 
-    /// Says why the command stops. Text that is a finished rendering already (it begins with its severity) is left
-    /// as it is.
+    /// Says a finished page, which is escaped and may be coloured, on stderr.
+    pub fn rendered(&self, page: &str) {
+        let mut err = io::stderr().lock();
+        // Nobody is left to tell that nobody listens.
+        let _ = writeln!(err, "{}", page.trim_end());
+    }
+
+    /// Says why the command stops.
     pub fn problem(&self, says: &str) {
-        if says.is_empty() {
-            return;
-        }
-        if says.contains("error[") || says.starts_with("error") || says.starts_with("warning") {
-            self.say(says.trim_end());
-        } else if self.stderr_color() {
-            self.say(&format!("\u{1b}[1;31merror\u{1b}[0m: {says}"));
-        } else {
-            self.say(&format!("error: {says}"));
-        }
+        let word = if self.stderr_color() { "\u{1b}[1;31merror\u{1b}[0m" } else { "error" };
+        self.rendered(&format!("{word}: {}", escaped(says)));
     }
 
     /// Everything is out before the process ends.
     pub fn flush(&self) {
         let _ = io::stdout().flush();
     }
+}
+
+/// Text of several lines with all that hides or moves written out, line by line.
+pub fn escaped(text: &str) -> String {
+    text.split('\n').map(escape).collect::<Vec<_>>().join("\n")
 }
 
 fn dumb() -> bool {

@@ -128,9 +128,9 @@ impl Project {
         let declared = declare(&inputs(global)?);
         let words = problems(&declared, out);
         let Declared { desired, secrets, diagnostics, .. } = declared;
-        let Some(desired) = desired.filter(|_| !has_errors(&diagnostics)) else { return Err(Halt::error(words)) };
+        let Some(desired) = desired.filter(|_| !has_errors(&diagnostics)) else { return Err(Halt::rendered(words)) };
         if !words.is_empty() {
-            out.say(words.trim_end());
+            out.rendered(&words);
         }
         let folder = base(&path(global));
         Ok(Self { folder, desired, secrets: Redactor::new(&secrets) })

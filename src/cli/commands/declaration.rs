@@ -28,7 +28,7 @@ pub fn validate(global: &Global, args: &args::Validate, out: &Out) -> Ends {
         Problems::Human => {
             let text = problems(&declared, out);
             if !text.is_empty() {
-                out.say(text.trim_end());
+                out.rendered(&text);
             }
         }
         Problems::Json => out.data(&json::pretty(&diagnostics::json(&declared.diagnostics, &all), &secrets)),
@@ -59,7 +59,7 @@ pub fn fmt(global: &Global, args: &args::Fmt, out: &Out) -> Ends {
         Err(all) => {
             let names = [(given.main.name.clone(), given.main.text.clone())].into();
             let secrets = Redactor::new(&declare(&given).secrets);
-            return Err(Halt::error(diagnostics::text(&all, &names, &secrets, out.width(), out.stderr_color())));
+            return Err(Halt::rendered(diagnostics::text(&all, &names, &secrets, out.width(), out.stderr_color())));
         }
     };
     if text == given.main.text {

@@ -142,7 +142,7 @@ pub async fn carry_out(
         Some(Events::Json) => out.data(&json::line(&report, &project.secrets)),
         None => {
             let text = render::text(&report.page(), &project.secrets, out.width(), out.stderr_color());
-            out.say(text.trim_end());
+            out.rendered(&text);
         }
     }
     let exit = ends(&ran, &stopped);
@@ -190,7 +190,7 @@ async fn attend(live: &Mutex<Live>, session: &Session, out: &Out, stopper: &Stop
             let live = shown(live);
             let text = in_flight_text(&live, out.width(), out.stderr_color());
             if !live.print_above(&text).unwrap_or(true) {
-                out.say(text.trim_end());
+                out.rendered(&text);
             }
         }
     }
