@@ -3,4 +3,13 @@
 
 mod place;
 
+mod bad;
+mod codes;
+mod hostile;
+mod saved;
+mod secrets;
+mod signals;
+mod small;
+mod stacks;
 mod story;
+mod streams;

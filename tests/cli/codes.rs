@@ -1,0 +1,145 @@
+//! Every exit code of the table, from the situation that it stands for.
+
+use super::place::{Place, SHOP, TRIO};
+
+/// EC2 refuses this call from now on, for want of permission.
+fn deny(place: &Place, call: &str) {
+    let fault = format!(r#"{{"add-fault":{{"fault":{{"effect":{{"fail":"denied"}},"on":["{call}"]}}}}}}"#);
+    place.args(&["sim", "do", &fault]).ends(0);
+}
+
+#[test]
+fn help_tells_every_code() {
+    let place = Place::empty();
+    let said = place.run("--help").ends(0);
+    for code in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 64, 75, 130, 143] {
+        let row = format!("\n  {code:>3}  ");
+        assert!(said.out.contains(&row), "{code}: {said}");
+    }
+}
+
+#[test]
+fn zero_is_in_sync_and_everything_seen() {
+    let trio = Place::applied(TRIO);
+    for command in ["plan --exit-code", "drift", "status", "apply --yes", "output", "validate"] {
+        trio.run(command).ends(0);
+    }
+}
+
+#[test]
+fn one_is_an_error() {
+    Place::empty().run("plan").ends(1).says("evenkeel init");
+    Place::with("nonsense").run("plan").ends(1);
+}
+
+#[test]
+fn two_is_pending_three_is_drift_and_four_is_both() {
+    let trio = Place::applied(TRIO);
+    trio.edit("count = 3", "count = 4");
+    trio.run("plan --exit-code").ends(2);
+    trio.run("drift").ends(2).shows("pending");
+    trio.run("plan").ends(0);
+
+    trio.run("sim set-type node/0 t3.large").ends(0);
+    trio.run("plan --exit-code").ends(4);
+    trio.run("drift").ends(4).shows("drift").shows("t3.large");
+
+    trio.edit("count = 4", "count = 3");
+    trio.run("plan --exit-code").ends(3);
+    trio.run("drift").ends(3).shows("t3.large").never("pending ·");
+    trio.run("plan").ends(0);
+}
+
+#[test]
+fn five_refuses_a_plan_of_which_nothing_holds_any_more() {
+    let trio = Place::applied(TRIO);
+    trio.run("sim set-type node/0 t3.large").ends(0);
+    trio.run("plan -o p").ends(0).says("evenkeel apply");
+    trio.run("sim set-type node/0 t3.small").ends(0);
+    trio.run("apply p --yes").ends(5).says("not as the plan saw it");
+    trio.run("plan --exit-code").ends(0);
+}
+
+#[test]
+fn six_refuses_what_policy_or_protection_forbids() {
+    let trio = Place::applied(TRIO);
+    trio.run("protect machines.node/1").ends(0).says("protected");
+    trio.run("destroy --yes").ends(6).shows("1 held").says("Applied: 2 changes");
+    trio.run("sim").shows("machines.node/1").shows("protected");
+}
+
+#[test]
+fn seven_is_done_in_part_and_a_rerun_goes_on() {
+    let trio = Place::with(TRIO);
+    trio.run("sim capacity us-east-1b t3.small 0").ends(0);
+    let said = trio.run("apply --yes").ends(7);
+    said.says("could not launch node/1").says("InsufficientInstanceCapacity").says("run `evenkeel apply` again");
+    trio.run("sim capacity us-east-1b t3.small").ends(0);
+    trio.run("apply --yes").ends(0).says("node/1").never("node/0 as").never("node/2 as");
+    trio.run("status").ends(0);
+}
+
+#[test]
+fn eight_is_not_everything_seen_and_it_is_never_called_in_sync() {
+    let shop = Place::applied(SHOP);
+    deny(&shop, "DescribeVolumes");
+    for command in ["plan", "plan --exit-code", "drift", "status", "output", "apply --yes"] {
+        shop.run(command).ends(8);
+    }
+    shop.run("plan").shows("not seen").shows("UnauthorizedOperation");
+    shop.run("drift").never("No drift. Nothing pending.");
+    shop.run("sim clear-faults").ends(0);
+    shop.run("plan --exit-code").ends(0);
+}
+
+#[test]
+fn what_could_not_be_seen_is_not_called_missing() {
+    let shop = Place::applied(SHOP);
+    deny(&shop, "DescribeVolumes");
+    shop.run("status").ends(8).shows("not seen").never("missing");
+    shop.run("sim clear-faults").ends(0);
+    deny(&shop, "DescribeInstances");
+    shop.run("status").ends(8).shows("not seen").never("missing");
+    shop.run("apply --yes").ends(8).never("launched");
+}
+
+#[test]
+fn nine_is_a_fleet_that_is_not_well() {
+    let trio = Place::applied(TRIO);
+    trio.run("sim impair node/0 --ago 20m").ends(0);
+    trio.run("status").ends(9).shows("node/0").shows("Degraded");
+}
+
+#[test]
+fn sixty_four_is_misuse() {
+    let trio = Place::with(TRIO);
+    for words in [
+        "",
+        "fly",
+        "plan --fly",
+        "plan --format xml",
+        "plan --target [",
+        "plan --max-deletes lots",
+        "plan --replace web",
+        "plan --var team",
+        "apply --yes --lock-timeout soon",
+        "sim advance yesterday",
+        "sim do {}",
+        "completions tcsh5",
+        "protect",
+        "protect web",
+        "init --name UPPER",
+    ] {
+        let said = trio.run(words).ends(64);
+        assert!(!said.err.is_empty() && said.out.is_empty(), "{said}");
+    }
+    let mut without = trio.command();
+    without.env_remove("EVENKEEL_SIM").arg("sim");
+    let output = without.output().expect("it starts");
+    assert_eq!(output.status.code(), Some(64), "sim without a world: {output:?}");
+    // Nobody is there to answer.
+    trio.run("apply").ends(64).says("--yes");
+    // Where nothing is to be done nobody is asked.
+    trio.run("destroy").ends(0).shows("No changes");
+    Place::applied(TRIO).run("destroy").ends(64).says("--yes");
+}
