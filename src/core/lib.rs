@@ -31,5 +31,6 @@ pub mod stamp;
 pub mod survey;
 #[cfg(test)]
 mod testing;
+mod text;
 pub mod value;
 pub mod vet;

@@ -7,12 +7,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
 use crate::address::Kind;
 use crate::digest::{Digest, canonical};
 use crate::schema;
 use crate::slots::Slots;
+use crate::text::as_text;
 use crate::value::{Fields, Value};
 
 /// Tag keys.
@@ -170,20 +169,6 @@ impl FromStr for Vector {
     }
 }
 
-macro_rules! as_text {
-    ($($t:ty),*) => {$(
-        impl Serialize for $t {
-            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-                s.collect_str(self)
-            }
-        }
-        impl<'de> Deserialize<'de> for $t {
-            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-                String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
-            }
-        }
-    )*};
-}
 as_text!(LaunchTag, Vector);
 
 #[cfg(test)]

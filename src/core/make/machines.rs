@@ -20,7 +20,7 @@ use crate::survey::{GroupSurvey, Member};
 use crate::value::{Fields, Value};
 
 /// Urgency of a candidate: hard-dead, announced end, unhealthy, flapping, declared or drifted, uneven (chapter 04).
-mod urgency {
+pub(super) mod urgency {
     pub const DEAD: u8 = 0;
     pub const RETIRING: u8 = 1;
     pub const UNHEALTHY: u8 = 2;
@@ -102,21 +102,7 @@ fn leave<'a>(draft: &Draft<'a>, address: &Address, member: &Member<'a>, reasons:
     change.zone.clone_from(&member.object.zone);
     change.what = what(member);
     change.how = "terminate".into();
-    candidate(change, Some(member.clone()))
-}
-
-fn candidate(change: crate::plan::Change, member: Option<Member<'_>>) -> Candidate<'_> {
-    Candidate {
-        change,
-        member,
-        place: None,
-        differences: Differences::default(),
-        vector: Vector::default(),
-        successor: None,
-        lineage: Lineage::default(),
-        urgency: urgency::CHANGED,
-        repair: false,
-    }
+    Candidate::new(change, Some(member.clone()))
 }
 
 fn what(member: &Member<'_>) -> String {
@@ -357,7 +343,7 @@ fn vacant<'a>(
             return None;
         }
     };
-    let mut c = candidate(change, None);
+    let mut c = Candidate::new(change, None);
     c.vector = vector;
     c.urgency = if last.is_some() { urgency::DEAD } else { urgency::CHANGED };
     c.lineage = lineage;
@@ -459,7 +445,7 @@ fn kept<'a>(
     let bound = draft.survey.bound(draft.ask.desired, &s.address);
     change.how = how(action, restart, stop, &bound.iter().map(|(a, _)| a.short()).collect::<Vec<_>>());
     let lineage = lineage(draft, survey, slot, Some(keeper).filter(|_| repair));
-    let mut c = candidate(change, Some(keeper.clone()));
+    let mut c = Candidate::new(change, Some(keeper.clone()));
     c.vector =
         if replace { specified(draft, declared, spec, slot, &place.zone).map_or(vector, |(_, v)| v) } else { vector };
     c.place = Some(if uneven.is_some() {

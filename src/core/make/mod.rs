@@ -92,6 +92,23 @@ pub(crate) struct Candidate<'a> {
     pub repair: bool,
 }
 
+impl<'a> Candidate<'a> {
+    /// A change of the ordinary urgency that starts from `member`; the rest is filled in by whoever knows it.
+    fn new(change: Change, member: Option<Member<'a>>) -> Self {
+        Self {
+            change,
+            member,
+            place: None,
+            differences: Differences::default(),
+            vector: Vector::default(),
+            successor: None,
+            lineage: Lineage::default(),
+            urgency: machines::urgency::CHANGED,
+            repair: false,
+        }
+    }
+}
+
 /// Which launch of its line a new machine is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Lineage {

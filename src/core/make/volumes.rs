@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
-use super::{Candidate, Draft, Lineage, reasons};
+use super::{Candidate, Draft, reasons};
 use crate::address::{Address, Group, Kind};
 use crate::desired::{Layout, VolumeGroup};
-use crate::diff::{Differences, diff};
+use crate::diff::diff;
 use crate::expected;
 use crate::launch::Place;
 use crate::observed::Phase;
@@ -115,20 +115,6 @@ fn zones(
     Ok(zone)
 }
 
-fn candidate(change: crate::plan::Change, member: Option<Member<'_>>) -> Candidate<'_> {
-    Candidate {
-        change,
-        member,
-        place: None,
-        differences: Differences::default(),
-        vector: Vector::default(),
-        successor: None,
-        lineage: Lineage::default(),
-        urgency: 4,
-        repair: false,
-    }
-}
-
 fn size(fields: &Fields) -> String {
     fields.get("size").and_then(Value::int).map(|n| format!("{n}GiB")).unwrap_or_default()
 }
@@ -156,7 +142,7 @@ fn leave<'a>(draft: &mut Draft<'a>, address: &Address, member: &Member<'a>, why:
     let keep = SignedDuration::from_secs(i64::try_from(draft.ask.desired.policy.quarantine).unwrap_or(i64::MAX));
     let end = draft.ask.now.checked_add(keep).unwrap_or(jiff::Timestamp::MAX);
     change.how = if gone { "delete".into() } else { format!("kept until {end}, then deleted") };
-    Some(candidate(change, Some(member.clone())))
+    Some(Candidate::new(change, Some(member.clone())))
 }
 
 fn vacant<'a>(
@@ -178,7 +164,7 @@ fn vacant<'a>(
     if draft.holds_occupied(&change) {
         return None;
     }
-    let mut c = candidate(change, None);
+    let mut c = Candidate::new(change, None);
     c.vector = Vector::of(Kind::Volumes, draft.key(), fields);
     c.lineage.generation = survey.newest(address.slot) + 1;
     c.place = Some(Place { zone: zone.to_owned(), subnet: None });
@@ -211,7 +197,7 @@ fn kept<'a>(
     };
     if keeper.quarantined_until().is_some() {
         let why = Reason { why: Why::Declared, says: "is in the file again; its quarantine ends".into() };
-        out.push(candidate(make(draft, Action::Release, vec![why]), Some(keeper.clone())));
+        out.push(Candidate::new(make(draft, Action::Release, vec![why]), Some(keeper.clone())));
     }
     if let Some(fixed) = differences.fields.iter().find_map(crate::diff::Difference::forces_replacement) {
         let mut change = make(draft, Action::Replace, reasons(&shown));
@@ -224,13 +210,13 @@ fn kept<'a>(
         if moves {
             draft.hold(change, Hold::Floor, "its machine: a new device name needs a detach; replace the machine");
         } else {
-            let mut c = candidate(change, Some(keeper.clone()));
+            let mut c = Candidate::new(change, Some(keeper.clone()));
             (c.differences, c.vector) = (differences, vector.clone());
             out.push(c);
         }
     } else if differences.restamp || keeper.vector.is_none() || off(draft, address, keeper) {
         let why = Reason { why: Why::Stamp, says: "its stamp is put right".into() };
-        let mut c = candidate(make(draft, Action::Restamp, vec![why]), Some(keeper.clone()));
+        let mut c = Candidate::new(make(draft, Action::Restamp, vec![why]), Some(keeper.clone()));
         c.vector = vector.clone();
         out.push(c);
     }
@@ -277,7 +263,7 @@ fn homeless<'a>(
     let id = home.as_ref().map_or(String::new(), |id| format!(" ({id})"));
     let says = format!("belongs to {}{id}", machine.short());
     let change = make(draft, Action::Attach, vec![Reason { why: Why::Declared, says }]);
-    let mut c = candidate(change, Some(keeper.clone()));
+    let mut c = Candidate::new(change, Some(keeper.clone()));
     c.successor = home;
     Some(c)
 }
