@@ -9,7 +9,7 @@ use evenkeel_ec2::{Ec2Eyes, Ec2Provider};
 use evenkeel_engine::caller::Caller;
 use evenkeel_engine::clock::{Clock, Wall};
 use evenkeel_engine::provider::{Eyes, Provider};
-use evenkeel_sim::Sim;
+use evenkeel_sim::{Sim, World};
 
 use crate::args::Global;
 use crate::exit::{Exit, Halt};
@@ -38,16 +38,17 @@ pub fn block_on<T>(global: &Global, work: impl Future<Output = Result<T, Halt>>)
     runtime.map_err(|e| Halt::error(format!("cannot start: {e}")))?.block_on(work)
 }
 
-/// The sim's world, which must have been named.
+/// The sim's world, which must have been named. A new one is founded in `region`, or where the docs are.
 ///
 /// # Errors
 /// No `--sim`, or a file that is no world.
-pub fn sim(global: &Global) -> Result<Sim, Halt> {
+pub fn sim(global: &Global, region: Option<&str>) -> Result<Sim, Halt> {
     let path = global.sim.as_ref().ok_or_else(|| {
         Halt::new(Exit::Usage, "this needs the sim: name a world file with --sim world.toml or EVENKEEL_SIM")
     })?;
     let path = crate::project::folder(global).join(path);
-    Sim::open(&path, SEED).map_err(|e| Halt::error(e.to_string()))
+    let found = || World::founding_in(region.unwrap_or("us-east-1"), SEED);
+    Sim::open_or_found(&path, found).map_err(|e| Halt::error(e.to_string()))
 }
 
 /// A new world's seed: the same for everybody, so that the first steps in the docs look the same for everybody.
@@ -68,7 +69,7 @@ impl Session {
             })
             .collect();
         if global.sim.is_some() {
-            let sim = sim(global)?;
+            let sim = sim(global, wanted.values().find_map(|s| s.region.as_deref()))?;
             let clock: Arc<dyn Clock> = Arc::new(sim.clock());
             let scopes = callers(&clock, wanted.keys());
             return Ok(Self {

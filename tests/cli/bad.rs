@@ -30,11 +30,7 @@ fn each_mistake_in_the_file_is_one_error_with_a_place_and_a_way_out() {
         ("\"50GiB\"", "50", &["error[E0103]", "./evenkeel.toml:18:8", "GiB\""]),
         ("\"50GiB\"", "\"50GB\"", &["error[E0107]", "./evenkeel.toml:18:8", "write \"50GiB\""]),
         // Duplicates.
-        (
-            "[volumes.data]",
-            "[stack]\n\n[volumes.data]",
-            &["error[E0002]", "./evenkeel.toml:16:2"],
-        ),
+        ("[volumes.data]", "[stack]\n\n[volumes.data]", &["error[E0002]", "./evenkeel.toml:16:2"]),
         ("count = 6", "count = 6\ncount = 7", &["error[E0002]", "./evenkeel.toml:10:1", "keep one"]),
         // An impossible spread.
         (

@@ -17,7 +17,7 @@ use crate::session::{block_on, sim};
 /// `sim`
 pub fn run(global: &Global, deed: Option<SimDeed>, out: &Out) -> Ends {
     block_on(global, async {
-        let sim = sim(global)?;
+        let sim = sim(global, None)?;
         match deed.unwrap_or(SimDeed::Look { json: false }) {
             SimDeed::Look { json } => look(&sim, json, out)?,
             SimDeed::Advance { time } => {
