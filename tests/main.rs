@@ -1,4 +1,5 @@
 //! The one integration binary: each binary links everything anew, so there is one.
 
 mod cli;
+mod examples;
 mod layering;
