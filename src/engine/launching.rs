@@ -4,7 +4,8 @@
 //! thing that may exist already, with its own token. Whether a launch may fall back at all is the plan's matter.
 
 use evenkeel_core::failure::{Class, Failure};
-use evenkeel_core::launch::Launch;
+use evenkeel_core::launch::{Launch, NewVolume};
+use evenkeel_core::plan::Call;
 use evenkeel_core::progress::Turns;
 
 use crate::limits::Limits;
@@ -21,11 +22,39 @@ pub fn choice(launch: &Launch, turns: Turns) -> Option<Launch> {
     Some(one)
 }
 
+/// The volume of this turn: the generation after those whose token belonged to something deleted.
+pub fn volume(volume: &NewVolume, turns: Turns) -> NewVolume {
+    let mut one = volume.clone();
+    one.tag.generation = one.tag.generation.saturating_add(turns.spent);
+    one
+}
+
+/// Whether a failed create has another choice: a launch its places, types and generations, a volume its generations.
+///
+/// # Errors
+/// The final failure.
+pub fn another(call: &Call, turns: Turns, failure: Failure, limits: &Limits) -> Result<(), Failure> {
+    match call {
+        Call::Launch(launch) => next(launch, turns, failure, limits),
+        // A deleted volume is listed no more, so no look can tell which generations are used up.
+        Call::CreateVolume(_) if failure.class == Class::TokenSpent && turns.spent < limits.generations => Ok(()),
+        Call::CreateVolume(_)
+        | Call::Terminate(_)
+        | Call::Stop(_)
+        | Call::Start(_)
+        | Call::Change { .. }
+        | Call::Tag { .. }
+        | Call::Attach { .. }
+        | Call::Detach { .. }
+        | Call::DeleteVolume(_) => Err(failure),
+    }
+}
+
 /// Whether a failed launch has another choice, or the failure as it is final.
 ///
 /// # Errors
 /// The final failure.
-pub fn next(launch: &Launch, turns: Turns, failure: Failure, limits: &Limits) -> Result<(), Failure> {
+fn next(launch: &Launch, turns: Turns, failure: Failure, limits: &Limits) -> Result<(), Failure> {
     match failure.class {
         Class::Capacity => match choice(launch, Turns { full: turns.full.saturating_add(1), ..turns }) {
             Some(_) => Ok(()),

@@ -27,7 +27,8 @@ pub struct Limits {
     /// A call in flight may still end so long after the run was told to stop. CI systems kill ten seconds after they
     /// asked; a second leaves time to write.
     pub stop_grace: Duration,
-    /// Generations that a launch may go through when its token belongs to something dead.
+    /// Generations that a create may go through when its token belongs to something dead. EC2 remembers tokens for a
+    /// day and lists no deleted volume, so as often as that a stack can be destroyed and made again in a day.
     pub generations: u32,
 }
 
@@ -41,7 +42,7 @@ impl Default for Limits {
             still_waiting: Duration::from_secs(60),
             grace: Duration::from_secs(300),
             stop_grace: Duration::from_millis(800),
-            generations: 8,
+            generations: 64,
         }
     }
 }

@@ -268,12 +268,12 @@ impl<'a> Run<'a> {
                     return true;
                 }
             },
+            Call::CreateVolume(volume) => Call::CreateVolume(launching::volume(&volume, self.progress.turns(step))),
             Call::Terminate(_)
             | Call::Stop(_)
             | Call::Start(_)
             | Call::Change { .. }
             | Call::Tag { .. }
-            | Call::CreateVolume(_)
             | Call::Attach { .. }
             | Call::Detach { .. }
             | Call::DeleteVolume(_) => call,
@@ -412,17 +412,17 @@ impl<'a> Run<'a> {
     }
 
     fn failed(&mut self, step: u32, failure: Failure) {
-        let Some(Do::Call(Call::Launch(launch))) = self.progress.effective(step) else {
+        let Some(Do::Call(call)) = self.progress.effective(step) else {
             self.happened(Happened::Failed { step, failure });
             return;
         };
-        match launching::next(&launch, self.progress.turns(step), failure.clone(), self.job.limits) {
+        match launching::another(&call, self.progress.turns(step), failure.clone(), self.job.limits) {
             Err(failure) => self.happened(Happened::Failed { step, failure }),
             Ok(()) => {
                 self.happened(Happened::Retrying { step, failure, after_ms: 0 });
                 // On the disk before the next choice is made: after a crash it must be this one again.
                 if self.job.stop.cause().is_none() && self.write(Vec::new(), true) {
-                    self.call(step, Call::Launch(launch));
+                    self.call(step, call);
                 }
             }
         }

@@ -409,7 +409,7 @@ fn word(call: &Call) -> String {
         Call::Start(ids) => format!("start {}", ids.join("+")),
         Call::Change { id, .. } => format!("change {id}"),
         Call::Tag { ids, .. } => format!("tag {}", ids.join("+")),
-        Call::CreateVolume(v) => format!("volume {}", v.address.slot),
+        Call::CreateVolume(v) => format!("volume {} g{}", v.address.slot, v.tag.generation),
         Call::Attach { .. } => "attach".into(),
         Call::Detach { volume, .. } => format!("detach {volume}"),
         Call::DeleteVolume(id) => format!("delete {id}"),

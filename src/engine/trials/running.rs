@@ -84,7 +84,7 @@ async fn a_failed_step_takes_its_dependents_and_nobody_else() {
     let mut paper = Paper::default();
     let ran = run_on(fake, &plan, &mut paper, &[], Stop::never()).await;
     assert_eq!(ran.outcome, Outcome::Partial);
-    assert_eq!(world.lock().unwrap().log, ["launch 0 g1 a/big", "volume 0"]);
+    assert_eq!(world.lock().unwrap().log, ["launch 0 g1 a/big", "volume 0 g1"]);
     let because = |s: u32| match ran.progress.state(s).unwrap() {
         State::Skipped(because) => because.clone(),
         other => panic!("{other:?}"),
@@ -132,7 +132,7 @@ async fn a_step_of_refused_changes_only_is_skipped_with_what_hangs_on_it() {
     let mut paper = Paper::default();
     let refused = [Refused { change: 0, because: "gone".into() }];
     let ran = run_on(fake, &plan, &mut paper, &refused, Stop::never()).await;
-    assert_eq!(world.lock().unwrap().log, ["volume 0"]);
+    assert_eq!(world.lock().unwrap().log, ["volume 0 g1"]);
     let skipped = |s| matches!(ran.progress.state(s), Some(State::Skipped(_)));
     assert!(skipped(0) && !skipped(1) && skipped(2));
     assert_eq!(ran.progress.standing(1), Standing::Skipped);
@@ -180,7 +180,20 @@ async fn a_spent_token_goes_to_the_next_generation_and_not_for_ever() {
     let world = Arc::clone(&fake.world);
     let ran = run_on(fake, &fleet(1), &mut Paper::default(), &[], Stop::never()).await;
     assert_eq!(ran.progress.state(0), Some(&State::Failed(spent)));
-    assert_eq!(world.lock().unwrap().log.len(), 9);
+    assert_eq!(world.lock().unwrap().log.len(), 65);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_whose_token_belongs_to_a_deleted_one_takes_the_next_generation() {
+    let clock = Paused::new();
+    let spent = failure(Class::TokenSpent);
+    let fake = Fake::new(&clock).with(|w| drop(w.script.insert("volume", [spent.clone(), spent.clone()].into())));
+    let world = Arc::clone(&fake.world);
+    let plan = plan(vec![change("volumes.data/0", "")], vec![call(&[], &[0], Call::CreateVolume(volume(0)))]);
+    let ran = run_on(fake, &plan, &mut Paper::default(), &[], Stop::never()).await;
+    assert_eq!(ran.outcome, Outcome::Complete);
+    let log = world.lock().unwrap().log.clone();
+    assert_eq!(log, ["volume 0 g1", "volume 0 g2", "volume 0 g3"]);
 }
 
 #[tokio::test(start_paused = true)]
