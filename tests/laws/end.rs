@@ -1,0 +1,132 @@
+//! What a world looks like to its owner: who stands in which slot, and what is wrong with that.
+//!
+//! It reads the sim's world directly, never through a provider, so that it can see what a provider would overlook.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use evenkeel_core::address::Group;
+use evenkeel_core::desired::{Desired, Layout};
+use evenkeel_core::launch::token_prefix;
+use evenkeel_core::stamp::{LaunchTag, tag};
+use evenkeel_ec2::api::{AttachState, InstanceState, Tags, VolumeState};
+use evenkeel_sim::World;
+
+/// The state of a stack with ids, times and generations left out: equal ends are equal values.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ending {
+    /// Address → what stands there, in words, each claimant once.
+    pub places: BTreeMap<String, Vec<String>>,
+    /// What is ours and has no address.
+    pub strays: Vec<String>,
+}
+
+/// Reads the end state of a stack.
+pub fn ending(world: &World, stack: &str) -> Ending {
+    let mut end = Ending::default();
+    let prefix = token_prefix(stack);
+    let mut names: BTreeMap<&str, String> = BTreeMap::new();
+    for (id, m) in world.instances.iter().filter(|(_, m)| !m.is_dead()) {
+        // The token alone cannot be copied or taken away.
+        if !m.token.starts_with(&prefix) {
+            continue;
+        }
+        let Some(address) = address(id, m.launch_index, &m.tags) else {
+            end.strays.push(format!("{id} {:?}", m.tags));
+            continue;
+        };
+        names.insert(id, address.clone());
+        let says = format!(
+            "{:?} {} {} {} {:?} {:?}",
+            m.state,
+            m.zone,
+            m.instance_type,
+            m.image,
+            m.security_groups,
+            marks(&m.tags)
+        );
+        end.places.entry(address).or_default().push(says);
+    }
+    for (id, v) in &world.volumes {
+        // A part of a machine dies with it and has no slot of its own.
+        let part = v.tags.get(tag::ADDRESS).is_some_and(|a| a.starts_with("machines."));
+        let ours = v.tags.get(tag::STACK).is_some_and(|s| s == stack) && !part;
+        if !ours || v.state == VolumeState::Deleting {
+            continue;
+        }
+        let Some(address) = address(id, 0, &v.tags) else {
+            end.strays.push(format!("{id} {:?}", v.tags));
+            continue;
+        };
+        let at = v.hold.as_ref().map_or_else(
+            || "free".to_owned(),
+            |h| {
+                let at = names.get(h.instance.as_str()).cloned().unwrap_or_else(|| h.instance.clone());
+                let word = if h.state == AttachState::Attached { "at" } else { "on its way to or from" };
+                format!("{word} {at} {}", h.device)
+            },
+        );
+        let says = format!("{} {}GiB {} {at} {:?}", v.zone, v.size, v.volume_type, marks(&v.tags));
+        end.places.entry(address).or_default().push(says);
+    }
+    end.places.values_mut().for_each(|v| v.sort());
+    end
+}
+
+/// Tags without what differs from run to run.
+fn marks(tags: &Tags) -> BTreeMap<&str, &str> {
+    let own = tags.iter().filter(|(k, _)| *k != tag::LAUNCH);
+    own.map(|(k, v)| (k.as_str(), if k == tag::QUARANTINE { "set" } else { v.as_str() })).collect()
+}
+
+/// `machines.web/3`, as the marks say.
+pub fn address(id: &str, index: u32, tags: &Tags) -> Option<String> {
+    let mark: LaunchTag = tags.get(tag::LAUNCH)?.parse().ok()?;
+    let slot = match &mark.only {
+        Some(only) if only != id => return None,
+        Some(_) => mark.slots.get(0)?,
+        None => mark.slots.get(index)?,
+    };
+    let group: Group = tags.get(tag::ADDRESS)?.parse().ok()?;
+    Some(group.slot(slot).to_string())
+}
+
+/// Everything that is wrong with a world in which `desired` was applied to the end: missing or double slots, things
+/// nobody declared, data that does not hang where it belongs, zones out of balance, broken laws.
+pub fn wrongs(world: &World, desired: &Desired) -> Vec<String> {
+    let end = ending(world, &desired.stack.id);
+    let mut wrong: Vec<String> = end.strays.iter().map(|s| format!("a stray: {s}")).collect();
+    let mut wanted: BTreeMap<String, Option<String>> = BTreeMap::new();
+    for (name, g) in &desired.machines {
+        wanted.extend((0..g.count).map(|s| (Group::machines(name).slot(s).to_string(), None)));
+    }
+    for (name, v) in &desired.volumes {
+        let (count, home) = match &v.layout {
+            Layout::Replicas { count, .. } => (*count, None),
+            Layout::For(g) => (desired.machines.get(&g.name).map_or(0, |m| m.count), Some(g.clone())),
+        };
+        for slot in 0..count {
+            wanted.insert(Group::volumes(name).slot(slot).to_string(), home.as_ref().map(|h| h.slot(slot).to_string()));
+        }
+    }
+    for (address, home) in &wanted {
+        match end.places.get(address).map(Vec::as_slice) {
+            None | Some([]) => wrong.push(format!("nothing at {address}")),
+            Some([one]) => {
+                if let Some(home) = home
+                    && !one.contains(&format!(" at {home} "))
+                {
+                    wrong.push(format!("{address} should hang at {home}: {one}"));
+                }
+            }
+            Some(many) => wrong.push(format!("{} claim {address}: {many:?}", many.len())),
+        }
+    }
+    let known: BTreeSet<&String> = wanted.keys().collect();
+    wrong.extend(end.places.keys().filter(|a| !known.contains(a)).map(|a| format!("{a} is not declared")));
+    wrong.extend(world.instances.iter().filter(|(_, m)| !m.is_dead()).filter_map(|(id, m)| {
+        let ours = m.token.starts_with(&token_prefix(&desired.stack.id));
+        (ours && m.state != InstanceState::Running).then(|| format!("{id} is {:?}", m.state))
+    }));
+    wrong.extend(world.violations.iter().map(|v| format!("a broken law: {v}")));
+    wrong
+}

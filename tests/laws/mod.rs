@@ -1,0 +1,8 @@
+//! The safety proofs, on the sim, in virtual time: whatever goes wrong, a rerun ends where it should have ended.
+
+mod crash;
+mod end;
+mod fleet;
+mod harness;
+mod seeds;
+mod trouble;
