@@ -1,0 +1,467 @@
+//! A story: a fleet, what its user does, what hands and fate do to it, and what must be true in the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use evenkeel_core::address::Kind;
+use evenkeel_core::desired::{Desired, Layout, WaitFor};
+use evenkeel_core::failure::Class;
+use evenkeel_core::health::judge;
+use evenkeel_core::launch::token_prefix;
+use evenkeel_core::make::{Ask, Intent, make};
+use evenkeel_core::observed::Reading;
+use evenkeel_core::plan::Plan;
+use evenkeel_core::stamp::tag;
+use evenkeel_ec2::api::{Ec2, Metadata, RunInstances, Tags};
+use evenkeel_sim::action::Action;
+use evenkeel_sim::dice::Span;
+use evenkeel_sim::faults::{Effect, Fault, Moment};
+use evenkeel_sim::laws::Floor;
+use evenkeel_sim::ops::{Deed, Part};
+use evenkeel_sim::world::Machine;
+use evenkeel_sim::{Sim, World};
+
+use super::end::{ending, wrongs};
+use super::fleet::{Dice, Fleet, STACK};
+use super::harness::{self, Disk, End, Life, Look, all_allowed, desired, story, world};
+
+/// One thing that happens.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// The file is applied, while these things go wrong.
+    Apply(Vec<Fault>),
+    /// Everything is destroyed, while these things go wrong.
+    Destroy(Vec<Fault>),
+    /// The user edits the file: to this, in words.
+    Edit(Fleet, String),
+    /// Somebody or fate does something to the world: which sort, and to which thing.
+    Damage(Hand, u32),
+    /// Minutes pass.
+    Wait(u32),
+}
+
+/// What is done to the world behind evenkeel's back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hand {
+    Kill,
+    Stop,
+    Impair,
+    Flap,
+    SetGroups,
+    SetType,
+    Retag,
+    StripOne,
+    StripAll,
+    Copy,
+    Detach,
+    DeleteVolume,
+    LoseZone,
+    LoseZoneSilently,
+    RestoreZone,
+    NoRoom,
+    Retire,
+}
+
+const HANDS: [Hand; 17] = [
+    Hand::Kill,
+    Hand::Stop,
+    Hand::Impair,
+    Hand::Flap,
+    Hand::SetGroups,
+    Hand::SetType,
+    Hand::Retag,
+    Hand::StripOne,
+    Hand::StripAll,
+    Hand::Copy,
+    Hand::Detach,
+    Hand::DeleteVolume,
+    Hand::LoseZone,
+    Hand::LoseZoneSilently,
+    Hand::RestoreZone,
+    Hand::NoRoom,
+    Hand::Retire,
+];
+
+/// A seed's story.
+pub struct Story {
+    pub seed: u64,
+    pub fleet: Fleet,
+    pub steps: Vec<Step>,
+    /// How long new objects are hidden, in seconds at most.
+    hidden: u64,
+    throttled: bool,
+}
+
+impl Story {
+    /// The story of a seed, up to so many steps.
+    pub fn of(seed: u64, steps: usize) -> Self {
+        let fleet = Fleet::of(seed);
+        let mut dice = Dice::new(seed, 2);
+        let mut now = fleet.clone();
+        let hidden = [0, 2, 2, 20, 90][dice.roll(5) as usize];
+        let throttled = dice.roll(8) == 0;
+        let mut all = Vec::new();
+        if dice.roll(4) > 0 {
+            all.push(Step::Apply(faults(&mut dice)));
+        }
+        for _ in 0..1 + dice.roll(4) {
+            match dice.roll(12) {
+                0..=4 => all.push(Step::Damage(HANDS[dice.roll(HANDS.len() as u32) as usize], dice.roll(1000))),
+                5..=7 => {
+                    let words = now.edit(&mut dice);
+                    all.push(Step::Edit(now.clone(), words));
+                }
+                8 => all.push(Step::Wait(dice.roll(90))),
+                9 => all.push(Step::Destroy(faults(&mut dice))),
+                _ => {}
+            }
+            all.push(Step::Apply(faults(&mut dice)));
+        }
+        all.truncate(steps);
+        Self { seed, fleet, steps: all, hidden, throttled }
+    }
+}
+
+impl fmt::Display for Story {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}# hidden up to {} s, throttled {}", self.fleet.file(), self.hidden, self.throttled)?;
+        for (n, step) in self.steps.iter().enumerate() {
+            match step {
+                Step::Edit(_, words) => writeln!(f, "{n}: Edit({words})")?,
+                Step::Apply(_) | Step::Destroy(_) | Step::Damage(..) | Step::Wait(_) => writeln!(f, "{n}: {step:?}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A handful of things that go wrong during a run; every one ends with it at the latest.
+fn faults(dice: &mut Dice) -> Vec<Fault> {
+    let mut all = Vec::new();
+    for _ in 0..dice.roll(4) {
+        let effect = match dice.roll(13) {
+            0 => Effect::Fail(Class::Transient),
+            1 => Effect::Fail(Class::Throttled),
+            2 => Effect::Fail(Class::Denied),
+            3 => Effect::Fail(Class::Capacity),
+            4 => Effect::LoseAnswer,
+            5 => Effect::Slow(Span::secs(1, 30)),
+            6 => Effect::Twice,
+            7 => Effect::Late(Span::secs(1, 200)),
+            8 => Effect::Echo(Span::secs(1, 200)),
+            9 => Effect::EmptyPage,
+            10 => Effect::FreezeLists(Span::secs(1, 20)),
+            11 => Effect::HideNew(Span::secs(1, 60)),
+            _ => Effect::Kill(if dice.roll(2) == 0 { Moment::Before } else { Moment::After }),
+        };
+        let kills = matches!(effect, Effect::Kill(_));
+        let only_launches = effect == Effect::Fail(Class::Capacity);
+        let mut fault = Fault::once(effect).after(dice.roll(30));
+        if !kills {
+            fault = fault.times(1 + dice.roll(4));
+        }
+        if only_launches {
+            fault = fault.on(Action::RunInstances);
+            fault.after %= 3;
+        } else if dice.roll(2) == 0 {
+            fault = fault.changing();
+            fault.after %= 8;
+        }
+        all.push(fault);
+    }
+    all
+}
+
+/// What belongs to somebody else, and must be as it was in the end.
+struct Others(BTreeMap<String, Tags>);
+
+impl Others {
+    /// A stack of the same name, and a machine that nobody has marked.
+    async fn arrive(sim: &Sim) -> Self {
+        let mut tags: Vec<Tags> = vec![Tags::from([(tag::NAME.to_owned(), "shop/web".to_owned())])];
+        let theirs =
+            [(tag::STACK, "zzz22222"), (tag::ADDRESS, "machines.web"), (tag::LAUNCH, "g1 s0"), (tag::NAME, "shop/web")];
+        tags.push(theirs.map(|(k, v)| (k.to_owned(), v.to_owned())).into());
+        for (n, tags) in tags.iter().enumerate() {
+            let request = RunInstances {
+                client_token: format!("theirs-{n}"),
+                count: 1,
+                image: "ami-00000000000002309".to_owned(),
+                instance_type: "t3.small".to_owned(),
+                zone: Some("us-east-1a".to_owned()),
+                subnet: None,
+                security_groups: Vec::new(),
+                key: None,
+                instance_profile: None,
+                user_data: None,
+                disks: Vec::new(),
+                public_ip: None,
+                metadata: Metadata::default(),
+                monitoring: false,
+                protect: false,
+                spot: false,
+                tenancy: None,
+                placement_group: None,
+                tags: tags.clone(),
+                volume_tags: Tags::new(),
+            };
+            sim.run_instances(&request).await.expect("an empty world has room");
+        }
+        Self(sim.world().expect("in memory").instances.iter().map(|(id, m)| (id.clone(), m.tags.clone())).collect())
+    }
+
+    fn wrongs(&self, world: &World) -> Vec<String> {
+        let of = |(id, tags): (&String, &Tags)| match world.instances.get(id).filter(|m| !m.is_dead()) {
+            None => Some(format!("{id} is not ours and is gone")),
+            Some(m) if m.tags != *tags => Some(format!("{id} is not ours and was marked: {:?}", m.tags)),
+            Some(_) => None,
+        };
+        self.0.iter().filter_map(of).collect()
+    }
+}
+
+/// Tells a story and says what is wrong with its end.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn tell(told: &Story) -> Result<(), String> {
+    story(async {
+        let mut begin = world(told.seed);
+        begin.limits.throttling = told.throttled;
+        begin.timing.checks = Span::secs(10, 30);
+        begin.timing.hidden = Span::secs(0, told.hidden);
+        let mut sim = Sim::new(begin);
+        let mut others = Others::arrive(&sim).await;
+        let mut disk = Disk::default();
+        let mut fleet = told.fleet.clone();
+        for (n, step) in told.steps.iter().enumerate() {
+            let jitter = told.seed.wrapping_mul(100) + n as u64;
+            match step {
+                Step::Apply(faults) => {
+                    sim = run(sim, jitter, &desired(&fleet.file()), &mut disk, &all_allowed(), faults).await;
+                }
+                Step::Destroy(faults) => {
+                    sim = run(sim, jitter, &desired(&fleet.file()), &mut disk, &harness::destroy(), faults).await;
+                }
+                Step::Edit(next, _) => fleet = next.clone(),
+                Step::Damage(hand, which) => {
+                    sim.edit(|w| damage(w, *hand, *which, &mut others)).expect("in memory");
+                }
+                Step::Wait(minutes) => sim.advance(Duration::from_secs(60 * u64::from(*minutes))).expect("in memory"),
+            }
+        }
+        rest(&sim, told, &fleet, &mut disk, &others).await
+    })
+}
+
+/// One run of the program, with its floor watched; the next life's handle to the world.
+async fn run(sim: Sim, jitter: u64, wish: &Desired, disk: &mut Disk, intent: &Intent, faults: &[Fault]) -> Sim {
+    sim.edit(|w| {
+        w.floors = floors(wish, intent);
+        w.faults = faults.to_vec();
+    })
+    .expect("in memory");
+    let life = Life::new(&sim, jitter);
+    let crashed = tokio::select! {
+        biased;
+        () = sim.crashed() => true,
+        _ = life.apply(wish, disk, intent) => false,
+    };
+    sim.act(&Deed::ClearFaults).expect("in memory");
+    if crashed { sim.revive() } else { sim }
+}
+
+/// As many of each group as must serve whatever evenkeel does.
+fn floors(wish: &Desired, intent: &Intent) -> Vec<Floor> {
+    let groups = wish.machines.iter().filter(|(_, g)| !intent.destroy && g.wait == WaitFor::Healthy);
+    groups
+        .map(|(name, g)| Floor {
+            stack: STACK.to_owned(),
+            group: format!("machines.{name}"),
+            ready: g.count - wish.policy.unavailable(g.count),
+        })
+        .collect()
+}
+
+/// The faults are over: it comes to rest as declared, and nothing is wrong with that.
+async fn rest(sim: &Sim, told: &Story, fleet: &Fleet, disk: &mut Disk, others: &Others) -> Result<(), String> {
+    let wish = desired(&fleet.file());
+    let intent = all_allowed();
+    sim.edit(|w| {
+        w.floors = floors(&wish, &intent);
+        let names: Vec<String> = w.zones.keys().cloned().collect();
+        for zone in names {
+            let _ = w.act(&Deed::RestoreZone { zone: zone.clone() });
+            let _ = w.act(&Deed::SetCapacity { zone, instance_type: "t3.small".into(), most: None });
+        }
+    })
+    .expect("in memory");
+    let life = Life::new(sim, told.seed);
+    let mut end = life.settle(&wish, disk, &intent).await;
+    if let End::Restless(_) = end {
+        // What looks like a failure of the monitoring is left alone until somebody has mended it.
+        sim.edit(heal).expect("in memory");
+        end = life.settle(&wish, disk, &intent).await;
+    }
+    let world = sim.world().expect("in memory");
+    let mut wrong = wrongs(&world, &wish);
+    match end {
+        End::Converged => {}
+        End::Refused(_) | End::Restless(_) => wrong.push(format!("{end:?}")),
+    }
+    wrong.extend(others.wrongs(&world));
+    let look = life.look(&wish).await;
+    let plan = life.plan(&wish, &look, disk, &intent).plan;
+    if !plan.is_empty() {
+        wrong.push(format!("a second plan is not empty: {}", harness::tell(&plan)));
+    }
+    wrong.extend(uneven(&wish, &plan, &world));
+    wrong.extend(permuted(&wish, &look, disk, &plan, told.seed));
+    wrong.extend(silenced(&wish, &look, disk));
+    if wrong.is_empty() { Ok(()) } else { Err(format!("{wrong:#?}\n{:#?}", ending(&world, STACK).places)) }
+}
+
+/// Everything that lives is well again.
+fn heal(world: &mut World) {
+    let ids: Vec<String> = world.instances.iter().filter(|(_, m)| !m.is_dead()).map(|(id, _)| id.clone()).collect();
+    for id in ids {
+        let _ = world.act(&Deed::Recover { instance: id });
+    }
+}
+
+/// P1: zones differ by no more than the skew, unless data pins machines, which the plan then says.
+fn uneven(wish: &Desired, plan: &Plan, world: &World) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (name, group) in &wish.machines {
+        let zones: BTreeSet<&String> = match &group.spread {
+            evenkeel_core::desired::Spread::Zones(zones) => zones.iter().collect(),
+            other => panic!("the fleets here name their zones, not {other:?}"),
+        };
+        let prefix = token_prefix(STACK);
+        let mine = |tags: &Tags| {
+            tags.get(tag::STACK).is_some_and(|s| s == STACK)
+                && tags.get(tag::ADDRESS).is_some_and(|a| *a == format!("machines.{name}"))
+        };
+        let there = |m: &Machine| !m.is_dead() && mine(&m.tags) && m.token.starts_with(&prefix);
+        let in_zone = |z: &String| world.instances.values().filter(|m| there(m) && m.zone == *z).count();
+        let counts: Vec<usize> = zones.iter().map(|z| in_zone(z)).collect();
+        let differ = counts.iter().max().unwrap_or(&0) - counts.iter().min().unwrap_or(&0);
+        let pinned =
+            wish.volumes.values().any(|v| v.layout == Layout::For(evenkeel_core::address::Group::machines(name)));
+        let said = plan.notes.iter().any(|n| n.kind == "skew" && n.about == format!("machines.{name}"));
+        if differ > 1 && !(pinned && said) {
+            wrong.push(format!("machines.{name} is uneven: {counts:?} over {zones:?}"));
+        }
+    }
+    wrong
+}
+
+/// P12: the order of a listing changes nothing.
+fn permuted(wish: &Desired, look: &Look, disk: &Disk, plan: &Plan, seed: u64) -> Vec<String> {
+    let mut shuffled = look.observed.clone();
+    let mut dice = Dice::new(seed, 9);
+    for i in (1..shuffled.objects.len()).rev() {
+        shuffled.objects.swap(i, dice.roll(i as u32 + 1) as usize);
+    }
+    for o in &mut shuffled.objects {
+        o.signals.reverse();
+    }
+    let ask = Ask { desired: wish, observed: &shuffled, history: &disk.history, intent: &all_allowed(), now: look.now };
+    let other = make(&ask).plan;
+    if other == *plan { Vec::new() } else { vec!["the order of the listing changes the plan".into()] }
+}
+
+/// P13: a signal that is no longer heard makes nothing worse, and a verdict is looked at again in the future only.
+fn silenced(wish: &Desired, look: &Look, disk: &Disk) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for o in look.observed.objects.iter().filter(|o| o.kind == Kind::Machines) {
+        let past = disk.history.objects.get(&o.id);
+        let now = judge(o, WaitFor::Healthy, past, &wish.policy, look.now);
+        let mut quiet = o.clone();
+        quiet.signals.iter_mut().for_each(|s| s.reading = Reading::NoData);
+        let then = judge(&quiet, WaitFor::Healthy, past, &wish.policy, look.now);
+        if then.severity() > now.severity() {
+            wrong.push(format!("{}: silence makes {} {}", o.id, now.word(), then.word()));
+        }
+        for v in [&now, &then] {
+            if v.recheck.is_some_and(|at| at <= look.now) {
+                wrong.push(format!("{}: to be looked at again in the past", o.id));
+            }
+        }
+    }
+    wrong
+}
+
+/// Does something to the world, if there is anything to do it to.
+fn damage(world: &mut World, hand: Hand, which: u32, others: &mut Others) {
+    let ours = |tags: &Tags| tags.get(tag::STACK).is_some_and(|s| s == STACK);
+    let alive: Vec<String> =
+        world.instances.iter().filter(|(_, m)| !m.is_dead() && ours(&m.tags)).map(|(id, _)| id.clone()).collect();
+    let own_volume = |tags: &Tags| ours(tags) && tags.get(tag::ADDRESS).is_some_and(|a| a.starts_with("volumes."));
+    let disks: Vec<String> =
+        world.volumes.iter().filter(|(_, v)| own_volume(&v.tags)).map(|(id, _)| id.clone()).collect();
+    let pick = |from: &[String]| (!from.is_empty()).then(|| from[which as usize % from.len()].clone());
+    let zone = ["us-east-1a", "us-east-1b", "us-east-1c"][which as usize % 3].to_owned();
+    let (machine, volume) = (pick(&alive), pick(&disks));
+    let minutes = |m: u32| jiff::SignedDuration::from_mins(i64::from(m));
+    let deeds: Vec<Deed> = match (hand, machine, volume) {
+        (Hand::Kill, Some(instance), _) => vec![Deed::Terminate { instance }],
+        (Hand::Stop, Some(instance), _) => vec![Deed::Stop { instance }],
+        (Hand::Impair, Some(instance), _) => {
+            let since = world.now.checked_sub(minutes(which % 40)).ok();
+            [Part::Instance, Part::System]
+                .into_iter()
+                .take(1 + which as usize % 2)
+                .map(|check| Deed::Impair { instance: instance.clone(), check, since })
+                .collect()
+        }
+        (Hand::Flap, Some(instance), _) => vec![Deed::Flap { instance, period: Span::secs(600, 600) }],
+        (Hand::SetGroups, Some(instance), _) => {
+            vec![Deed::SetSecurityGroups { instance, groups: vec!["db".into()] }]
+        }
+        (Hand::SetType, Some(instance), _) => {
+            vec![Deed::SetType { instance, instance_type: ["t3.medium", "t3a.small"][which as usize % 2].into() }]
+        }
+        (Hand::Retag, Some(id), _) => {
+            vec![Deed::SetTag { id, key: ["team", "Name", "mine"][which as usize % 3].into(), value: "by hand".into() }]
+        }
+        (Hand::StripOne, Some(id), other) => {
+            let keys = [tag::SPEC, tag::LAUNCH, tag::ADDRESS, tag::STACK, tag::NAME];
+            match other.filter(|_| which.is_multiple_of(3)) {
+                // A volume without its stack's mark cannot be found any more: EC2 does not tell its token.
+                Some(volume) => vec![Deed::UnsetTag { id: volume, key: keys[which as usize % 3].into() }],
+                None => vec![Deed::UnsetTag { id, key: keys[which as usize % 5].into() }],
+            }
+        }
+        (Hand::StripAll, Some(id), _) => {
+            let keys: Vec<String> =
+                world.instances.get(&id).map(|m| m.tags.keys().cloned().collect()).unwrap_or_default();
+            keys.into_iter().map(|key| Deed::UnsetTag { id: id.clone(), key }).collect()
+        }
+        (Hand::Copy, Some(from), _) => {
+            let tags = world.instances.get(&from).map(|m| m.tags.clone()).unwrap_or_default();
+            let Some((id, theirs)) = others.0.iter_mut().next() else { return };
+            theirs.extend(tags.clone());
+            tags.into_iter().map(|(key, value)| Deed::SetTag { id: id.clone(), key, value }).collect()
+        }
+        (Hand::Detach, _, Some(volume)) => vec![Deed::Detach { volume }],
+        (Hand::DeleteVolume, _, Some(volume)) => vec![Deed::DeleteVolume { volume }],
+        (Hand::LoseZone, ..) => vec![Deed::LoseZone { zone, announced: true }],
+        (Hand::LoseZoneSilently, ..) => vec![Deed::LoseZone { zone, announced: false }],
+        (Hand::RestoreZone, ..) => world.zones.keys().map(|zone| Deed::RestoreZone { zone: zone.clone() }).collect(),
+        (Hand::NoRoom, ..) => vec![Deed::SetCapacity { zone, instance_type: "t3.small".into(), most: Some(which % 3) }],
+        (Hand::Retire, Some(instance), _) => vec![Deed::Schedule {
+            instance,
+            event: evenkeel_ec2::api::ScheduledEvent {
+                code: "instance-retirement".into(),
+                description: "The instance is running on degraded hardware".into(),
+                not_before: world.now.checked_add(minutes(60 * 24)).ok(),
+            },
+        }],
+        _ => Vec::new(),
+    };
+    for deed in deeds {
+        let _ = world.act(&deed);
+    }
+}
