@@ -97,6 +97,8 @@ pub fn diff(kind: Kind, key: &str, want: &Fields, live: &Fields, last: Option<&V
         let why = match (applied, last) {
             (Some(true), _) => Why::Drifted,
             (_, Some(l)) if was_live(field, l, key, wish, shown) => Why::Declared,
+            // What we never set, the provider chose: its default is nobody's move.
+            (_, Some(l)) if l.get(field.code).is_none() => Why::Declared,
             (_, Some(_)) => Why::Conflict,
             // Without a stamp nobody can say who moved; the file is what the user wants.
             (_, None) => Why::Declared,
@@ -214,6 +216,8 @@ mod tests {
     fn what_nobody_set_is_nobodys_difference() {
         assert_eq!(verdict(&Fields::new(), &one("key", "theirs"), &Fields::new()), None);
         assert_eq!(verdict(&Fields::new(), &one("key", "ours"), &one("key", "ours")), Some(Why::Declared));
+        let groups = |v: &str| one("security-groups", Value::set([v]));
+        assert_eq!(verdict(&groups("web"), &groups("default"), &Fields::new()), Some(Why::Declared));
     }
 
     #[test]

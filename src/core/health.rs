@@ -534,6 +534,11 @@ pub(crate) fn before(t: Timestamp, seconds: u64) -> Timestamp {
     t.checked_sub(d).unwrap_or(Timestamp::MIN)
 }
 
+/// `2026-01-05 12:04 UTC`: a moment as a sentence says it. Seconds and less are noise to whoever waits for it.
+pub fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
 /// `45s`, `14m`, `2h5m`, `3d`: at most two units, the smaller one left out when it is nothing.
 pub fn span(seconds: u64) -> String {
     let (d, h, m, s) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);

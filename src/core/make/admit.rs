@@ -4,14 +4,18 @@
 
 use std::collections::BTreeMap;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::{Candidate, Draft};
 use crate::address::{Address, Group, Kind};
 use crate::desired::Layout;
+use crate::health::moment;
 use crate::launch::Place;
 use crate::plan::{Action, Hold, Why};
-use crate::repair::{self, Replacement};
+use crate::policy::Policy;
+use crate::repair::{self, Outcome, Replacement};
 use crate::situation::{Attribute, Values, launch_value};
-use crate::survey::Member;
+use crate::survey::{GroupSurvey, Member};
 
 /// What may happen, sorted by how it goes.
 #[derive(Default)]
@@ -322,14 +326,48 @@ fn waves<'a>(draft: &mut Draft<'a>, group: &Group, mut all: Vec<Candidate<'a>>) 
     (pace.first, pace.most) = (pace.first.min(surge), pace.most.min(surge));
     let sizes = pace.waves(narrow(all.len()));
     let started: usize = sizes.iter().map(|n| *n as usize).sum();
-    let words: Vec<String> = pace.evidence.iter().map(|e| e.says.clone()).collect();
     draft.look_again_by(pace.not_before);
-    for c in all.split_off(started) {
-        let words = if words.is_empty() { "replacements that are under way".to_owned() } else { words.join(", ") };
-        draft.hold(c.change, Hold::Breaker, words);
+    if started < all.len() {
+        let settling = settling(&survey, policy, now);
+        draft.look_again_by(settling.as_ref().and_then(|(_, until)| *until));
+        let words: Vec<String> =
+            pace.evidence.iter().map(|e| e.says.clone()).chain(settling.map(|(says, _)| says)).collect();
+        for c in all.split_off(started) {
+            draft.hold(c.change, Hold::Breaker, words.join(", "));
+        }
     }
     let mut all = all.into_iter();
     sizes.into_iter().map(|n| all.by_ref().take(n as usize).collect()).collect()
+}
+
+/// The replacements that the next ones wait for, in words, and until when where only time is left to wait for.
+fn settling(survey: &GroupSurvey<'_>, policy: &Policy, now: Timestamp) -> Option<(String, Option<Timestamp>)> {
+    let mut young: Vec<(String, Option<Timestamp>)> = Vec::new();
+    for (slot, m) in survey.slots.iter().flat_map(|(slot, all)| all.iter().map(move |m| (slot, m))) {
+        let Some(r) = m.launch.as_ref().and_then(|l| Replacement::of(l, m.object.created, &m.verdict, policy, now))
+        else {
+            continue;
+        };
+        match r.outcome {
+            Outcome::UnderWay => young.push((slot.to_string(), m.ready().then(|| warm_at(m, policy)).flatten())),
+            Outcome::Healthy | Outcome::Failed => {}
+        }
+    }
+    let (first, _) = young.first()?;
+    let more = if young.len() > 1 { format!(" and {} more", young.len() - 1) } else { String::new() };
+    // All must be warm; one that is not ready has no time.
+    let until = young.iter().map(|(_, until)| *until).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max());
+    let says = match until {
+        Some(at) => format!("slot {first}{more} was just replaced and is watched until {}", moment(at)),
+        None => format!("the new machine of slot {first}{more} is not ready yet"),
+    };
+    Some((says, until))
+}
+
+/// When a ready machine has been ready for long enough.
+fn warm_at(m: &Member<'_>, policy: &Policy) -> Option<Timestamp> {
+    let since = m.verdict.since.unwrap_or(m.object.created).max(m.object.created);
+    since.checked_add(SignedDuration::from_secs(i64::try_from(policy.repair.warmup).ok()?)).ok()
 }
 
 /// The address of the machine slot that a volume belongs to.

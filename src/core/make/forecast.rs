@@ -6,7 +6,7 @@ use super::admit::Admitted;
 use super::{Candidate, Draft};
 use crate::address::{Group, Kind};
 use crate::place;
-use crate::plan::{Action, Call, Do, Forecast, Step, Takes};
+use crate::plan::{Action, Call, Do, Forecast, Step, Takes, Why};
 use crate::survey::Member;
 
 /// One forecast a machine group that is declared or loses members.
@@ -33,10 +33,17 @@ fn one(draft: &Draft<'_>, admitted: &Admitted<'_>, group: &Group) -> Forecast {
     }
     let ready = survey.ready_slots();
     let (mut leaving_ready, mut stopping) = (0, 0);
+    // What is unwell and stays so serves nobody: it is there, but nothing to live on.
+    let mut unwell: BTreeMap<&str, &str> = survey
+        .members()
+        .filter(|(_, m)| !m.well_or_coming())
+        .map(|(_, m)| (m.object.id.as_str(), m.object.zone.as_str()))
+        .collect();
     if let Some(work) = admitted.machines.get(group) {
         let ends = work.deletes.iter().chain(&work.retire).chain(work.waves.iter().flatten());
         for c in ends {
             let Some(m) = &c.member else { continue };
+            unwell.remove(m.object.id.as_str());
             if let Some(z) = zones.get_mut(&m.object.zone) {
                 z.1 = z.1.saturating_sub(1);
             }
@@ -48,6 +55,11 @@ fn one(draft: &Draft<'_>, admitted: &Admitted<'_>, group: &Group) -> Forecast {
                 zones.entry(p.zone.clone()).or_default().1 += 1;
             }
         }
+        for c in work.updates.iter().filter(|c| c.change.reasons.iter().any(|r| r.why == Why::Unhealthy)) {
+            if let Some(m) = &c.member {
+                unwell.remove(m.object.id.as_str());
+            }
+        }
         let serves = |c: &&Candidate<'_>| c.member.as_ref().is_some_and(Member::ready);
         let stops = work.updates.iter().filter(|c| c.change.how.contains("stop · ")).filter(serves).count();
         stopping = narrow(stops).min(work.stops);
@@ -55,7 +67,11 @@ fn one(draft: &Draft<'_>, admitted: &Admitted<'_>, group: &Group) -> Forecast {
     let after_by_zone: BTreeMap<String, u32> = zones.iter().map(|(z, (_, n))| (z.clone(), *n)).collect();
     // A majority: what a quorum needs, and a fair guess of what any other group can live on for a while.
     let needed = if wanted == 0 { 0 } else { wanted / 2 + 1 };
-    let survival = place::survive(&after_by_zone, needed);
+    let mut serving = after_by_zone.clone();
+    for zone in unwell.values() {
+        serving.entry((*zone).to_owned()).and_modify(|n| *n = n.saturating_sub(1));
+    }
+    let survival = place::survive(&serving, needed);
     Forecast {
         group: group.clone(),
         before: narrow(survey.members().count()),

@@ -7,7 +7,7 @@ use crate::address::{Address, Group};
 use crate::desired::{Follow, Image, MachineGroup};
 use crate::diff::{Difference, Differences, diff};
 use crate::expected::{self, MachineSpec};
-use crate::health::{Planned, State};
+use crate::health::{Planned, State, moment};
 use crate::launch::Place;
 use crate::observed::Phase;
 use crate::place::{self, Domain};
@@ -67,11 +67,17 @@ pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<
             for s in slots {
                 let zone = s.keeper.as_ref().map(|k| k.object.zone.clone());
                 draft.zones.extend(zone.map(|z| (s.address.clone(), z)));
-                if s.keeper.is_none() {
-                    let missing = Reason { why: Why::Declared, says: format!("count {}", declared.count) };
-                    let change = draft.change(&s.address, Action::Create, vec![missing]);
-                    draft.hold(change, Hold::Unresolved, says.clone());
+                // A machine that is there cannot be compared with what the file says, and that is said, too.
+                let (action, why) = match &s.keeper {
+                    None => (Action::Create, format!("count {}", declared.count)),
+                    Some(_) => (Action::Update, "cannot be compared with the file".to_owned()),
+                };
+                let mut change = draft.change(&s.address, action, vec![Reason { why: Why::Declared, says: why }]);
+                if let Some(k) = &s.keeper {
+                    change.object = Some(k.object.id.clone());
+                    change.zone.clone_from(&k.object.zone);
                 }
+                draft.hold(change, Hold::Unresolved, says.clone());
             }
         }
     }
@@ -498,7 +504,7 @@ fn illness(state: &State) -> Option<(Reason, u8)> {
         }
         State::Flapping => Some((Reason { why: Why::Unhealthy, says: "flapping".into() }, urgency::FLAPPING)),
         State::Planned { not_before, kind: Planned::Vacate } => {
-            let says = format!("EC2 retires it at {not_before}");
+            let says = format!("EC2 retires it at {}", moment(*not_before));
             Some((Reason { why: Why::Retiring, says }, urgency::RETIRING))
         }
         State::Planned { kind: Planned::Reboot | Planned::Maintenance, .. }

@@ -9,6 +9,7 @@ use crate::address::{Address, Group, Kind};
 use crate::desired::{Layout, VolumeGroup};
 use crate::diff::diff;
 use crate::expected;
+use crate::health::moment;
 use crate::launch::Place;
 use crate::observed::Phase;
 use crate::place::{self, Domain};
@@ -131,7 +132,11 @@ fn leave<'a>(draft: &mut Draft<'a>, address: &Address, member: &Member<'a>, why:
     if let (Some(at), false) = (until, gone) {
         draft.look_again_by(Some(at));
         change.action = Action::Delete;
-        draft.hold(change, Hold::Quarantine, format!("the end of its quarantine at {at}; putting it back cancels"));
+        draft.hold(
+            change,
+            Hold::Quarantine,
+            format!("the end of its quarantine at {}; putting it back cancels", moment(at)),
+        );
         return None;
     }
     if let Some(at) = member.object.attached.as_ref().filter(|at| gone && !draft.survey.knows(&at.to)) {
@@ -141,7 +146,7 @@ fn leave<'a>(draft: &mut Draft<'a>, address: &Address, member: &Member<'a>, why:
     }
     let keep = SignedDuration::from_secs(i64::try_from(draft.ask.desired.policy.quarantine).unwrap_or(i64::MAX));
     let end = draft.ask.now.checked_add(keep).unwrap_or(jiff::Timestamp::MAX);
-    change.how = if gone { "delete".into() } else { format!("kept until {end}, then deleted") };
+    change.how = if gone { "delete".into() } else { format!("kept until {}, then deleted", moment(end)) };
     Some(Candidate::new(change, Some(member.clone())))
 }
 
