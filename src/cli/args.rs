@@ -7,11 +7,11 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::exit::Exit;
 use crate::out::Color;
 
-/// Keeps a fleet on an even keel: one file says what should exist, evenkeel compares it with what does, shows a
-/// plan, and carries it out. There is no state file.
+/// Keeps a fleet on an even keel: one file says what should exist; evenkeel compares it with what does exist, shows a
+/// plan and carries it out, without a state file
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
-#[command(after_help = Exit::help(), max_term_width = 100)]
+#[command(after_help = format!("{FIRST_STEPS}\n\n{}", Exit::help()), max_term_width = 100)]
 pub struct Args {
     /// Flags that every command takes.
     #[command(flatten)]
@@ -20,6 +20,51 @@ pub struct Args {
     #[command(subcommand)]
     pub command: Command,
 }
+
+const FIRST_STEPS: &str = "\
+First steps, without an account (the sim is a small cloud kept in a file):
+  evenkeel init                     write evenkeel.toml
+  export EVENKEEL_SIM=world.toml    talk to the sim instead of AWS
+  evenkeel plan                     see what would be done
+  evenkeel apply                    do it
+  evenkeel sim kill web/3           break something, then plan again";
+
+const PLAN_EXAMPLES: &str = "\
+Examples:
+  evenkeel plan                            what would change, and why
+  evenkeel plan -o plan.json               save it for `evenkeel apply plan.json`
+  evenkeel plan --target machines.web      only this group
+  evenkeel plan --exit-code                exit 2: the file moved, 3: the world
+                                           moved, 4: both";
+
+const APPLY_EXAMPLES: &str = "\
+Examples:
+  evenkeel apply                  plan, show, ask, do
+  evenkeel apply plan.json        exactly this plan, without a question
+  evenkeel apply --yes            plan and do, without a question
+
+While it runs:
+  t, then Enter (or SIGUSR1)      what is in flight, and since when
+  Ctrl-C (or SIGTERM)             starts nothing new and ends in order
+  Ctrl-C twice                    ends at once
+After either, run `evenkeel apply` again: it goes on where this run ended.";
+
+const DRIFT_EXAMPLES: &str = "\
+Exit codes: 0 in sync, 2 the file moved, 3 the world moved, 4 both, 8 not everything could be seen";
+
+const STATUS_EXAMPLES: &str = "\
+Exit codes: 0 all is well, 8 not everything could be seen, 9 something is missing or not ready";
+
+const DESTROY_EXAMPLES: &str = "\
+It shows what goes and asks for the stack's name. What is protected stays: `evenkeel unprotect` first.";
+
+const SIM_EXAMPLES: &str = "\
+Examples (a world is named by --sim world.toml or EVENKEEL_SIM):
+  evenkeel sim                            show the world
+  evenkeel sim kill web/3                 end a machine behind evenkeel's back
+  evenkeel sim impair web/2 --ago 20m     its instance status check has failed for 20 minutes
+  evenkeel sim lose-zone us-east-1a       a whole zone goes down
+  evenkeel sim advance 10m                let ten minutes pass";
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, clap::Args)]
@@ -31,7 +76,7 @@ pub struct Global {
     /// The declaration [default: evenkeel.toml]
     #[arg(short = 'f', long, value_name = "FILE", global = true)]
     pub file: Option<PathBuf>,
-    /// Use the embedded sim with this world file instead of AWS; made on first use
+    /// Use the embedded sim instead of AWS, its world kept in this file (made on first use)
     #[arg(long, value_name = "WORLD", global = true, env = "EVENKEEL_SIM")]
     pub sim: Option<PathBuf>,
     /// Lay evenkeel.NAME.toml over the declaration
@@ -46,7 +91,7 @@ pub struct Global {
     /// When to use colour
     #[arg(long, value_enum, default_value_t = Color::Auto, global = true)]
     pub color: Color,
-    /// Say more
+    /// Say more: every member of a large group
     #[arg(short, long, global = true)]
     pub verbose: bool,
 }
@@ -63,24 +108,30 @@ pub enum Command {
     /// Print the JSON Schema of the declaration
     Schema,
     /// Show what would change, and why
+    #[command(after_help = PLAN_EXAMPLES)]
     Plan(Plan),
     /// Show a saved plan
     Show(Show),
     /// Carry out a saved plan, or plan and ask
+    #[command(after_help = APPLY_EXAMPLES)]
     Apply(Apply),
-    /// Tell what moved in the world from what moved in the file; read-only
+    /// Tell what moved in the world, apart from what moved in the file; read-only
+    #[command(after_help = DRIFT_EXAMPLES)]
     Drift(Drift),
     /// Show every machine and volume and how it is; read-only
+    #[command(after_help = STATUS_EXAMPLES)]
     Status(Status),
     /// Print the outputs of the declaration
     Output(Output),
     /// Destroy everything of this stack
+    #[command(after_help = DESTROY_EXAMPLES)]
     Destroy(Destroy),
     /// Protect live objects from being ended
     Protect(Protect),
     /// Take the protection away
     Unprotect(Protect),
     /// Look at the sim's world, let time pass, break things
+    #[command(after_help = SIM_EXAMPLES)]
     Sim(Sim),
     /// Print shell completions
     Completions {
@@ -167,16 +218,16 @@ pub enum Format {
 /// What a plan is asked beyond the file.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Wishes {
-    /// Only addresses that match, such as machines.web or 'volumes.*'
+    /// Only what matches, such as machines.web, 'volumes.*' or volumes.data/1; may be given again
     #[arg(long, value_name = "GLOB")]
     pub target: Vec<String>,
-    /// No address that matches
+    /// Nothing that matches; may be given again
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
     /// Replace this one although nothing is wrong with it
     #[arg(long, value_name = "ADDRESS")]
     pub replace: Vec<String>,
-    /// Allow so many deletes in this run: a count or a share such as 25%
+    /// Allow so many deletes in this run: a count or a share such as 25% [default: what [policy] says]
     #[arg(long, value_name = "N")]
     pub max_deletes: Option<String>,
     /// Allow a group of several to go to none
@@ -185,7 +236,7 @@ pub struct Wishes {
     /// Take objects that another tool marks as its own, too
     #[arg(long)]
     pub force: bool,
-    /// Also read what only a call per machine shows
+    /// Also read what only a call for each machine shows, such as user data
     #[arg(long)]
     pub deep: bool,
 }
@@ -282,10 +333,10 @@ pub struct Output {
 pub struct Destroy {
     #[command(flatten)]
     pub run: Run,
-    /// Only addresses that match
+    /// Only what matches, such as machines.web or volumes.data/1; may be given again
     #[arg(long, value_name = "GLOB")]
     pub target: Vec<String>,
-    /// No address that matches
+    /// Nothing that matches; may be given again
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
 }
@@ -293,7 +344,7 @@ pub struct Destroy {
 /// `protect`, `unprotect`
 #[derive(Debug, clap::Args)]
 pub struct Protect {
-    /// Groups or addresses, such as machines.db or volumes.data/1
+    /// Groups or slots of them, such as machines.db, volumes.data/1 or data/0-2
     #[arg(required = true)]
     pub addresses: Vec<String>,
 }

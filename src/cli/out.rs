@@ -1,5 +1,6 @@
 //! Where words go: data to stdout, talk to stderr. A closed pipe is the end, not a panic.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
@@ -76,7 +77,12 @@ impl Out {
 
     /// Says something on stderr; what a terminal would obey in it is written out.
     pub fn say(&self, text: &str) {
-        self.rendered(&escaped(text));
+        self.rendered(&self.fitted(&escaped(text)));
+    }
+
+    /// Talk as it fits the terminal; whole lines where there is none, for a log is searched by lines.
+    pub fn fitted<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if io::stderr().is_terminal() { render::folded(text, self.width()).into() } else { text.into() }
     }
 
     /// Says a finished page, which is escaped and may be coloured, on stderr.
@@ -88,8 +94,14 @@ impl Out {
 
     /// Says why the command stops.
     pub fn problem(&self, says: &str) {
-        let word = if self.stderr_color() { "\u{1b}[1;31merror\u{1b}[0m" } else { "error" };
-        self.rendered(&format!("{word}: {}", escaped(says)));
+        // Folded before it is painted: escape sequences have no width.
+        let text = format!("error: {}", escaped(says));
+        let text = self.fitted(&text);
+        if self.stderr_color() {
+            self.rendered(&text.replacen("error", "\u{1b}[1;31merror\u{1b}[0m", 1));
+        } else {
+            self.rendered(&text);
+        }
     }
 
     /// Everything is out before the process ends.

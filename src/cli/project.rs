@@ -31,9 +31,14 @@ pub fn folder(global: &Global) -> PathBuf {
     global.dir.clone().unwrap_or_else(|| PathBuf::from("."))
 }
 
+/// A path that a person gave, seen from the folder to work in; without `-C` it stays as it was written.
+pub fn beside(global: &Global, path: &Path) -> PathBuf {
+    global.dir.as_ref().map_or_else(|| path.to_path_buf(), |dir| dir.join(path))
+}
+
 /// The declaration's path.
 pub fn path(global: &Global) -> PathBuf {
-    folder(global).join(global.file.as_deref().unwrap_or(Path::new(FILE)))
+    beside(global, global.file.as_deref().unwrap_or(Path::new(FILE)))
 }
 
 /// Reads everything the declaration is made of.
@@ -43,7 +48,7 @@ pub fn path(global: &Global) -> PathBuf {
 pub fn inputs(global: &Global) -> Result<Inputs, Halt> {
     let main = path(global);
     let text = |p: &Path| std::fs::read_to_string(p).map(|text| Source { name: p.display().to_string(), text });
-    let source = text(&main).map_err(|e| missing(&main, &e))?;
+    let source = text(&main).map_err(|e| no_declaration(&main, &e))?;
     let overlay = match &global.environment {
         None => None,
         Some(env) => {
@@ -65,7 +70,7 @@ pub fn inputs(global: &Global) -> Result<Inputs, Halt> {
     }
     let mut var_files = Vec::new();
     for file in &global.var_file {
-        let path = folder(global).join(file);
+        let path = beside(global, file);
         var_files.push(text(&path).map_err(|e| missing(&path, &e))?);
     }
     let env_vars = std::env::vars_os()
@@ -90,16 +95,22 @@ fn base(main: &Path) -> PathBuf {
 }
 
 fn missing(path: &Path, e: &std::io::Error) -> Halt {
-    let way_out = match e.kind() {
-        std::io::ErrorKind::NotFound => "; `evenkeel init` writes one, `-f` and `-C` name another",
-        std::io::ErrorKind::InvalidData => "; it is not UTF-8 text",
-        _ => "",
-    };
-    let says = match e.kind() {
-        std::io::ErrorKind::InvalidData => "it is not text".to_owned(),
-        _ => e.to_string(),
-    };
-    Halt::error(format!("cannot read {}: {says}{way_out}", path.display()))
+    let path = path.display();
+    Halt::error(match e.kind() {
+        std::io::ErrorKind::NotFound => format!("there is no {path}"),
+        std::io::ErrorKind::InvalidData => format!("cannot read {path}: it is not text (UTF-8)"),
+        std::io::ErrorKind::IsADirectory => format!("cannot read {path}: it is a folder; name the file in it with -f"),
+        _ => format!("cannot read {path}: {e}"),
+    })
+}
+
+/// A declaration that is not there has ways out that other files have not.
+fn no_declaration(path: &Path, e: &std::io::Error) -> Halt {
+    let mut halt = missing(path, e);
+    if e.kind() == std::io::ErrorKind::NotFound {
+        halt.says.push_str(": `evenkeel init` writes one; -f FILE or -C DIR names another");
+    }
+    halt
 }
 
 /// Problems as text for a person.

@@ -46,7 +46,7 @@ pub fn sim(global: &Global, region: Option<&str>) -> Result<Sim, Halt> {
     let path = global.sim.as_ref().ok_or_else(|| {
         Halt::new(Exit::Usage, "this needs the sim: name a world file with --sim world.toml or EVENKEEL_SIM")
     })?;
-    let path = crate::project::folder(global).join(path);
+    let path = crate::project::beside(global, path);
     let found = || World::founding_in(region.unwrap_or("us-east-1"), SEED);
     Sim::open_or_found(&path, found).map_err(|e| Halt::error(e.to_string()))
 }

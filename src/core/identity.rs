@@ -73,11 +73,14 @@ pub fn claim(object: &Object, stack: &str, groups: &[Group], declared: impl Fn(&
         groups.iter().find(|g| g.kind == object.kind && group_mark(g) == mark).cloned()
     };
     let launch: Option<LaunchTag> = object.tags.get(tag::LAUNCH).and_then(|l| l.parse().ok());
-    let (Some(_), Some(group), Some(launch)) = (marked, &group, launch) else {
+    // What is left of the marks still counts where the token vouches for it: a machine that lost one tag keeps its slot.
+    let ours = marked.is_some() || launched_by_us == Some(true);
+    let group = group.or_else(by_token);
+    let (true, Some(group), Some(launch)) = (ours, &group, launch) else {
         return match launched_by_us {
             // The marks are broken and nothing else says that it is ours: hands off.
             Some(false) => Claim::Copied,
-            Some(true) => Claim::Stripped(by_token()),
+            Some(true) => Claim::Stripped(group),
             // An address alone is anybody's: without token and mark nothing says that it is ours.
             None if marked.is_none() => Claim::Copied,
             None => Claim::Stripped(group),
@@ -159,6 +162,11 @@ mod tests {
         let token = format!("ek-abc23456-{mark}-content");
         assert_eq!(whose(&object(Some(&token), 0, &[])), Claim::Stripped(Some(Group::machines("web"))));
         assert_eq!(whose(&object(Some("ek-abc23456-zzzzzz-c"), 0, &[])), Claim::Stripped(None));
+        for left in [&OURS[1..], &OURS[..1], &OURS[2..]] {
+            let still = left.iter().any(|(k, _)| *k == tag::LAUNCH);
+            let claim = whose(&object(Some(&token), 1, left));
+            assert_eq!(matches!(claim, Claim::Slot(a, _) if a.slot == 2), still, "{left:?}");
+        }
         assert_eq!(whose(&object(Some("other"), 0, &[OURS[0]])), Claim::Copied);
         assert_eq!(whose(&object(None, 0, &[OURS[1], OURS[2]])), Claim::Copied, "an address is no ownership");
     }

@@ -524,10 +524,10 @@ fn rest(w: &mut World) {
         w.past = Memory::default();
     }
     let plan = w.plan();
-    let by_hand = |by: Hold, kind: Kind| match by {
+    let by_hand = |by: Hold| match by {
         Hold::Protection | Hold::Foreign | Hold::Unresolved => true,
-        // A new device name waits for a new machine.
-        Hold::Floor => kind == Kind::Volumes,
+        // A new device name waits for a new machine; a machine that serves stays while a slot waits for a person.
+        Hold::Floor => true,
         Hold::DeleteCap
         | Hold::ZeroDesired
         | Hold::Breaker
@@ -538,7 +538,12 @@ fn rest(w: &mut World) {
         | Hold::Launching
         | Hold::Filter => false,
     };
-    assert!(plan.held.iter().all(|h| by_hand(h.by, h.change.address.group.kind)), "held at rest: {}", told(&plan));
+    assert!(plan.held.iter().all(|h| by_hand(h.by)), "held at rest: {}", told(&plan));
+    for h in plan.held.iter().filter(|h| h.by == Hold::Floor && h.change.address.group.kind == Kind::Machines) {
+        let group = &h.change.address.group;
+        let person = |o: &&crate::plan::Held| o.by != Hold::Floor && o.change.address.group == *group;
+        assert!(plan.held.iter().any(|o| person(&o)), "the floor holds for ever: {}", told(&plan));
+    }
     for (name, g) in w.desired.machines.iter().filter(|_| !w.intent.destroy) {
         let f = plan.forecast.iter().find(|f| f.group == Group::machines(name));
         let live = f.map_or(0, |f| f.before);

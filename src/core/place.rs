@@ -79,27 +79,46 @@ pub fn place(domains: &[Domain], total: u32, skew: u32) -> Placement {
     }
 }
 
-/// Gives every vacant slot a zone: in ascending order, each to the zone with the fewest replicas among those below
-/// their target, ties by name (rule B4). Slots for which no zone has room are left out.
+/// Gives every vacant slot a zone (rule B4): the one that it has in a fresh group, where that still wants replicas;
+/// the others, in ascending order, go to the zone with the fewest replicas among those below their target, ties by
+/// name. Slots for which no zone has room are left out.
 ///
-/// A fresh group's slot i goes to zone i mod Z; and since each choice depends only on the zones that still want
-/// replicas, a run that sees only some zones' machines gives the other slots the same zones.
+/// A fresh group's slot i goes to zone i mod Z. A run that sees only some of what was launched gives the other slots
+/// the same zones again, whichever they are: with them go the same client tokens, so nothing is launched twice.
 pub fn assign(counts: &BTreeMap<String, u32>, vacant: &[u32], target: &BTreeMap<String, u32>) -> Vec<(u32, String)> {
-    let now = |zone: &str| counts.get(zone).copied().unwrap_or(0);
-    let mut open: std::collections::BTreeSet<(u32, &str)> =
-        target.iter().filter(|(z, t)| now(z) < **t).map(|(z, _)| (now(z), z.as_str())).collect();
+    let mut now: BTreeMap<&str, u32> =
+        target.keys().map(|z| (z.as_str(), counts.get(z).copied().unwrap_or(0))).collect();
+    let wants = |now: &BTreeMap<&str, u32>, zone: &str| now.get(zone) < target.get(zone);
     let mut slots = vacant.to_vec();
     slots.sort_unstable();
     slots.dedup();
-    let mut given = Vec::with_capacity(slots.len());
-    for slot in slots {
-        let Some((count, zone)) = open.pop_first() else { break };
-        given.push((slot, zone.to_owned()));
-        if target.get(zone).is_some_and(|t| count + 1 < *t) {
-            open.insert((count + 1, zone));
+    let mut given: BTreeMap<u32, &str> = BTreeMap::new();
+    let fresh = in_turn(target.keys().map(|z| (z.as_str(), 0)).collect(), target);
+    // The last vacant slot bounds what is asked of the sequence.
+    let last = slots.last().map_or(0, |s| s.saturating_add(1));
+    for (slot, zone) in (0..last).zip(fresh) {
+        if slots.binary_search(&slot).is_ok() && wants(&now, zone) {
+            given.insert(slot, zone);
+            now.entry(zone).and_modify(|n| *n += 1);
         }
     }
-    given
+    let left: Vec<u32> = slots.into_iter().filter(|s| !given.contains_key(s)).collect();
+    given.extend(left.into_iter().zip(in_turn(now, target)));
+    given.into_iter().map(|(slot, zone)| (slot, zone.to_owned())).collect()
+}
+
+/// Zones in the order in which they are filled up to their targets: the emptiest first, ties by name.
+fn in_turn<'z>(now: BTreeMap<&'z str, u32>, target: &BTreeMap<String, u32>) -> impl Iterator<Item = &'z str> {
+    let wanted = |zone: &str| target.get(zone).copied().unwrap_or(0);
+    let mut open: std::collections::BTreeSet<(u32, &str)> =
+        now.into_iter().filter(|(z, n)| *n < wanted(z)).map(|(z, n)| (n, z)).collect();
+    std::iter::from_fn(move || {
+        let (count, zone) = open.pop_first()?;
+        if count + 1 < wanted(zone) {
+            open.insert((count + 1, zone));
+        }
+        Some(zone)
+    })
 }
 
 /// What would be left.

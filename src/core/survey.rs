@@ -200,7 +200,10 @@ pub fn survey<'a>(desired: &Desired, seen: &'a Observed, memory: &Memory, force:
                 let claim = identity::claim(&bare(object, &desired.stack.id), &desired.stack.id, &groups, declared);
                 if let (Claim::Slot(address, _), true) = (claim, object.phase.alive()) {
                     let group = desired.renamed.get(&address.group).cloned().unwrap_or(address.group);
-                    out.occupied.insert(group.slot(address.slot), (object.id.clone(), who.clone()));
+                    let by = (object.id.clone(), who.clone());
+                    // Of several the first by id is named, whatever the order of the listing.
+                    let first = out.occupied.entry(group.slot(address.slot)).or_insert_with(|| by.clone());
+                    *first = by.min(first.clone());
                 }
                 out.notes.push(note("foreign", format!("is managed by {who}; it is left alone")));
             }

@@ -9,7 +9,7 @@ use crate::desired::{
     Desired, Disk, Follow, Image, Layout, Lock, Lookup, MachineGroup, Metadata, Scope, Spread, Stack, VolumeGroup,
     WaitFor,
 };
-use crate::launch::token_prefix;
+use crate::launch::{Launch, token_prefix};
 use crate::make::{Ask, Intent, make};
 use crate::observed::{Answer, Attached, Found, Object, Observed, Phase, Reading, Reporter, ScopeSeen, Signal, Source};
 use crate::plan::{Call, Change, Do, Plan, Step, Target, Until};
@@ -274,6 +274,15 @@ impl World {
         };
         match call {
             Call::Launch(l) => {
+                // A token that belongs to something dead is spent: the run takes the next generation.
+                let mut l = l.clone();
+                let spent = |l: &Launch| {
+                    let token = Some(l.token(&l.places[0], &l.types[0]));
+                    self.seen.objects.iter().any(|o| o.token == token && !o.phase.alive())
+                };
+                while spent(&l) {
+                    l.tag.generation += 1;
+                }
                 for (index, address) in l.addresses().into_iter().enumerate() {
                     let place = &l.places[0];
                     let mut fields = l.spec.clone();

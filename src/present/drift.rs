@@ -16,7 +16,7 @@ use crate::document::{Doc, Rank, Role, Row, Tail, Text};
 use crate::fold::{by_key, told_by_field};
 use crate::plan::{Names, look, not_seen, title, why};
 use crate::plan_json::{GapJson, ScopeJson, StackJson, UnreadJson, gap, scopes, unread};
-use crate::words::{count, number, value};
+use crate::words::{count, measured, number};
 
 /// The JSON schema's name and version.
 pub const FORMAT: &str = "evenkeel.drift/1";
@@ -212,9 +212,9 @@ impl<'a> DriftReport<'a> {
             let says = match &finding.field {
                 Some(field) => Text::from(format!("{field}: "))
                     .dim("file ")
-                    .with(Role::Added, value(&finding.file))
+                    .with(Role::Added, measured(field, &finding.file))
                     .dim(", live ")
-                    .with(Role::Removed, value(&finding.live)),
+                    .with(Role::Removed, measured(field, &finding.live)),
                 None => Text::new().dim(format!("{}: ", why(finding.why))).plain(&finding.says),
             };
             let both = match finding.moved {
@@ -281,7 +281,7 @@ fn findings(change: &Change, held_by: Option<Hold>) -> Vec<Finding> {
     let mut all = Vec::new();
     for f in change.fields.iter().filter(|f| world(f.why)) {
         for (name, old, new) in by_key(f) {
-            let says = format!("{name} {} → {}", value(&new), value(&old));
+            let says = format!("{name} {} → {}", measured(&name, &new), measured(&name, &old));
             all.push(finding(Some(name), new, old, f.why, says));
         }
     }
@@ -305,7 +305,7 @@ fn waiting(change: &Change, held_by: Option<Hold>) -> Option<Pending> {
         change.reasons.iter().filter(told).map(|r| format!("{}: {}", why(r.why), r.says)).collect();
     for f in change.fields.iter().filter(|f| ours(f.why)) {
         for (name, old, new) in by_key(f) {
-            says.push(format!("{}: {name} {} → {}", why(f.why), value(&old), value(&new)));
+            says.push(format!("{}: {name} {} → {}", why(f.why), measured(&name, &old), measured(&name, &new)));
         }
     }
     (!says.is_empty()).then(|| Pending {

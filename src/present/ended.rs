@@ -46,6 +46,8 @@ pub struct Report {
     pub not_begun: Vec<Address>,
     /// What to do next; empty when all is done.
     pub next: String,
+    /// Changes that earlier attempts had done already.
+    pub done_before: u32,
     #[serde(skip)]
     words: Words,
 }
@@ -111,6 +113,7 @@ impl Report {
             under_way: standing(Standing::Running),
             not_begun: standing(Standing::Waiting),
             next: String::new(),
+            done_before: tally.before(),
             words,
         };
         report.next = report.next_words();
@@ -165,6 +168,13 @@ impl Report {
         let done = count(self.done.len() as u64, "change", "changes");
         let took = &self.words.took;
         let (role, words) = match self.outcome {
+            Outcome::Complete if self.done_before > 0 && self.done_before as usize == self.done.len() => {
+                (Role::Good, format!("Nothing left to do: this plan was carried out before ({done})."))
+            }
+            Outcome::Complete if self.done_before > 0 => {
+                let before = number(self.done_before.into());
+                (Role::Good, format!("Applied: {done}, {before} of them by an earlier run, the rest in {took}."))
+            }
             Outcome::Complete => (Role::Good, format!("Applied: {done} in {took}.")),
             Outcome::Partial => (Role::Error, format!("Applied in part: {done} done in {took}")),
             Outcome::Interrupted => (Role::Warning, format!("Interrupted after {took}: {done} done")),

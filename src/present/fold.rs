@@ -6,6 +6,8 @@ use evenkeel_core::address::{Group, is_name};
 use evenkeel_core::plan::{Action, Change, FieldChange, Held, Reason};
 use evenkeel_core::value::Value;
 
+use crate::words::slots;
+
 /// Changes that read the same but for their slot, in the order in which the first of each came.
 #[derive(Debug, Clone)]
 pub struct Fold<'a> {
@@ -19,9 +21,13 @@ impl<'a> Fold<'a> {
         self.changes[0]
     }
 
-    /// The words, as they fit all: a mention of the change's own slot becomes `/n` where there are several.
+    /// The words, as they fit all: where there are several, a mention of the change's own slot becomes all of theirs.
     pub fn words(&self, text: &str) -> String {
-        if self.changes.len() == 1 { text.to_owned() } else { same_slot(text, self.first().address.slot) }
+        if self.changes.len() == 1 {
+            return text.to_owned();
+        }
+        let all = slots(self.changes.iter().map(|c| c.address.slot));
+        with_slot(text, self.first().address.slot, &all)
     }
 }
 
@@ -119,6 +125,11 @@ pub(crate) fn by_key(f: &FieldChange) -> Vec<(String, Value, Value)> {
 
 /// `attach to web/3` → `attach to web/n` for slot 3, so that changes which differ only in their own slot are equal.
 fn same_slot(text: &str, slot: u32) -> String {
+    with_slot(text, slot, "n")
+}
+
+/// The text with other words for its own slot.
+fn with_slot(text: &str, slot: u32, instead: &str) -> String {
     let own = format!("/{slot}");
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -128,7 +139,10 @@ fn same_slot(text: &str, slot: u32) -> String {
         // `/3` inside `/30`, or a path such as `/3/…`, is something else.
         let whole = !after.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '/' | '-' | '.'))
             && is_name(rest[..at].rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '-').next().unwrap_or(""));
-        out.push_str(if whole { "/n" } else { &own });
+        match whole {
+            true => out.extend(["/", instead]),
+            false => out.push_str(&own),
+        }
         rest = after;
     }
     out + rest

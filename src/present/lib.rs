@@ -21,7 +21,7 @@ pub mod status;
 mod steps;
 pub mod tally;
 pub mod totals;
-mod words;
+pub mod words;
 
 #[cfg(test)]
 mod laws;

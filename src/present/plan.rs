@@ -13,7 +13,7 @@ use evenkeel_core::value::Value;
 use crate::document::{Doc, Rank, Role, Row, Tail, Text};
 use crate::fold::{Fold, alike, by_key, fold, fold_held, told_by_field};
 use crate::totals::{Losses, Totals, losses};
-use crate::words::{account, clock, count, millis, number, short_zones, since, slots, value};
+use crate::words::{account, clock, count, measured, millis, number, of_wanted, short_zones, since, slots};
 
 /// Columns of the page's grids.
 const HEADS: u8 = 0;
@@ -74,7 +74,7 @@ fn ready(f: &Forecast) -> Text {
         Kind::Machines => "ready",
         Kind::Volumes => "there",
     };
-    Text::of(Role::Strong, f.group.to_string()).plain(format!(" {} of {} {word}", f.ready, f.wanted))
+    Text::of(Role::Strong, f.group.to_string()).plain(format!(" {}", of_wanted(f.ready, f.wanted, word)))
 }
 
 /// `, survives any zone`: the lines of [`afterwards`] for a plan that has only one line.
@@ -298,9 +298,9 @@ fn field(f: &FieldChange, forced: bool) -> Vec<Text> {
         let mut text = Text::new()
             .dim(format!("{}: ", why(f.why)))
             .plain(format!("{name} "))
-            .with(Role::Removed, value(old))
+            .with(Role::Removed, measured(name, old))
             .plain(" → ")
-            .with(Role::Added, value(new));
+            .with(Role::Added, measured(name, new));
         match f.why {
             Why::Drifted => text = text.dim(", set back"),
             Why::Conflict => text = text.dim(", both moved, the file wins"),
@@ -341,7 +341,8 @@ fn last_rows(plan: &Plan, names: &Names) -> Vec<Row> {
             // Each has its row; what is the same for all is said once, under the last.
             rows.extend(alike.changes.iter().map(|c| change_row(&Fold { changes: vec![c] }, names)));
             let lines = change_lines(&alike).into_iter().filter(|l| !l.is_empty());
-            let mut all = Some(Text::of(Role::Strong, format!("all {}: ", number(many as u64))));
+            let many = if many == 2 { "both: ".to_owned() } else { format!("all {}: ", number(many as u64)) };
+            let mut all = Some(Text::of(Role::Strong, many));
             rows.extend(lines.map(|l| Row::line(8, all.take().unwrap_or_default().and(l))));
         }
     }
@@ -456,7 +457,13 @@ fn meanwhile(plan: &Plan, names: &Names) -> Vec<Text> {
     plan.forecast
         .iter()
         .filter(|f| changing.contains(&f.group) && f.before > 0 && f.after > 0 && f.group.kind == Kind::Machines)
-        .map(|f| named(plan, f, names).plain(format!("never fewer than {} of {} ready", f.floor, f.before)))
+        .map(|f| {
+            named(plan, f, names).plain(format!(
+                "never fewer than {} ready ({} now)",
+                number(f.floor.into()),
+                number(f.ready.into())
+            ))
+        })
         .collect()
 }
 

@@ -13,7 +13,7 @@ use crate::words::count;
 /// `Apply to shop in us-east-1, account 123456789012: 1 to add, …? [y/N] `. The account in full: this is the moment
 /// to compare it.
 pub fn apply(plan: &Plan) -> String {
-    format!("Apply to {}: {}? [y/N] ", place(plan), Totals::of(plan))
+    format!("Apply to {}: {}? [y/N] ", place(plan), Totals::of(plan).short())
 }
 
 /// What is destroyed, and the stack's name that has to be typed: nobody types it by habit.
@@ -24,11 +24,10 @@ pub fn destroy(plan: &Plan) -> String {
     let machines = n(Kind::Machines, Action::Delete);
     let volumes = n(Kind::Volumes, Action::Delete);
     let kept = n(Kind::Volumes, Action::Quarantine);
-    let mut parts = vec![count(machines, "machine", "machines")];
-    if volumes > 0 || kept == 0 {
-        parts.push(count(volumes, "volume", "volumes"));
-    }
-    let goes = parts.join(" and ");
+    let parts = [(machines, "machine", "machines"), (volumes, "volume", "volumes")];
+    let parts = parts.into_iter().filter(|(n, ..)| *n > 0).map(|(n, one, many)| count(n, one, many));
+    let goes = parts.collect::<Vec<_>>().join(" and ");
+    let goes = if goes.is_empty() { "nothing at once".to_owned() } else { goes };
     let kept = if kept > 0 {
         let are = if kept == 1 { "goes" } else { "go" };
         format!(" {} {are} into quarantine.", count(kept, "volume", "volumes"))
@@ -65,7 +64,7 @@ mod tests {
         assert_eq!(
             apply(&samples::everyday()),
             "Apply to shop in us-east-1, account 123456789012: \
-             1 to add, 1 to replace, 2 to change, 0 to destroy, 1 held? [y/N] "
+             1 to add, 1 to replace, 2 to change? [y/N] "
         );
     }
 

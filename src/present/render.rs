@@ -287,6 +287,33 @@ fn under(row: &Row, indent: usize, width: usize) -> Vec<Vec<Span>> {
     wrap(&row.tail, indent + 2 * GAP, indent + 3 * GAP, width)
 }
 
+/// Talk in lines of at most `width` columns, broken at spaces; what follows in a sentence stands two columns in. Lines
+/// that fit, and those with escape sequences, are left as they are.
+pub fn folded(text: &str, width: usize) -> String {
+    let fold = |line: &str| {
+        if line.width() <= width || line.contains('\u{1b}') {
+            return line.to_owned();
+        }
+        let rest = line.trim_start_matches(' ');
+        let indent = line.len() - rest.len();
+        let (mut out, mut at) = (" ".repeat(indent), indent);
+        for (i, word) in rest.split(' ').enumerate() {
+            if i > 0 && at + 1 + word.width() > width {
+                out.push('\n');
+                out.push_str(&" ".repeat(indent + 2));
+                at = indent + 2;
+            } else if i > 0 {
+                out.push(' ');
+                at += 1;
+            }
+            out.push_str(word);
+            at += word.width();
+        }
+        out
+    };
+    text.split('\n').map(fold).collect::<Vec<_>>().join("\n")
+}
+
 fn blanks(n: usize) -> Span {
     Span::escaped(Role::Plain, " ".repeat(n))
 }
@@ -347,4 +374,20 @@ fn words(text: &Text) -> Vec<(Span, Vec<Span>)> {
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn talk_is_broken_at_spaces_and_never_inside_a_word() {
+        assert_eq!(folded("a short line", 20), "a short line");
+        assert_eq!(folded("one two three four", 10), "one two\n  three\n  four");
+        assert_eq!(folded("  one two three", 10), "  one two\n    three");
+        assert_eq!(folded("/a/path/that/is/long and more", 10), "/a/path/that/is/long\n  and more");
+        let painted = "\u{1b}[1mone two three four\u{1b}[0m";
+        assert_eq!(folded(painted, 10), painted);
+        assert_eq!(folded("apply now? [y/N] ", 80), "apply now? [y/N] ");
+    }
 }

@@ -302,6 +302,7 @@ pub fn status() -> StatusReport {
             attached: String::new(),
             address,
             verdict,
+            notes: Vec::new(),
         }
     };
     let states = vec![

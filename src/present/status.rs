@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::document::{Doc, Rank, Role, Row, Tail, Text};
 use crate::plan_json::{GapJson, gap};
-use crate::words::{account, clock, count, number, short_zones, since, slots};
+use crate::words::{account, clock, count, number, of_wanted, short_zones, since, slots};
 
 /// The JSON schema's name and version.
 pub const FORMAT: &str = "evenkeel.status/1";
@@ -69,6 +69,8 @@ pub struct Member {
     pub attached: String,
     /// Core's verdict; `None`: nothing has this slot.
     pub verdict: Option<Verdict>,
+    /// What else a person should know: `protected`, `quarantined until …`, `no longer in the file`.
+    pub notes: Vec<String>,
 }
 
 /// The situation in sentences, the gravest first.
@@ -172,10 +174,12 @@ impl StatusReport {
             n => Text::of(Role::Warning, format!(" · {} could not be seen", count(n, "thing", "things"))),
         };
         let all: u64 = self.groups.iter().map(|g| u64::from(g.wanted)).sum();
-        if short.is_empty() {
-            Text::of(Role::Good, format!("All {} ready.", number(all))).and(unseen)
-        } else {
-            Text::of(Role::Error, "Degraded:").plain(format!(" {}", short.join(", "))).and(unseen)
+        match (short.is_empty(), all) {
+            (true, 0) => Text::from("Nothing is wanted.").and(unseen),
+            (true, _) => Text::of(Role::Good, format!("All {} ready.", number(all))).and(unseen),
+            (false, _) => Text::of(Role::Error, "Degraded:")
+                .plain(format!(" {} · `evenkeel plan` says what is to be done", short.join(", ")))
+                .and(unseen),
         }
     }
 
@@ -187,10 +191,8 @@ impl StatusReport {
             Kind::Machines => "ready",
             Kind::Volumes => "there",
         };
-        let head = vec![
-            Text::of(Role::Strong, g.group.to_string()),
-            Text::of(role, format!("{} of {} {ready}", number(g.ready.into()), number(g.wanted.into()))),
-        ];
+        let head =
+            vec![Text::of(Role::Strong, g.group.to_string()), Text::of(role, of_wanted(g.ready, g.wanted, ready))];
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         for m in g.members.iter().filter(|m| !m.zone.is_empty()) {
             *counts.entry(zone(&m.zone)).or_default() += 1;
@@ -206,7 +208,19 @@ impl StatusReport {
             ];
             rows.push(Row::cells(4, grid, cells));
         }
-        rows.extend(shown.into_iter().flat_map(|m| self.member_rows(m, grid)));
+        let (missing, there): (Vec<&Member>, Vec<&Member>) = shown.into_iter().partition(|m| m.verdict.is_none());
+        rows.extend(there.into_iter().flat_map(|m| self.member_rows(m, grid)));
+        // Of what is not there, there is nothing to say one by one.
+        if !missing.is_empty() {
+            let (state, role) = word(None);
+            let many = if missing.len() > 1 { format!("{} ", number(missing.len() as u64)) } else { String::new() };
+            let all = slots(missing.iter().map(|m| m.address.slot));
+            let cells = vec![
+                Text::of(Role::Strong, format!("{}/{all}", g.group.name)),
+                Text::of(role, format!("{many}{state}")),
+            ];
+            rows.push(Row::cells(4, grid, cells).rank(Rank::Important));
+        }
         rows
     }
 
@@ -221,18 +235,16 @@ impl StatusReport {
             Text::from(&m.what),
             Text::of(Role::Id, m.object.as_deref().unwrap_or_default()),
         ];
-        let at = if m.attached.is_empty() { Text::new() } else { Text::new().dim(format!("at {}", m.attached)) };
+        let at = (!m.attached.is_empty()).then(|| format!("at {}", m.attached));
+        let at = Text::join(at.into_iter().chain(m.notes.iter().cloned()).map(|t| Text::new().dim(t)), " · ");
         let rank = if healthy { Rank::Detail } else { Rank::Normal };
         let mut rows = vec![Row::cells(4, grid, cells).tail(Tail::Under, at).rank(rank)];
         if healthy {
             return rows;
         }
-        let Some(verdict) = &m.verdict else {
-            rows.push(Row::line(8, Text::new().dim("`evenkeel plan` says what is to be done")).rank(Rank::Detail));
-            return rows;
-        };
+        let Some(verdict) = &m.verdict else { return rows };
         for Evidence { rule, says } in &verdict.evidence {
-            rows.push(Row::line(8, Text::from(says).dim(format!(" ({})", rule.id()))));
+            rows.push(Row::line(8, Text::from(says).dim(format!(" (rule {})", rule.id()))));
         }
         let next = match &verdict.state {
             State::Starting { deadline } => Some(format!("overdue after {}", clock(*deadline, self.at))),
@@ -244,7 +256,7 @@ impl StatusReport {
             | State::Gone
             | State::Blind => None,
         };
-        let look = verdict.recheck.map(|t| format!("next look {}, in {}", clock(t, self.at), since(self.at, t)));
+        let look = verdict.recheck.map(|t| format!("look again after {}, in {}", clock(t, self.at), since(self.at, t)));
         let both = Text::join(next.into_iter().chain(look).map(|t| Text::new().dim(t)), " · ");
         if !both.is_empty() {
             rows.push(Row::line(8, both).rank(Rank::Detail));
@@ -299,6 +311,7 @@ fn member_json(m: &Member) -> MemberJson<'_> {
         ready: v.is_some_and(Verdict::ready),
         evidence: v.map(|v| v.evidence.as_slice()).unwrap_or_default(),
         next_check: v.and_then(|v| v.recheck),
+        notes: &m.notes,
     }
 }
 
@@ -359,4 +372,6 @@ pub struct MemberJson<'a> {
     pub evidence: &'a [Evidence],
     /// When the answer may change by time alone.
     pub next_check: Option<Timestamp>,
+    /// What else a person should know.
+    pub notes: &'a [String],
 }

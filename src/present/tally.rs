@@ -74,6 +74,7 @@ pub struct Tally {
     began: Option<Timestamp>,
     now: Timestamp,
     outcome: Option<Outcome>,
+    before: u32,
 }
 
 impl Tally {
@@ -104,6 +105,7 @@ impl Tally {
             began: None,
             now,
             outcome: None,
+            before: 0,
         };
         tally.stand_all();
         tally
@@ -124,6 +126,7 @@ impl Tally {
                 self.outcome = None;
                 self.flights.clear();
                 self.stand_all();
+                self.before = self.all().done;
             }
             Happened::Refused { change, .. } => self.stand(*change),
             Happened::Started { step } => {
@@ -208,6 +211,11 @@ impl Tally {
     /// Group by group.
     pub fn groups(&self) -> &BTreeMap<Group, Counts> {
         &self.groups
+    }
+
+    /// Changes that earlier attempts had done when this one began.
+    pub fn before(&self) -> u32 {
+        self.before
     }
 
     /// All groups together.

@@ -89,6 +89,27 @@ impl fmt::Display for Totals {
     }
 }
 
+impl Totals {
+    /// `1 to add, 2 to change`: only what is going to happen, for a question that the whole count stands above.
+    pub fn short(&self) -> String {
+        [
+            (self.add, "to add"),
+            (self.replace, "to replace"),
+            (self.change, "to change"),
+            (self.destroy, "to destroy"),
+            (self.attach, "to attach"),
+            (self.restamp, "to re-stamp"),
+            (self.quarantine, "to quarantine"),
+            (self.release, "to release"),
+        ]
+        .into_iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, words)| format!("{} {words}", number(n.into())))
+        .collect::<Vec<_>>()
+        .join(", ")
+    }
+}
+
 /// What a group does not survive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Losses {

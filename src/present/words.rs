@@ -30,6 +30,12 @@ pub fn count(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", number(n), if n == 1 { one } else { many })
 }
 
+/// `5 of 6 ready`; `9 ready, 2 wanted` where there are more, for more is no share.
+pub fn of_wanted(have: u32, wanted: u32, word: &str) -> String {
+    let (h, w) = (number(have.into()), number(wanted.into()));
+    if have > wanted { format!("{h} {word}, {w} wanted") } else { format!("{h} of {w} {word}") }
+}
+
 /// `0.9s`, `2.4s`, `48s`, `14m`, `2h 5m`, `3d 4h`: two units at most, so that it is read at a glance.
 pub fn millis(ms: u64) -> String {
     if ms < 10_000 { format!("{}.{}s", ms / 1000, ms % 1000 / 100) } else { seconds(ms / 1000) }
@@ -84,6 +90,16 @@ pub fn value(v: &Value) -> String {
     }
     let head: String = words.chars().take(LONGEST_VALUE / 2).collect();
     format!("{head}… ({} more characters)", number((length - LONGEST_VALUE / 2) as u64))
+}
+
+/// A field's value with its unit, where the field has one that its number does not show.
+pub fn measured(field: &str, v: &Value) -> String {
+    let unit = match (field, v) {
+        ("size" | "root-size", Value::Int(_)) => "GiB",
+        ("throughput" | "root-throughput", Value::Int(_)) => " MiB/s",
+        _ => "",
+    };
+    value(v) + unit
 }
 
 /// `0-5,9`; cut with `…` when long.

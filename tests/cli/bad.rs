@@ -20,52 +20,52 @@ fn refused(place: &Place, words: &str, code: i32, says: &[&str]) {
 fn each_mistake_in_the_file_is_one_error_with_a_place_and_a_way_out() {
     let rows: &[(&str, &str, &[&str])] = &[
         // Malformed.
-        ("count = 6", "count = ", &["error[E0001]", "./evenkeel.toml:9:9"]),
-        ("[machines.web]", "[machines.web", &["error[E0001]", "./evenkeel.toml:8:"]),
+        ("count = 6", "count = ", &["error[E0001]", "evenkeel.toml:9:9"]),
+        ("[machines.web]", "[machines.web", &["error[E0001]", "evenkeel.toml:8:"]),
         // Unknown keys.
-        ("count = 6", "cuont = 6", &["error[E0101]", "./evenkeel.toml:9:1", "did you mean `count`"]),
-        ("[volumes.data]", "[volume.data]", &["error[E0101]", "./evenkeel.toml:16:2", "write `volumes`"]),
+        ("count = 6", "cuont = 6", &["error[E0101]", "evenkeel.toml:9:1", "did you mean `count`"]),
+        ("[volumes.data]", "[volume.data]", &["error[E0101]", "evenkeel.toml:16:2", "write `volumes`"]),
         // Wrong types.
-        ("count = 6", "count = \"six\"", &["error[E0103]", "./evenkeel.toml:9:9", "a whole number from 0 to 10000"]),
-        ("\"50GiB\"", "50", &["error[E0103]", "./evenkeel.toml:18:8", "GiB\""]),
-        ("\"50GiB\"", "\"50GB\"", &["error[E0107]", "./evenkeel.toml:18:8", "write \"50GiB\""]),
+        ("count = 6", "count = \"six\"", &["error[E0103]", "evenkeel.toml:9:9", "a whole number from 0 to 10000"]),
+        ("\"50GiB\"", "50", &["error[E0103]", "evenkeel.toml:18:8", "GiB\""]),
+        ("\"50GiB\"", "\"50GB\"", &["error[E0107]", "evenkeel.toml:18:8", "write \"50GiB\""]),
         // Duplicates.
-        ("[volumes.data]", "[stack]\n\n[volumes.data]", &["error[E0002]", "./evenkeel.toml:16:2"]),
-        ("count = 6", "count = 6\ncount = 7", &["error[E0002]", "./evenkeel.toml:10:1", "keep one"]),
+        ("[volumes.data]", "[stack]\n\n[volumes.data]", &["error[E0002]", "evenkeel.toml:16:2"]),
+        ("count = 6", "count = 6\ncount = 7", &["error[E0002]", "evenkeel.toml:10:1", "keep one"]),
         // An impossible spread.
         (
             "count = 6",
             "count = 6\ncaps = { us-east-1a = 1, us-east-1b = 1, us-east-1c = 1 }",
-            &["error[E0502]", "./evenkeel.toml:10:8", "raise the caps"],
+            &["error[E0502]", "evenkeel.toml:10:8", "raise the caps"],
         ),
-        ("\"us-east-1b\"", "\"us-east-1a\"", &["error[E0113]", "./evenkeel.toml:12:24"]),
+        ("\"us-east-1b\"", "\"us-east-1a\"", &["error[E0113]", "evenkeel.toml:12:24"]),
         // A template that leaves its folder.
         (
             "count = 6",
             "count = 6\nuser-data = \"../../etc/passwd\"",
-            &["error[E0301]", "./evenkeel.toml:10:13", "beside the declaration"],
+            &["error[E0301]", "evenkeel.toml:10:13", "beside the declaration"],
         ),
-        ("count = 6", "count = 6\nuser-data = \"nowhere.sh\"", &["error[E0302]", "./evenkeel.toml:10:13"]),
+        ("count = 6", "count = 6\nuser-data = \"nowhere.sh\"", &["error[E0302]", "evenkeel.toml:10:13"]),
         (
             "count = 6",
             "count = 6\nuser-data = { text = \"{% include '/etc/passwd' %}\" }",
-            &["error[E0305]", "./evenkeel.toml:10:22"],
+            &["error[E0305]", "evenkeel.toml:10:22"],
         ),
         // A variable that nobody gave.
         (
             "[aws]",
             "[vars]\nteam = { description = \"who pays\" }\n\n[aws]",
-            &["error[E0201]", "./evenkeel.toml:6:1", "--var team"],
+            &["error[E0201]", "evenkeel.toml:6:1", "--var team"],
         ),
-        ("payments", "{{ vars.taem }}", &["error[E0205]", "./evenkeel.toml:13:17"]),
+        ("payments", "{{ vars.taem }}", &["error[E0205]", "evenkeel.toml:13:17"]),
         // What a terminal would obey.
-        ("payments", "x\\u001b[31m", &["error[E0701]", "./evenkeel.toml:13:17"]),
+        ("payments", "x\\u001b[31m", &["error[E0701]", "evenkeel.toml:13:17"]),
         (
             "volumes.data]\nfor = \"machines.web\"",
             "volumes.data]\nfor = \"machines.wbe\"",
             &["error[E0605]", "write \"machines.web\""],
         ),
-        ("7f3kq2x9", "short", &["error[E0401]", "./evenkeel.toml:3:6", "evenkeel init --id"]),
+        ("7f3kq2x9", "short", &["error[E0401]", "evenkeel.toml:3:6", "evenkeel init --id"]),
     ];
     let shop = Place::empty();
     for (old, new, says) in rows {
@@ -91,15 +91,15 @@ fn every_problem_is_told_at_once() {
 #[test]
 fn a_file_that_is_not_there_or_no_text_is_named() {
     let place = Place::empty();
-    refused(&place, "plan", 1, &["./evenkeel.toml", "evenkeel init"]);
-    refused(&place, "plan -f other.toml", 1, &["./other.toml", "-f"]);
+    refused(&place, "plan", 1, &["evenkeel.toml", "evenkeel init"]);
+    refused(&place, "plan -f other.toml", 1, &["other.toml", "-f"]);
     refused(&place, "-C nowhere plan", 1, &["nowhere/evenkeel.toml"]);
     place.write("evenkeel.toml", [0xff, 0xfe, 0x00]);
-    refused(&place, "plan", 1, &["./evenkeel.toml", "not text"]);
+    refused(&place, "plan", 1, &["evenkeel.toml", "not text"]);
     std::fs::create_dir(place.path("dir.toml")).expect("a folder");
-    refused(&place, "plan -f dir.toml", 1, &["./dir.toml"]);
+    refused(&place, "plan -f dir.toml", 1, &["dir.toml"]);
     place.write("evenkeel.toml", TRIO);
-    refused(&place, "plan --var-file nowhere.toml", 1, &["./nowhere.toml"]);
+    refused(&place, "plan --var-file nowhere.toml", 1, &["nowhere.toml"]);
     place.write("vars.toml", "team = ");
     refused(&place, "plan --var-file vars.toml", 1, &["vars.toml:1:"]);
     refused(&place, "plan --var team", 64, &["NAME=VALUE", "`team`"]);
@@ -154,5 +154,5 @@ fn what_names_nothing_is_said_with_a_way_out() {
 #[test]
 fn init_never_writes_over_what_is_there() {
     let trio = Place::with(TRIO);
-    refused(&trio, "init", 1, &["./evenkeel.toml", "left as it is"]);
+    refused(&trio, "init", 1, &["evenkeel.toml", "left as it is"]);
 }

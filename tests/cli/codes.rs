@@ -127,7 +127,7 @@ fn sixty_four_is_misuse() {
         "sim do {}",
         "completions tcsh5",
         "protect",
-        "protect web",
+        "protect Web!",
         "init --name UPPER",
     ] {
         let said = trio.run(words).ends(64);

@@ -94,7 +94,7 @@ fn text_json_and_markdown_tell_the_same() {
     assert!(summary.starts_with("1 to add, 0 to replace"), "{summary}");
     assert!(markdown.contains(summary), "{markdown}");
     assert!(markdown.len() < 65_536 && markdown.contains("```diff"), "{markdown}");
-    for word in ["web/1", "web/2", "50 → 80"] {
+    for word in ["web/1", "web/2", "50GiB → 80GiB"] {
         assert!(text.contains(word) && markdown.contains(word), "{word}");
     }
 

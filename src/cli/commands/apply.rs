@@ -10,6 +10,7 @@ use evenkeel_core::plan::{Action, Hold, Plan};
 use evenkeel_core::policy::Amount;
 use evenkeel_present::plan::{View, page};
 use evenkeel_present::prompt as question;
+use evenkeel_present::words::count;
 
 use super::plan::{ends, load};
 use super::run::{Run, carry_out, lock, refuses};
@@ -35,7 +36,7 @@ pub fn apply(global: &Global, args: &args::Apply, out: &Out) -> Ends {
         let session = Session::open(global, &project).await?;
         let job = Job { session: &session, project: &project, intent: &intent, run: &args.run, deep, out };
         let end = match &args.plan {
-            Some(path) => job.saved(&crate::project::folder(global).join(path)).await,
+            Some(path) => job.saved(&crate::project::beside(global, path)).await,
             None => job.fresh().await,
         };
         session.close()?;
@@ -58,12 +59,12 @@ pub fn destroy(global: &Global, args: &args::Destroy, out: &Out) -> Ends {
 }
 
 /// Asks before anything changes; whoever destroys types the stack's name.
-fn agreed(plan: &Plan) -> Result<bool, Halt> {
+fn agreed(plan: &Plan, out: &Out) -> Result<bool, Halt> {
     let destroys = plan.changes.iter().any(|c| matches!(c.action, Action::Delete | Action::Quarantine));
     if destroys {
-        prompt::ask(&question::destroy(plan), &[&plan.basis.name])
+        prompt::ask(&out.fitted(&question::destroy(plan)), &[&plan.basis.name])
     } else {
-        prompt::ask(&question::apply(plan), &["y", "yes"])
+        prompt::ask(&out.fitted(&question::apply(plan)), &["y", "yes"])
     }
 }
 
@@ -109,8 +110,8 @@ impl Job<'_> {
             return Ok(self.nothing(&made.plan));
         }
         if !self.run.yes {
-            if !agreed(&made.plan)? {
-                return Err(Halt::error("nothing was changed: the answer was not yes"));
+            if !agreed(&made.plan, self.out)? {
+                return Err(Halt::error("not confirmed, so nothing was changed"));
             }
             held = lock(self.project, self.run, Some(&made.plan.id.0)).await?;
             seen = self.look().await?;
@@ -161,17 +162,23 @@ impl Job<'_> {
         }
         let open = left.changes.len() + left.held.iter().filter(|h| h.by == Hold::Launching).count();
         if open > 0 {
-            let says = format!("Done, and {open} more to do: the world moved meanwhile. Run it again.");
-            self.out.say(&says);
+            let more = count(open as u64, "change is", "changes are");
+            self.out
+                .say(&format!("Not converged: {more} left, for the world moved meanwhile. `evenkeel plan` shows it."));
             return Ok(Exit::Partial);
         }
         if !left.gaps.is_empty() {
             self.out.say("Done, but a last look could not see everything, so it is not proved.");
             return Ok(Exit::Blind);
         }
-        let held = left.held.len();
-        let rest = if held == 0 { String::new() } else { format!(" {held} held; `evenkeel plan` says by what.") };
-        self.out.say(&format!("Converged: a last look finds nothing left to do.{rest}"));
+        // What was not asked for is no business of this run.
+        let held = left.held.iter().filter(|h| h.by != Hold::Filter).count();
+        if held == 0 {
+            self.out.say("Converged: a last look finds nothing left to do.");
+        } else {
+            let held = count(held as u64, "change is", "changes are");
+            self.out.say(&format!("Nothing left to do now, but {held} held: `evenkeel plan` says by what."));
+        }
         Ok(if refuses(&left) { Exit::Refused } else { Exit::Fine })
     }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use evenkeel_core::declaration::{self, declare};
 use evenkeel_present::redact::Redactor;
+use evenkeel_present::words::count;
 use evenkeel_present::{diagnostics, json};
 
 use crate::args::{self, Global, Problems};
@@ -38,13 +39,17 @@ pub fn validate(global: &Global, args: &args::Validate, out: &Out) -> Ends {
         return Ok(Exit::Error);
     }
     if let (Problems::Human, Some(d)) = (args.format, &declared.desired) {
-        let machines: u32 = d.machines.values().map(|g| g.count).sum();
+        let machines: u64 = d.machines.values().map(|g| u64::from(g.count)).sum();
+        let groups = count(d.machines.len() as u64, "machine group", "machine groups");
+        let volumes = match d.volumes.len() as u64 {
+            0 => String::new(),
+            n => format!(", {}", count(n, "volume group", "volume groups")),
+        };
         out.say(&format!(
-            "{} is fine: stack {} with {} machine groups ({machines} machines) and {} volume groups.",
+            "{} is fine: stack {}, {groups} with {}{volumes}.",
             path(global).display(),
             d.stack.name,
-            d.machines.len(),
-            d.volumes.len()
+            count(machines, "machine", "machines"),
         ));
     }
     Ok(Exit::Fine)

@@ -12,7 +12,7 @@ use evenkeel_present::redact::Redactor;
 use crate::args::{self, Global, Template};
 use crate::exit::{Ends, Exit, Halt};
 use crate::out::Out;
-use crate::project::{folder, path};
+use crate::project::{beside, folder, path};
 
 /// Characters of a stack id: no `0`, `1`, `l` or `o`, which people mistake for each other.
 const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -53,7 +53,10 @@ pub fn run(global: &Global, args: &args::Init, out: &Out) -> Ends {
     let main = path(global);
     let mut files = vec![(main.clone(), starter(template, &name, &id, &region))];
     if script {
-        files.push((folder.join("boot.sh.j2"), include_str!("../../../templates/user-data/boot.sh.j2").to_owned()));
+        files.push((
+            beside(global, Path::new("boot.sh.j2")),
+            include_str!("../../../templates/user-data/boot.sh.j2").to_owned(),
+        ));
     }
     // All of them or none.
     if let Some((there, _)) = files.iter().find(|(path, _)| path.exists()) {
@@ -67,8 +70,8 @@ pub fn run(global: &Global, args: &args::Init, out: &Out) -> Ends {
     let text = json::pretty(&evenkeel_core::declaration::schema(), &Redactor::none());
     let _ = std::fs::create_dir_all(folder.join(".evenkeel")).and_then(|()| std::fs::write(schema, text));
     out.say(&format!("Wrote {}: stack {name} with id {id}.", main.display()));
-    out.say("Next, without an account:  evenkeel --sim world.toml plan");
-    out.say("Or on AWS:                 evenkeel plan");
+    out.say("Next, on AWS:           evenkeel plan");
+    out.say("or without an account:  evenkeel --sim world.toml plan   (a small cloud in a file)");
     Ok(Exit::Fine)
 }
 

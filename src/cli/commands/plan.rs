@@ -32,7 +32,7 @@ pub fn plan(global: &Global, args: &args::Plan, out: &Out) -> Ends {
         let took = u64::try_from(seen.took.as_millis()).unwrap_or(u64::MAX);
         tell(&made.plan, args.format, View { took_ms: Some(took) }, &project.secrets, out);
         if let Some(path) = &args.out {
-            let path = crate::project::folder(global).join(path);
+            let path = crate::project::beside(global, path);
             save(&made.plan, &path)?;
             out.say(&format!("Saved. `evenkeel apply {}` carries out exactly this plan.", path.display()));
         }
@@ -53,6 +53,12 @@ pub fn show(args: &args::Show, out: &Out) -> Ends {
 /// It cannot be read (1), or it is not byte for byte what was saved (5).
 pub fn load(path: &Path) -> Result<Plan, Halt> {
     planfile::load(path).map_err(|e| {
+        if let PlanFileError::Io(path, io) = &e
+            && io.kind() == std::io::ErrorKind::NotFound
+        {
+            let path = path.display();
+            return Halt::error(format!("there is no plan file {path}: `evenkeel plan -o {path}` makes one"));
+        }
         let exit = if matches!(e, PlanFileError::Io(..)) { Exit::Error } else { Exit::Stale };
         Halt::new(exit, e.to_string())
     })

@@ -1,6 +1,8 @@
 //! `protect` and `unprotect`: the mark on the live object that no file can take away.
 
-use evenkeel_core::address::{Address, Group, Kind};
+use std::ops::RangeInclusive;
+
+use evenkeel_core::address::{Group, Kind, is_name};
 use evenkeel_core::plan::Call;
 use evenkeel_core::value::{Fields, Value};
 use evenkeel_engine::provider::Payloads;
@@ -55,7 +57,7 @@ pub fn run(global: &Global, args: &args::Protect, on: bool, out: &Out) -> Ends {
             }
             if !any {
                 failed = true;
-                out.problem(&format!("nothing live is called {}; `evenkeel status` lists what is", which.text()));
+                out.problem(&format!("nothing live is called {}; `evenkeel status` lists what is", which.text));
             }
         }
         session.close()?;
@@ -70,28 +72,68 @@ fn declared(project: &Project, group: &Group) -> bool {
     }
 }
 
-enum Which {
-    Group(Group),
-    One(Address),
+/// What a person named: a group or slots of it, with the kind or without.
+struct Which {
+    text: String,
+    kind: Option<Kind>,
+    name: String,
+    slots: Option<Vec<RangeInclusive<u32>>>,
 }
 
 impl Which {
     fn read(text: &str) -> Result<Self, Halt> {
-        if text.contains('/') { text.parse().map(Self::One) } else { text.parse().map(Self::Group) }
-            .map_err(|e| Halt::new(Exit::Usage, e))
+        let bad = || {
+            let says =
+                format!("`{text}` is neither a group nor slots of one, such as machines.web, data/1 or data/0-2");
+            Halt::new(Exit::Usage, says)
+        };
+        let (group, slots) = match text.split_once('/') {
+            None => (text, None),
+            Some((group, slots)) => (group, Some(slots.split(',').map(range).collect::<Option<_>>().ok_or_else(bad)?)),
+        };
+        let (kind, name) = match group.split_once('.') {
+            None => (None, group),
+            Some((kind, name)) => (Some(kind.parse().map_err(|e| Halt::new(Exit::Usage, e))?), name),
+        };
+        if !is_name(name) {
+            return Err(bad());
+        }
+        Ok(Self { text: text.to_owned(), kind, name: name.to_owned(), slots })
     }
 
     fn is(&self, group: &Group, slot: u32) -> bool {
-        match self {
-            Self::Group(g) => g == group,
-            Self::One(a) => a.group == *group && a.slot == slot,
-        }
+        self.kind.is_none_or(|k| k == group.kind)
+            && self.name == group.name
+            && self.slots.as_ref().is_none_or(|all| all.iter().any(|r| r.contains(&slot)))
     }
+}
 
-    fn text(&self) -> String {
-        match self {
-            Self::Group(g) => g.to_string(),
-            Self::One(a) => a.to_string(),
+/// `3` or `0-5`.
+fn range(text: &str) -> Option<RangeInclusive<u32>> {
+    let (from, to) = text.split_once('-').unwrap_or((text, text));
+    Some(from.parse().ok()?..=to.parse().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_named_as_pages_name_them() {
+        let data = Group { kind: Kind::Volumes, name: "data".into() };
+        for (text, slots) in [
+            ("data", vec![0, 1, 2, 3]),
+            ("volumes.data", vec![0, 1, 2, 3]),
+            ("volumes.data/1", vec![1]),
+            ("data/0-1,3", vec![0, 1, 3]),
+            ("machines.data", vec![]),
+            ("dat", vec![]),
+        ] {
+            let which = Which::read(text).unwrap();
+            assert_eq!((0..4).filter(|s| which.is(&data, *s)).collect::<Vec<_>>(), slots, "{text}");
+        }
+        for text in ["", "data/", "data/x", "data/1-", "Data", "nothing.data", "../x"] {
+            assert!(Which::read(text).is_err(), "{text}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Carrying a plan out: lock, look again, refuse what is stale, run, look again.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -60,6 +61,8 @@ pub async fn lock(project: &Project, run: &args::Run, plan: Option<&str>) -> Res
         Some(p) => project.folder.join(p),
         None => project.folder.join(".evenkeel").join(format!("{}.lock", project.desired.stack.id)),
     };
+    // A message that names it reads better without the dot.
+    let path = path.strip_prefix(".").map(Path::to_path_buf).unwrap_or(path);
     let wait = match &run.lock_timeout {
         Some(text) => duration(text)?,
         None => Duration::from_secs(lock.wait),

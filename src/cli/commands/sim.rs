@@ -1,5 +1,6 @@
 //! `sim`: look at the embedded world, let time pass, and break things behind evenkeel's back.
 
+use evenkeel_core::health::moment;
 use evenkeel_ec2::api::ScheduledEvent;
 use evenkeel_engine::clock::Clock;
 use evenkeel_present::redact::Redactor;
@@ -22,7 +23,7 @@ pub fn run(global: &Global, deed: Option<SimDeed>, out: &Out) -> Ends {
             SimDeed::Look { json } => look(&sim, json, out)?,
             SimDeed::Advance { time } => {
                 sim.advance(duration(&time)?).map_err(|e| Halt::error(e.to_string()))?;
-                out.say(&format!("It is {} now.", sim.clock().now()));
+                out.say(&format!("It is {} now in the sim.", moment(sim.clock().now())));
             }
             SimDeed::Kill { machines } => {
                 for m in machines {
@@ -34,7 +35,7 @@ pub fn run(global: &Global, deed: Option<SimDeed>, out: &Out) -> Ends {
             other => {
                 let deed = deed_of(&sim, other)?;
                 act(&sim, &deed)?;
-                out.say("Done.");
+                out.say("Done: `evenkeel sim` shows the world, `evenkeel status` what evenkeel makes of it.");
             }
         }
         sim.save().map_err(|e| Halt::error(e.to_string()))?;

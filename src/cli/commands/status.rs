@@ -1,11 +1,12 @@
 //! `status`: every machine and volume, how it is, since when, and when to look again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use evenkeel_core::address::Kind;
+use evenkeel_core::address::{Group, Kind};
 use evenkeel_core::desired::Layout;
-use evenkeel_core::health::{State, Verdict};
+use evenkeel_core::health::{State, Verdict, moment};
 use evenkeel_core::rules::{Evidence, Rule};
+use evenkeel_core::survey::GroupSurvey;
 use evenkeel_core::value::Value;
 use evenkeel_present::json;
 use evenkeel_present::status::{GroupStatus, Member, StatusReport, situation};
@@ -56,6 +57,11 @@ fn report(project: &Project, seen: &Look) -> StatusReport {
     let survey = seen.survey(project, false);
     let d = &project.desired;
     let machines = |name: &str| d.machines.get(name).map_or(0, |g| g.count);
+    // `web/2` says more than the id of the machine that holds the slot.
+    let machine = |(group, g): (&Group, &'_ GroupSurvey<'_>)| -> Vec<(String, String)> {
+        g.members().map(|(slot, m)| (m.object.id.clone(), group.slot(slot).short())).collect()
+    };
+    let homes: BTreeMap<String, String> = survey.groups.iter().flat_map(machine).collect();
     let mut groups = Vec::new();
     for (group, g) in &survey.groups {
         let wanted = match group.kind {
@@ -79,7 +85,18 @@ fn report(project: &Project, seen: &Look) -> StatusReport {
                 Kind::Machines => field("type"),
                 Kind::Volumes => format!("{}GiB", field("size")),
             };
-            let attached = m.object.attached.as_ref().map(|a| a.to.clone()).unwrap_or_default();
+            let attached =
+                m.object.attached.as_ref().map(|a| homes.get(a.to.as_str()).cloned().unwrap_or_else(|| a.to.clone()));
+            let attached = attached.unwrap_or_default();
+            let mut notes = Vec::new();
+            if m.protected() {
+                notes.push("protected".to_owned());
+            }
+            if let Some(at) = m.quarantined_until() {
+                notes.push(format!("quarantined until {}", moment(at)));
+            } else if slot >= wanted {
+                notes.push("no longer in the file".to_owned());
+            }
             members.push(Member {
                 address: group.slot(slot),
                 object: Some(m.object.id.clone()),
@@ -87,6 +104,7 @@ fn report(project: &Project, seen: &Look) -> StatusReport {
                 what,
                 attached,
                 verdict: Some(m.verdict.clone()),
+                notes,
             });
         }
         for slot in (0..wanted).filter(|s| g.alive(*s).next().is_none()) {
@@ -97,6 +115,7 @@ fn report(project: &Project, seen: &Look) -> StatusReport {
                 what: String::new(),
                 attached: String::new(),
                 verdict: if unseen { Some(not_seen()) } else { None },
+                notes: Vec::new(),
             });
         }
         members.sort_by(|a, b| (&a.address, &a.object).cmp(&(&b.address, &b.object)));

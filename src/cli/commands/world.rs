@@ -1,7 +1,9 @@
 //! The sim's world as a page.
 
+use evenkeel_core::health::moment;
 use evenkeel_ec2::api::Check;
 use evenkeel_present::document::{Doc, Role, Row, Tail, Text};
+use evenkeel_present::words::{count, number};
 use evenkeel_sim::look::{Look, MachineLook, VolumeLook};
 
 const ZONES: u8 = 0;
@@ -10,21 +12,25 @@ const VOLUMES: u8 = 2;
 
 /// The page.
 pub fn page(look: &Look) -> Doc {
-    let title = Text::of(Role::Strong, "the sim")
-        .plain(format!(" · {} · account {} · {}", look.region, look.account, look.now));
+    let title = Text::of(Role::Strong, "the sim").plain(format!(
+        " · {} · account {} · {}",
+        look.region,
+        look.account,
+        moment(look.now)
+    ));
     let mut doc = Doc { title, ..Doc::default() };
     let zone = |z: &evenkeel_sim::look::ZoneLook| {
         let state = match z.lost {
-            Some(at) => Text::of(Role::Error, format!("lost since {at}")),
+            Some(at) => Text::of(Role::Error, format!("lost since {}", moment(at))),
             None => Text::from(String::new()),
         };
         let room: Vec<String> = z.capacity.iter().map(|(t, n)| format!("at most {n} {t}")).collect();
-        let cells = vec![Text::from(&z.name), Text::from(format!("{} machines", z.machines)), state];
+        let cells = vec![Text::from(&z.name), Text::from(count(z.machines as u64, "machine", "machines")), state];
         Row::cells(2, ZONES, cells).tail(Tail::Beside, Text::from(room.join(", ")))
     };
     doc.push(look.zones.iter().map(zone).collect());
     doc.push(look.machines.iter().map(machine).collect());
-    doc.push(look.volumes.iter().filter(|v| !v.dies_with_it).map(volume).collect());
+    doc.push(look.volumes.iter().filter(|v| !v.dies_with_it).map(|v| volume(v, &look.machines)).collect());
     let fault = |f: &evenkeel_sim::faults::Fault| {
         Row::line(2, Text::of(Role::Warning, "fault ").plain(serde_json::to_string(f).unwrap_or_default()))
     };
@@ -34,7 +40,13 @@ pub fn page(look: &Look) -> Doc {
     };
     doc.push(look.violations.iter().map(law).collect());
     let calls: u64 = look.calls.values().sum();
-    doc.summary = Text::of(Role::Dim, format!("{calls} calls so far, {} laws broken", look.violations.len()));
+    let broken = match look.violations.len() as u64 {
+        0 => Text::new(),
+        n => Text::of(Role::Error, format!(", {} broken", count(n, "law", "laws"))),
+    };
+    doc.summary = Text::of(Role::Dim, format!("{} API calls so far", number(calls)))
+        .and(broken)
+        .dim(" · `evenkeel sim --help` says what can be done here");
     doc
 }
 
@@ -51,7 +63,7 @@ fn machine(m: &MachineLook) -> Row {
     let mut notes: Vec<String> = Vec::new();
     for (name, (check, since)) in [("system", m.system), ("instance", m.instance), ("ebs", m.ebs)] {
         if check == Check::Impaired {
-            let since = since.map(|s| format!(" since {s}")).unwrap_or_default();
+            let since = since.map(|s| format!(" since {}", moment(s))).unwrap_or_default();
             notes.push(format!("{name} check impaired{since}"));
         }
     }
@@ -62,8 +74,13 @@ fn machine(m: &MachineLook) -> Row {
     Row::cells(2, MACHINES, cells).tail(Tail::Under, Text::from(notes.join(", ")))
 }
 
-fn volume(v: &VolumeLook) -> Row {
-    let at = v.instance.as_ref().map(|i| format!("at {i}")).unwrap_or_else(|| "free".into());
+fn volume(v: &VolumeLook, machines: &[MachineLook]) -> Row {
+    let name = |id: &String| {
+        let machine = machines.iter().find(|m| m.id == *id);
+        let name = machine.and_then(|m| m.address.as_deref().or(m.name.as_deref()));
+        name.map_or_else(|| id.clone(), |n| n.trim_start_matches("machines.").to_owned())
+    };
+    let at = v.instance.as_ref().map(|i| format!("at {}", name(i))).unwrap_or_else(|| "free".into());
     let cells = vec![
         Text::from(v.address.as_deref().unwrap_or("-")),
         Text::of(Role::Id, &v.id),

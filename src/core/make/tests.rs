@@ -382,3 +382,19 @@ fn what_is_missing_of_a_young_batch_is_on_its_way() {
     w.seen.objects.push(object);
     assert!(w.plan().is_empty());
 }
+
+#[test]
+fn a_machine_that_lost_one_mark_keeps_its_slot() {
+    for lost in [tag::STACK, tag::ADDRESS] {
+        let mut w = World::new(4);
+        w.settle();
+        let (first, third) = (w.id_of("machines.web/0"), w.id_of("machines.web/3"));
+        w.kill(&first);
+        w.find(&third).tags.remove(lost);
+        let plan = w.plan();
+        let restamped = plan.changes.iter().find(|c| c.action == Action::Restamp).unwrap();
+        assert_eq!((restamped.address.slot, restamped.object.as_ref()), (3, Some(&third)), "{:?}", lines(&plan));
+        assert_eq!(launches(&plan), ["g2 s0 a"]);
+        w.settle();
+    }
+}

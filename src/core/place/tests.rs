@@ -311,4 +311,21 @@ proptest! {
         let vacant: Vec<_> = missing.iter().map(|(s, _)| *s).collect();
         prop_assert_eq!(assign(&counts, &vacant, &target), missing);
     }
+
+    /// The same where any of the slots can be seen, as long as the targets stand.
+    #[test]
+    fn a_view_of_any_slots_assigns_the_others_alike(
+        targets in proptest::collection::vec(0u32..8, 1..7), seen in any::<u64>(),
+    ) {
+        let target: BTreeMap<_, _> = targets.iter().enumerate().map(|(i, t)| (format!("z{i}"), *t)).collect();
+        let all: Vec<_> = (0..targets.iter().sum()).collect();
+        let fresh = assign(&BTreeMap::new(), &all, &target);
+        let (visible, missing): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|(s, _)| seen >> (s % 64) & 1 == 1);
+        let mut counts = BTreeMap::new();
+        for (_, name) in visible {
+            *counts.entry(name).or_default() += 1;
+        }
+        let vacant: Vec<_> = missing.iter().map(|(s, _)| *s).collect();
+        prop_assert_eq!(assign(&counts, &vacant, &target), missing);
+    }
 }

@@ -96,8 +96,7 @@ pub(super) fn own<'a>(
             (Some(l), Kind::Machines | Kind::Volumes) => l.slots.get(0),
             (None, Kind::Machines | Kind::Volumes) => None,
         };
-        let known = object.tags.contains_key(tag::STACK) && object.tags.contains_key(tag::ADDRESS);
-        let by_marks = group.as_ref().zip(place.filter(|_| known)).map(|(g, s)| g.slot(s));
+        let by_marks = group.as_ref().zip(place).map(|(g, s)| g.slot(s));
         let address = by_marks.or_else(|| at.filter(|a| Some(&a.group) == group.as_ref()).cloned());
         let wait = group.as_ref().and_then(|g| desired.machines.get(&g.name)).map_or(WaitFor::Healthy, |g| g.wait);
         let verdict = health::judge(object, wait, past.get(&object.id), &desired.policy, now);
