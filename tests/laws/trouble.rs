@@ -242,6 +242,8 @@ pub fn tell(told: &Story) -> Result<(), String> {
                     sim = run(sim, jitter, &desired(&fleet.file()), &mut disk, &all_allowed(), faults).await;
                 }
                 Step::Destroy(faults) => {
+                    // Who destroys everything means the lost zones, too.
+                    sim.edit(restore).expect("in memory");
                     sim = run(sim, jitter, &desired(&fleet.file()), &mut disk, &harness::destroy(), faults).await;
                 }
                 Step::Edit(next, _) => fleet = next.clone(),
@@ -290,11 +292,7 @@ async fn rest(sim: &Sim, told: &Story, fleet: &Fleet, disk: &mut Disk, others: &
     let intent = all_allowed();
     sim.edit(|w| {
         w.floors = floors(&wish, &intent);
-        let names: Vec<String> = w.zones.keys().cloned().collect();
-        for zone in names {
-            let _ = w.act(&Deed::RestoreZone { zone: zone.clone() });
-            let _ = w.act(&Deed::SetCapacity { zone, instance_type: "t3.small".into(), most: None });
-        }
+        restore(w);
     })
     .expect("in memory");
     let life = Life::new(sim, told.seed);
@@ -306,6 +304,11 @@ async fn rest(sim: &Sim, told: &Story, fleet: &Fleet, disk: &mut Disk, others: &
     }
     let world = sim.world().expect("in memory");
     let mut wrong = wrongs(&world, &wish);
+    // The sim goes by tags alone: it takes a stranger with copied tags for a second claimant, and a machine whose tags
+    // were taken away, but whose token says that it is ours, for a stranger. Strangers are asked after below.
+    let stripped = told.steps.iter().any(|s| matches!(s, Step::Damage(Hand::StripAll | Hand::StripOne, _)));
+    wrong.retain(|w| !(w.contains("Duplicate") && others.0.keys().any(|id| w.contains(id.as_str()))));
+    wrong.retain(|w| !(w.contains("NotOurs") && stripped));
     match end {
         End::Converged => {}
         End::Refused(_) | End::Restless(_) => wrong.push(format!("{end:?}")),
@@ -320,6 +323,15 @@ async fn rest(sim: &Sim, told: &Story, fleet: &Fleet, disk: &mut Disk, others: &
     wrong.extend(permuted(&wish, &look, disk, &plan, told.seed));
     wrong.extend(silenced(&wish, &look, disk));
     if wrong.is_empty() { Ok(()) } else { Err(format!("{wrong:#?}\n{:#?}", ending(&world, STACK).places)) }
+}
+
+/// All zones are there again, and have room.
+fn restore(world: &mut World) {
+    let names: Vec<String> = world.zones.keys().cloned().collect();
+    for zone in names {
+        let _ = world.act(&Deed::RestoreZone { zone: zone.clone() });
+        let _ = world.act(&Deed::SetCapacity { zone, instance_type: "t3.small".into(), most: None });
+    }
 }
 
 /// Everything that lives is well again.
