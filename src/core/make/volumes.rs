@@ -266,8 +266,18 @@ fn homeless<'a>(
         _ => return None,
     };
     let id = home.as_ref().map_or(String::new(), |id| format!(" ({id})"));
+    // Nothing in a file takes a volume from its machine: either the world did, or it was never brought there.
+    let slots = draft.survey.groups.get(&machine.group).and_then(|g| g.slots.get(&machine.slot));
+    let lost = home.is_none() && slots.is_some_and(|all| all.iter().any(|m| !m.alive()));
+    let young = draft.ask.now.duration_since(keeper.object.created).as_secs()
+        <= i64::try_from(draft.ask.desired.policy.grace).unwrap_or(i64::MAX);
+    let why = match (lost, young || keeper.quarantined_until().is_some()) {
+        (true, _) => Why::Unhealthy,
+        (false, true) => Why::Declared,
+        (false, false) => Why::Drifted,
+    };
     let says = format!("belongs to {}{id}", machine.short());
-    let change = make(draft, Action::Attach, vec![Reason { why: Why::Declared, says }]);
+    let change = make(draft, Action::Attach, vec![Reason { why, says }]);
     let mut c = Candidate::new(change, Some(keeper.clone()));
     c.successor = home;
     Some(c)
