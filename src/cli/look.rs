@@ -3,18 +3,23 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use evenkeel_core::address::Kind;
+use evenkeel_core::failure::Class;
 use evenkeel_core::make::{Ask, Intent, Made, make};
-use evenkeel_core::observed::Observed;
+use evenkeel_core::observed::{Observed, ScopeSeen};
 use evenkeel_core::policy::Amount;
 use evenkeel_core::survey::{Memory, Survey, survey};
 use evenkeel_core::vet;
 use evenkeel_engine::observe::{observe, wants};
 use evenkeel_engine::provider::Eyes;
+use evenkeel_present::failure::{Context, explain};
+use evenkeel_present::render;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use jiff::Timestamp;
 
 use crate::args::Wishes;
 use crate::exit::{Exit, Halt};
+use crate::out::Out;
 use crate::project::Project;
 use crate::session::Session;
 
@@ -33,8 +38,8 @@ pub struct Look {
 /// Looks at everything of the stack.
 ///
 /// # Errors
-/// The credentials are of another account than the file says.
-pub async fn look(session: &Session, project: &Project, deep: bool) -> Result<Look, Halt> {
+/// The credentials are of another account than the file says (6), or nothing at all could be seen (8).
+pub async fn look(session: &Session, project: &Project, deep: bool, out: &Out) -> Result<Look, Halt> {
     let eyes = session.eyes();
     let eyes: BTreeMap<String, &dyn Eyes> = eyes.iter().map(|(a, e)| (a.clone(), &**e)).collect();
     let lookups = project.desired.lookups();
@@ -54,8 +59,44 @@ pub async fn look(session: &Session, project: &Project, deep: bool) -> Result<Lo
             ));
         }
     }
+    if let Some(halt) = nothing_seen(session, project, &observed, out) {
+        return Err(halt);
+    }
     let took = Duration::try_from(now.duration_since(began)).unwrap_or_default();
     Ok(Look { observed, history: remembered(project), now, took })
+}
+
+/// Where not even the account could be asked, in no scope: one error instead of a page of gaps.
+fn nothing_seen(session: &Session, project: &Project, observed: &Observed, out: &Out) -> Option<Halt> {
+    let blind = |(alias, seen): (&String, &ScopeSeen)| {
+        seen.account.is_empty() && Kind::ALL.iter().all(|kind| !observed.sees_all(alias, *kind))
+    };
+    if !observed.objects.is_empty() || !observed.scopes.iter().all(blind) {
+        return None;
+    }
+    // The account's gap stands first in its scope: it has no kind.
+    let gap = observed.gaps.first()?;
+    let scope = project.desired.scopes.get(&gap.scope).cloned().unwrap_or_default();
+    let endpoint = scope.endpoint.or_else(|| {
+        let set = |name: &str| std::env::var(name).ok().filter(|url| !url.is_empty());
+        set("AWS_ENDPOINT_URL_EC2").or_else(|| set("AWS_ENDPOINT_URL")).filter(|_| session.sim.is_none())
+    });
+    let doing = endpoint.map_or("see anything".to_owned(), |url| format!("see anything at {url}"));
+    let context = Context {
+        doing: &doing,
+        scope: &gap.scope,
+        region: scope.region.as_deref().unwrap_or_default(),
+        account: scope.account.as_deref().unwrap_or_default(),
+        profile: scope.profile.as_deref().unwrap_or_default(),
+    };
+    let mut explained = explain(&gap.failure, context);
+    if explained.class == Class::Transient {
+        explained.way_out =
+            "check the network, and `region` and `endpoint` in [aws] or AWS_ENDPOINT_URL; then run it again".into();
+    }
+    let page = explained.page();
+    let text = render::text(&page, &project.secrets, out.width(), out.stderr_color());
+    Some(Halt { exit: Exit::Blind, ..Halt::rendered(text) })
 }
 
 impl Look {

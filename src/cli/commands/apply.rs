@@ -80,7 +80,7 @@ struct Job<'a> {
 
 impl Job<'_> {
     async fn look(&self) -> Result<Look, Halt> {
-        look(self.session, self.project, self.deep).await
+        look(self.session, self.project, self.deep, self.out).await
     }
 
     fn show(&self, plan: &Plan, seen: &Look) {

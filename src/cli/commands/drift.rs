@@ -21,7 +21,7 @@ pub fn run(global: &Global, args: &args::Drift, out: &Out) -> Ends {
     let project = Project::open(global, out)?;
     block_on(global, async {
         let session = Session::open(global, &project).await?;
-        let seen = look(&session, &project, args.deep).await?;
+        let seen = look(&session, &project, args.deep, out).await?;
         let plan = seen.plan(&project, &Intent::default())?.plan;
         session.close()?;
         let report = DriftReport::of(&plan);

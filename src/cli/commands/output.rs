@@ -16,7 +16,7 @@ pub fn run(global: &Global, args: &args::Output, out: &Out) -> Ends {
     let project = Project::open(global, out)?;
     block_on(global, async {
         let session = Session::open(global, &project).await?;
-        let seen = look(&session, &project, false).await?;
+        let seen = look(&session, &project, false, out).await?;
         session.close()?;
         let world = world(&project, &seen);
         let mut values = Map::new();

@@ -25,7 +25,7 @@ pub fn plan(global: &Global, args: &args::Plan, out: &Out) -> Ends {
     let intent = intent(&args.wishes)?;
     block_on(global, async {
         let session = Session::open(global, &project).await?;
-        let seen = look(&session, &project, args.wishes.deep).await?;
+        let seen = look(&session, &project, args.wishes.deep, out).await?;
         let made = seen.plan(&project, &intent)?;
         seen.remember(&project);
         session.close()?;

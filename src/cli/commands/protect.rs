@@ -22,7 +22,7 @@ pub fn run(global: &Global, args: &args::Protect, on: bool, out: &Out) -> Ends {
     block_on(global, async {
         let session = Session::open(global, &project).await?;
         let _held = lock(&project, &args::Run::default(), None).await?;
-        let seen = look(&session, &project, false).await?;
+        let seen = look(&session, &project, false, out).await?;
         let survey = seen.survey(&project, false);
         let providers = session.providers();
         let mut failed = false;

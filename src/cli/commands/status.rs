@@ -23,7 +23,7 @@ pub fn run(global: &Global, args: &args::Status, out: &Out) -> Ends {
     let project = Project::open(global, out)?;
     block_on(global, async {
         let session = Session::open(global, &project).await?;
-        let seen = look(&session, &project, false).await?;
+        let seen = look(&session, &project, false, out).await?;
         seen.remember(&project);
         session.close()?;
         let report = report(&project, &seen);
