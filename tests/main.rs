@@ -4,3 +4,5 @@ mod cli;
 mod examples;
 mod laws;
 mod layering;
+#[cfg(feature = "aws")]
+mod moto;

@@ -51,6 +51,32 @@ fn two_is_pending_three_is_drift_and_four_is_both() {
 }
 
 #[test]
+fn what_follows_a_dead_machine_or_was_detached_by_hand_is_drift() {
+    let shop = Place::applied(SHOP);
+    shop.run("sim kill web/2").ends(0);
+    shop.run("plan --exit-code").ends(3).shows("web/2").shows("data/2");
+    shop.run("drift").ends(3);
+    shop.run("apply --yes").ends(0);
+    shop.run("sim advance 10m").ends(0);
+    shop.run("sim detach data/4").ends(0);
+    shop.run("drift").ends(3).shows("data/4");
+    shop.run("apply --yes").ends(0).says("attached data/4");
+    shop.run("drift").ends(0);
+}
+
+#[test]
+fn where_nothing_can_be_seen_there_is_one_error_and_no_page() {
+    let shop = Place::applied(SHOP);
+    for call in ["GetCallerIdentity", "DescribeInstances", "DescribeVolumes"] {
+        deny(&shop, call);
+    }
+    for command in ["plan", "drift", "status", "output", "apply --yes", "destroy --yes", "protect machines.web"] {
+        let said = shop.run(command).ends(8).says("error: could not see anything").says("way out");
+        assert!(said.out.is_empty(), "{said}");
+    }
+}
+
+#[test]
 fn five_refuses_a_plan_of_which_nothing_holds_any_more() {
     let trio = Place::applied(TRIO);
     trio.run("sim set-type node/0 t3.large").ends(0);
