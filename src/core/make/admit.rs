@@ -77,8 +77,8 @@ pub(super) fn admit<'a>(draft: &mut Draft<'a>, candidates: Vec<Candidate<'a>>) -
         }
     }
     for (group, all) in replaces {
-        let waves = waves(draft, &group, all);
-        out.machines.entry(group).or_default().waves = waves;
+        let work = out.machines.entry(group.clone()).or_default();
+        work.waves = waves(draft, &group, work.creates.len(), all);
     }
     for (group, work) in &mut out.machines {
         floored(draft, group, work);
@@ -294,7 +294,12 @@ fn capped<'a>(draft: &mut Draft<'a>, candidates: Vec<Candidate<'a>>) -> Vec<Cand
 
 /// Replacements in waves: the most urgent first, one alone to begin with where nothing of the new specification has
 /// come up well or the breaker is open.
-fn waves<'a>(draft: &mut Draft<'a>, group: &Group, mut all: Vec<Candidate<'a>>) -> Vec<Vec<Candidate<'a>>> {
+fn waves<'a>(
+    draft: &mut Draft<'a>,
+    group: &Group,
+    creates: usize,
+    mut all: Vec<Candidate<'a>>,
+) -> Vec<Vec<Candidate<'a>>> {
     let survey = draft.survey.group(group);
     let policy = &draft.ask.desired.policy;
     let count = draft.ask.desired.machines.get(&group.name).map_or(0, |g| g.count);
@@ -320,8 +325,8 @@ fn waves<'a>(draft: &mut Draft<'a>, group: &Group, mut all: Vec<Candidate<'a>>) 
         .filter_map(|m| Replacement::of(m.launch.as_ref()?, m.object.created, &m.verdict, policy, now))
         .collect();
     let mut pace = repair::pace(breaker, canary, &recent, count, policy, now);
-    let alive = narrow(here.len());
-    // What lives beyond the declared number already uses up surge.
+    let alive = narrow(here.len() + creates);
+    // What lives beyond the declared number, or will when the empty slots are filled, uses up surge already.
     let surge = policy.surge(count).saturating_sub(alive.saturating_sub(count)).max(1);
     (pace.first, pace.most) = (pace.first.min(surge), pace.most.min(surge));
     let sizes = pace.waves(narrow(all.len()));

@@ -127,7 +127,12 @@ fn filled<'a>(
     let (zones, moved) = placed(draft, group, declared, spec, &slots);
     let mut out = Vec::new();
     for s in slots {
-        let zone = zones[&s.address.slot].clone();
+        let Some(zone) = zones.get(&s.address.slot).cloned() else {
+            let missing = Reason { why: Why::Declared, says: format!("count {}", declared.count) };
+            let change = draft.change(&s.address, Action::Create, vec![missing]);
+            draft.hold(change, Hold::Unresolved, "room in a zone: the caps allow no more");
+            continue;
+        };
         draft.zones.insert(s.address.clone(), zone.clone());
         let place = choose(&spec.places, &zone, s.address.slot);
         match s.keeper.clone() {
@@ -234,9 +239,19 @@ fn placed(
         open.iter().map(|z| ((*z).clone(), zone.values().filter(|at| at == z).count() as u32)).collect();
     let wanted: BTreeMap<String, u32> = target.iter().map(|(z, t)| ((*z).to_owned(), *t)).collect();
     zone.extend(place::assign(&now, &vacant, &wanted));
-    let nowhere = names.first().map(|z| (*z).clone()).unwrap_or_default();
-    for s in vacant {
-        zone.entry(s).or_insert_with(|| nowhere.clone());
+    if open.is_empty() {
+        // All zones are out: the place is only for the words of what is held.
+        let nowhere = names.first().map(|z| (*z).clone()).unwrap_or_default();
+        for s in vacant {
+            zone.entry(s).or_insert_with(|| nowhere.clone());
+        }
+    }
+    for s in slots {
+        // No zone has room: what stands somewhere stays there, even above a cap. Moving it would never end.
+        if let (Some(keeper), false) = (&s.keeper, zone.contains_key(&s.address.slot)) {
+            moved.remove(&s.address.slot);
+            zone.insert(s.address.slot, keeper.object.zone.clone());
+        }
     }
     (zone, moved)
 }

@@ -398,3 +398,35 @@ fn a_machine_that_lost_one_mark_keeps_its_slot() {
         w.settle();
     }
 }
+
+#[test]
+fn what_a_cap_leaves_no_room_for_is_held_and_what_stands_above_it_stays() {
+    let mut w = World::new(3);
+    w.desired.machines.get_mut("web").unwrap().spread = Spread::Zones(vec!["b".into()]);
+    w.settle();
+    w.desired.machines.get_mut("web").unwrap().caps.insert("b".into(), 1);
+    let plan = w.plan();
+    assert!(plan.is_empty(), "moving what has nowhere to go would never end: {:?}", lines(&plan));
+    assert_eq!(plan.notes[0].kind, "placement");
+    w.desired.machines.get_mut("web").unwrap().count = 4;
+    let plan = w.plan();
+    assert!(plan.is_empty(), "{:?}", lines(&plan));
+    assert_eq!((plan.held.len(), plan.held[0].by), (1, Hold::Unresolved));
+}
+
+#[test]
+fn what_lives_beyond_the_count_and_what_is_filled_use_up_the_surge() {
+    let mut w = World::new(5);
+    w.settle();
+    let id = w.id_of("machines.web/0");
+    w.kill(&id);
+    (w.desired.policy.max_surge, w.desired.policy.max_parallel) = (Amount::Count(2), Amount::Count(2));
+    let web = w.desired.machines.get_mut("web").unwrap();
+    (web.count, web.types) = (4, vec!["m5.large".into()]);
+    let plan = w.plan();
+    assert!(
+        plan.changes.iter().any(|c| c.action == Action::Replace) && plan.changes.iter().any(|c| c.object.is_none())
+    );
+    w.apply(&plan);
+    w.settle();
+}

@@ -9,7 +9,7 @@ use super::graph::{most_ahead, most_at_once};
 use super::owners::Own;
 use super::{Case, DOUBLES, FLOOR, FORECAST, Objections, SURGE, is_id};
 use crate::address::{Address, Group, Kind};
-use crate::plan::{Action, Call, Target, Until, Wait};
+use crate::plan::{Action, Call, Hold, Target, Until, Wait};
 
 /// Each slot is filled once, and only where nobody stays.
 pub(super) fn doubles(case: &Case<'_>, out: &mut Objections) {
@@ -166,7 +166,7 @@ fn outage(case: &Case<'_>, ready: &[&Own<'_>], waits: &[(u32, &Target)]) -> Opti
 /// How many live at most.
 pub(super) fn surge(case: &Case<'_>, out: &mut Objections) {
     for group in case.groups(Kind::Machines) {
-        let alive = case.members(&group).count() as u64;
+        let alive = case.members(&group).filter(|o| !parked(case, &o.object.id)).count() as u64;
         let (mut launches, mut ends) = (vec![], vec![]);
         for (i, _, call) in case.calls() {
             match call {
@@ -203,6 +203,11 @@ pub(super) fn surge(case: &Case<'_>, out: &mut Objections) {
             out.step(SURGE, launches[0].0, says);
         }
     }
+}
+
+/// What an outage keeps where it is counts on no side.
+fn parked(case: &Case<'_>, id: &str) -> bool {
+    case.plan.held.iter().any(|h| h.by == Hold::Outage && h.change.object.as_deref() == Some(id))
 }
 
 fn created(case: &Case<'_>, group: &Group) -> u64 {
