@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::{CAP, Case, DATA, EMPTY, FENCE, Objections, is_id};
 use crate::address::{Group, Kind};
-use crate::plan::{Action, Call, Target, Until};
+use crate::plan::{Action, Call, Do, Target, Until};
 use crate::stamp::tag;
 
 /// P9: one holder at a time, in its own zone.
@@ -57,23 +57,16 @@ pub(super) fn fence(case: &Case<'_>, out: &mut Objections) {
 /// Zones where a target stands or may come to stand.
 fn zones<'c>(case: &'c Case<'_>, target: &Target) -> Vec<&'c str> {
     match target {
-        Target::Id(id) => case.observed.object(id).map(|o| o.zone.as_str()).into_iter().collect(),
-        Target::New(a) => (case.calls())
-            .flat_map(|(_, _, call)| match call {
-                Call::Launch(l) if l.addresses().contains(a) => l.places.iter().map(|p| p.zone.as_str()).collect(),
-                Call::CreateVolume(v) if v.address == *a => vec![v.zone.as_str()],
-                Call::Launch(_)
-                | Call::CreateVolume(_)
-                | Call::Terminate(_)
-                | Call::Stop(_)
-                | Call::Start(_)
-                | Call::Change { .. }
-                | Call::Tag { .. }
-                | Call::Attach { .. }
-                | Call::Detach { .. }
-                | Call::DeleteVolume(_) => vec![],
+        Target::Id(id) => case.object(id).map(|o| o.zone.as_str()).into_iter().collect(),
+        Target::New(a) => {
+            let made = case.made.get(a).into_iter().flatten();
+            made.flat_map(|i| match &case.plan.steps[*i as usize].does {
+                Do::Call(Call::Launch(l)) => l.places.iter().map(|p| p.zone.as_str()).collect(),
+                Do::Call(Call::CreateVolume(v)) => vec![v.zone.as_str()],
+                Do::Call(_) | Do::Wait(_) => vec![],
             })
-            .collect(),
+            .collect()
+        }
     }
 }
 
@@ -84,7 +77,7 @@ fn free_before(case: &Case<'_>, step: u32, volume: &str) -> bool {
 /// Why an attach is not behind a fence, if so.
 fn unfenced(case: &Case<'_>, step: u32, volume: &Target, machine: &Target) -> Option<String> {
     let Target::Id(id) = volume else { return None };
-    let holder = &case.observed.object(id)?.attached.as_ref()?.to;
+    let holder = &case.object(id)?.attached.as_ref()?.to;
     if is_id(machine, holder) {
         return Some(format!("{id} hangs at {holder} already"));
     }

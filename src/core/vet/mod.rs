@@ -22,7 +22,7 @@ use serde::Serialize;
 use crate::address::{Address, Group, Kind};
 use crate::desired::{Desired, Layout};
 use crate::health::History;
-use crate::observed::Observed;
+use crate::observed::{Object, Observed};
 use crate::plan::{Call, Change, Do, Plan, Step, Target, Wait};
 use crate::policy::Amount;
 
@@ -182,6 +182,8 @@ struct Case<'a> {
     asked: Asked,
     now: Timestamp,
     above: Above,
+    /// Everything that was seen, by id.
+    objects: BTreeMap<&'a str, &'a Object>,
     /// What is ours, by id, the dead included.
     own: BTreeMap<&'a str, Own<'a>>,
     /// Steps that end or stop a machine or delete a volume, by id.
@@ -206,6 +208,7 @@ impl<'a> Case<'a> {
             asked,
             now,
             above: Above::of(&plan.steps),
+            objects: observed.objects.iter().map(|o| (o.id.as_str(), o)).collect(),
             own: owners::own(plan, desired, observed, past, asked, now),
             ends: BTreeMap::new(),
             made: BTreeMap::new(),
@@ -247,6 +250,10 @@ impl<'a> Case<'a> {
     fn changes(&self, step: &'a Step) -> impl Iterator<Item = &'a Change> + use<'a> {
         let all = &self.plan.changes;
         step.changes.iter().filter_map(|c| all.get(*c as usize))
+    }
+
+    fn object(&self, id: &str) -> Option<&'a Object> {
+        self.objects.get(id).copied()
     }
 
     /// How many of a group the file wants.

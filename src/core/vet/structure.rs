@@ -190,7 +190,7 @@ pub(super) fn scopes(case: &Case<'_>, out: &mut Objections) {
     for (i, step, call) in case.calls() {
         let (does, ids) = touches(call);
         for id in ids {
-            if case.observed.object(id).is_some_and(|o| o.scope != step.scope) {
+            if case.object(id).is_some_and(|o| o.scope != step.scope) {
                 out.step(SCOPES, i, format!("{does} {id}, which is not of scope `{}`", step.scope));
             }
         }
@@ -211,7 +211,7 @@ pub(super) fn targets(case: &Case<'_>, out: &mut Objections) {
                 out.step(TARGETS, i, format!("{a} is of another kind"));
             }
         }
-        Target::Id(id) => match case.observed.object(id) {
+        Target::Id(id) => match case.object(id) {
             None => out.step(TARGETS, i, format!("{id} was not seen")),
             Some(o) if kind.is_some_and(|k| k != o.kind) => out.step(TARGETS, i, format!("{id} is of another kind")),
             Some(o) if !o.phase.alive() => out.step(TARGETS, i, format!("{id} no longer lives")),
@@ -235,7 +235,7 @@ pub(super) fn targets(case: &Case<'_>, out: &mut Objections) {
             Call::Detach { volume, machine, .. } => {
                 check(i, &Target::Id(volume.clone()), Some(Kind::Volumes));
                 // The holder may be dying: that is what it is detached from.
-                if case.observed.object(machine).is_none_or(|o| o.kind != Kind::Machines) {
+                if case.object(machine).is_none_or(|o| o.kind != Kind::Machines) {
                     check(i, &Target::Id(machine.clone()), Some(Kind::Machines));
                 }
                 continue;
