@@ -89,6 +89,10 @@ pub fn save(path: &Path, plan: &Plan) -> Result<(), PlanFileError> {
         Some(p) if !p.as_os_str().is_empty() => p,
         Some(_) | None => Path::new("."),
     };
+    // The rename would take a device's or a pipe's place.
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return Err(io(io::Error::other("what stands there is no plain file; name another")));
+    }
     // tempfile makes it with mode 0600 on Unix, and in the same folder, so that the rename is atomic.
     let mut file = tempfile::Builder::new().prefix(".evenkeel-plan-").tempfile_in(folder).map_err(io)?;
     file.write_all(&bytes(plan)).and_then(|()| file.as_file().sync_all()).map_err(io)?;

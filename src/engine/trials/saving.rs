@@ -163,3 +163,14 @@ proptest! {
         prop_assert!(bad == good || parse(Path::new("p"), &bad).is_err());
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_plan_is_not_put_in_the_place_of_a_device_a_socket_or_a_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    assert!(matches!(save(&path, &sample()), Err(PlanFileError::Io(..))));
+    assert!(std::os::unix::net::UnixStream::connect(&path).is_ok(), "it is still there");
+    assert!(matches!(save(dir.path(), &sample()), Err(PlanFileError::Io(..))));
+}
