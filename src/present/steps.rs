@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use evenkeel_core::address::{Address, Group};
+use evenkeel_core::address::{Address, Group, Kind};
 use evenkeel_core::plan::{Call, Do, Plan, Until};
 
 use crate::plan::Names;
@@ -83,7 +83,14 @@ pub fn whom(plan: &Plan, names: &Names, step: u32) -> String {
         Some(Do::Call(_) | Do::Wait(_)) | None => &[],
     };
     let id = if let [id] = ids { format!(" ({id})") } else { String::new() };
-    format!("{}{id}", listed(names, &all))
+    // A hand-over serves the machine's change, and acts on its volume.
+    let volume = match plan.steps.get(step as usize).map(|s| &s.does) {
+        Some(Do::Call(Call::Attach { .. } | Call::Detach { .. })) => true,
+        Some(Do::Wait(wait)) => matches!(wait.until, Until::Free | Until::Attached),
+        Some(Do::Call(_)) | None => false,
+    };
+    let of = if volume && all.iter().all(|a| a.group.kind == Kind::Machines) { "the volume of " } else { "" };
+    format!("{of}{}{id}", listed(names, &all))
 }
 
 /// The addresses a step serves.
