@@ -105,6 +105,35 @@ impl Look {
         survey(&project.desired, &self.observed, &self.history, force, self.now)
     }
 
+    /// Whether what the flags name is there at all: a slip of the pen must not look like "no changes".
+    ///
+    /// # Errors
+    /// An address or a pattern that names nothing (64).
+    pub fn knows(&self, project: &Project, intent: &Intent) -> Result<(), Halt> {
+        let survey = self.survey(project, intent.force);
+        let nothing = |flag: &str, what: String| {
+            Halt::new(
+                Exit::Usage,
+                format!("{flag} names nothing that is declared or live{what}; `evenkeel status` lists it"),
+            )
+        };
+        for address in &intent.replace {
+            if survey.alive(address).next().is_none() {
+                return Err(nothing("--replace", format!(": {address}")));
+            }
+        }
+        let hit = |set: &GlobSet| {
+            survey.groups.iter().any(|(group, g)| {
+                let slots = g.slots.keys().copied().chain(0..project.desired.wanted(group));
+                set.is_match(group.to_string()) || slots.map(|s| group.slot(s)).any(|a| set.is_match(a.to_string()))
+            })
+        };
+        match &intent.target {
+            Some(set) if !hit(set) => Err(nothing("--target", String::new())),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Makes the plan, and lets an independent checker look at it before anybody sees it.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::address::Group;
+use crate::address::{Group, Kind};
 use crate::policy::Policy;
 
 /// Everything the file says should exist.
@@ -308,6 +308,19 @@ pub enum Lookup {
 }
 
 impl Desired {
+    /// Slots that a group is to have; 0 where it is not declared.
+    pub fn wanted(&self, group: &Group) -> u32 {
+        let machines = |name: &str| self.machines.get(name).map_or(0, |g| g.count);
+        match group.kind {
+            Kind::Machines => machines(&group.name),
+            Kind::Volumes => match self.volumes.get(&group.name).map(|v| &v.layout) {
+                Some(Layout::Replicas { count, .. }) => *count,
+                Some(Layout::For(m)) => machines(&m.name),
+                None => 0,
+            },
+        }
+    }
+
     /// What must be asked of the world, with the scope to ask in.
     pub fn lookups(&self) -> BTreeSet<(String, Lookup)> {
         let mut all = BTreeSet::new();

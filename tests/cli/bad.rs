@@ -143,6 +143,10 @@ fn a_world_that_is_none_is_refused_with_its_line_and_left_as_it_is() {
 #[test]
 fn what_names_nothing_is_said_with_a_way_out() {
     let trio = Place::applied(TRIO);
+    for words in ["plan --target machines.nod", "apply --yes --target machines.x/*", "plan --replace machines.node/9"] {
+        trio.run(words).ends(64).says("names nothing that is declared or live");
+    }
+    trio.run("plan --target machines.node").ends(0);
     refused(&trio, "sim kill node/9", 1, &["node/9", "`evenkeel sim`"]);
     refused(&trio, "sim set-type node/0 t99.huge", 1, &["t99.huge"]);
     trio.run("protect machines.other").ends(1).says("machines.other").says("evenkeel status");

@@ -103,6 +103,7 @@ impl Job<'_> {
             held = lock(self.project, self.run, None).await?;
         }
         let mut seen = self.look().await?;
+        seen.knows(self.project, self.intent)?;
         let made = seen.plan(self.project, self.intent)?;
         self.show(&made.plan, &seen);
         if made.plan.is_empty() {

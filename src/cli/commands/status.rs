@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::address::{Group, Kind};
-use evenkeel_core::desired::Layout;
 use evenkeel_core::health::{State, Verdict, moment};
 use evenkeel_core::rules::{Evidence, Rule};
 use evenkeel_core::survey::GroupSurvey;
@@ -56,7 +55,6 @@ fn not_seen() -> Verdict {
 fn report(project: &Project, seen: &Look) -> StatusReport {
     let survey = seen.survey(project, false);
     let d = &project.desired;
-    let machines = |name: &str| d.machines.get(name).map_or(0, |g| g.count);
     // `web/2` says more than the id of the machine that holds the slot.
     let machine = |(group, g): (&Group, &'_ GroupSurvey<'_>)| -> Vec<(String, String)> {
         g.members().map(|(slot, m)| (m.object.id.clone(), group.slot(slot).short())).collect()
@@ -64,14 +62,7 @@ fn report(project: &Project, seen: &Look) -> StatusReport {
     let homes: BTreeMap<String, String> = survey.groups.iter().flat_map(machine).collect();
     let mut groups = Vec::new();
     for (group, g) in &survey.groups {
-        let wanted = match group.kind {
-            Kind::Machines => machines(&group.name),
-            Kind::Volumes => match d.volumes.get(&group.name).map(|v| &v.layout) {
-                Some(Layout::Replicas { count, .. }) => *count,
-                Some(Layout::For(m)) => machines(&m.name),
-                None => 0,
-            },
-        };
+        let wanted = d.wanted(group);
         // Not seen is not missing.
         let unseen = seen
             .observed
