@@ -68,7 +68,11 @@ pub fn run(global: &Global, args: &args::Init, out: &Out) -> Ends {
     // For editors: the first line of the starter points to it. Whoever cannot have it has the rest all the same.
     let schema = folder.join(".evenkeel").join("schema.json");
     let text = json::pretty(&evenkeel_core::declaration::schema(), &Redactor::none());
-    let _ = std::fs::create_dir_all(folder.join(".evenkeel")).and_then(|()| std::fs::write(schema, text));
+    let own = folder.join(".evenkeel");
+    let _ = std::fs::create_dir_all(&own)
+        .and_then(|()| std::fs::write(schema, text))
+        // What lies there is of use on this machine only.
+        .and_then(|()| std::fs::write(own.join(".gitignore"), "*\n"));
     out.say(&format!("Wrote {}: stack {name} with id {id}.", main.display()));
     out.say("Next, on AWS:           evenkeel plan");
     out.say("or without an account:  evenkeel --sim world.toml plan   (a small cloud in a file)");
