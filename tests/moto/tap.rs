@@ -122,7 +122,7 @@ fn pass(client: TcpStream, server: &str, on: &Shared) {
     let form: BTreeMap<String, String> =
         text.split('&').filter_map(|pair| pair.split_once('=')).map(|(k, v)| (decoded(k), decoded(v))).collect();
     let action = form.get("Action").cloned().unwrap_or_else(|| {
-        let target = head.lines().find_map(|l| l.to_lowercase().starts_with("x-amz-target:").then_some(l));
+        let target = head.lines().find(|l| l.to_lowercase().starts_with("x-amz-target:"));
         target.and_then(|l| l.rsplit('.').next()).unwrap_or_default().trim().to_owned()
     });
     on.calls.lock().expect("no test panics in here").push(Call { action: action.clone(), form });
