@@ -34,7 +34,7 @@ pub static MACHINES: Block = Block {
     title: "[machines.<name>]",
     about: "A group of `count` EC2 instances that are alike, in slots 0 to `count` - 1, spread evenly over zones.",
     keys: &[
-        key("count", Shape::Int(0, 10_000), "How many.").default("1").example("6").aka(&["replicas", "instances", "size"]),
+        key("count", Shape::Int(0, 10_000), "How many.").default("1").example("6").aka(&["replicas", "instances"]),
         key("image", Shape::Either(&[Shape::Text(Format::Image), Shape::Table(&IMAGE)]), "What they boot: an id, or a lookup.")
             .required()
             .example("{ owner = \"amazon\", name = \"al2023-ami-2023.*-x86_64\" }")
