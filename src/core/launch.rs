@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, Group};
 use crate::digest::Digest;
+use crate::observed::Object;
 use crate::stamp::{LaunchTag, Vector, tag};
 use crate::value::Fields;
 
@@ -92,6 +93,19 @@ impl Launch {
             &self.group,
             &format!("{}|{}|{}|{}|{}|{}", self.stack, self.tag, self.vector, place.zone, subnet, instance_type),
         )
+    }
+
+    /// The same launch of the first generation whose tokens stand on none of the objects seen: a token that was used
+    /// brings back what it made and launches nothing.
+    pub fn unused(mut self, seen: &[Object]) -> Self {
+        let used = |l: &Self| {
+            let tokens: Vec<String> = l.places.iter().flat_map(|p| l.types.iter().map(|t| l.token(p, t))).collect();
+            seen.iter().filter_map(|o| o.token.as_ref()).any(|t| tokens.contains(t))
+        };
+        while used(&self) {
+            self.tag.generation += 1;
+        }
+        self
     }
 
     /// All tags of the instances.

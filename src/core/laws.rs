@@ -307,9 +307,9 @@ fn happen(w: &mut World, event: &Event) {
         Event::Detach(n) => drop(data(w, *n).map(|id| w.detach(&id))),
         Event::AttachElsewhere(n, to) => {
             let (Some(id), Some(to)) = (data(w, *n), machine(w, *to)) else { return };
-            let (to, zone) = (w.find(&to).id.clone(), w.find(&to).zone.clone());
+            let at = (w.find(&to).scope.clone(), w.find(&to).zone.clone());
             let v = w.find(&id);
-            let to = if v.zone == zone { to } else { "i-stranger".into() };
+            let to = if (v.scope.clone(), v.zone.clone()) == at { to } else { "i-stranger".into() };
             v.attached = Some(Attached { to, device: "/dev/sdx".into(), settled: true });
             v.fields.insert("device".into(), "/dev/sdx".into());
         }

@@ -51,6 +51,9 @@ pub struct LaunchTag {
     pub only: Option<String>,
 }
 
+/// No generation or attempt is ever so large; a hostile mark must not make the next one overflow.
+const MOST: u32 = 1_000_000_000;
+
 impl LaunchTag {
     /// A first launch of these slots.
     pub fn first(slots: Slots) -> Self {
@@ -91,11 +94,11 @@ impl FromStr for LaunchTag {
             } else if let Some(id) = part.strip_prefix("o=") {
                 out.only = Some(id.to_owned());
             } else if let Some(n) = part.strip_prefix('g') {
-                generation = Some(n.parse().map_err(|_| bad())?);
+                generation = Some(n.parse().ok().filter(|g| *g <= MOST).ok_or_else(bad)?);
             } else if let Some(s) = part.strip_prefix('s') {
                 slots = Some(s.parse().map_err(|_| bad())?);
             } else if let Some(n) = part.strip_prefix('a') {
-                out.attempt = n.parse().map_err(|_| bad())?;
+                out.attempt = n.parse().ok().filter(|a| *a <= MOST).ok_or_else(bad)?;
             } else {
                 return Err(bad());
             }
@@ -202,7 +205,8 @@ mod tests {
 
     #[test]
     fn hostile_marks_are_errors() {
-        for bad in ["", "g1", "s1", "x", "g1 s1 z", "gx s1", "g1  s1", "g1 s1 a"] {
+        for bad in ["", "g1", "s1", "x", "g1 s1 z", "gx s1", "g1  s1", "g1 s1 a", "g4294967295 s1", "g1 s1 a4294967295"]
+        {
             assert!(bad.parse::<LaunchTag>().is_err(), "{bad}");
         }
         for bad in ["", "1", "2:imabcdef", "1:im", "1:éééééééé", "1:imabcde"] {

@@ -219,7 +219,8 @@ impl<'a> Order<'_, 'a> {
             user_data,
             vector: vector.clone(),
             tags,
-        };
+        }
+        .unused(&self.draft.ask.observed.objects);
         let addresses = launch.addresses();
         let call = self.step(scope, needs, changes, Do::Call(Call::Launch(launch)));
         let (until, within) = self.readiness(group, replaces);

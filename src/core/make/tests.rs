@@ -430,3 +430,24 @@ fn what_lives_beyond_the_count_and_what_is_filled_use_up_the_surge() {
     w.apply(&plan);
     w.settle();
 }
+
+#[test]
+fn a_token_that_stands_on_something_is_not_used_again() {
+    let mut w = World::new(3);
+    // Every slot has a script, and so a launch, of its own.
+    let web = w.desired.machines.get_mut("web").unwrap();
+    web.spread = Spread::Zones(vec!["c".into()]);
+    web.user_data = Some(crate::desired::UserData {
+        template: "echo {{ slot }}".into(),
+        vars: serde_json::json!({}),
+        is_template: true,
+        file: "boot.sh.j2".into(),
+    });
+    w.settle();
+    let (first, last) = (w.id_of("machines.web/0"), w.id_of("machines.web/2"));
+    w.seen.objects.retain(|o| o.id != first);
+    w.find(&last).tags.remove(tag::LAUNCH);
+    // The machine without a mark takes the first empty slot; the one it had is launched anew.
+    assert_eq!(launches(&w.plan())[0], "g2 s2 c");
+    w.settle();
+}
