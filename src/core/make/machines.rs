@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Candidate, Draft, Lineage, reasons, with_script};
 use crate::address::{Address, Group};
-use crate::desired::{Follow, Image, MachineGroup};
+use crate::desired::{Follow, Image, Layout, MachineGroup};
 use crate::diff::{Difference, Differences, diff};
 use crate::expected::{self, MachineSpec};
 use crate::health::{Planned, State, moment};
@@ -98,8 +98,24 @@ fn slot<'a>(draft: &Draft<'a>, survey: &GroupSurvey<'a>, group: &Group, slot: u3
     });
     let mut all = all.into_iter();
     let keeper = all.next();
-    let pinned = bound.first().map(|(_, v)| v.object.zone.clone());
+    let pinned = pinned(draft, &address, keeper.as_ref());
     Slot { address, keeper, others: all.collect(), pinned }
+}
+
+/// The zone that the volumes of a slot hold it in. Where several claim one place, what hangs keeps it, then what is in
+/// its machine's zone.
+fn pinned(draft: &Draft<'_>, machine: &Address, keeper: Option<&Member<'_>>) -> Option<String> {
+    let groups = draft.ask.desired.volumes.iter().filter(|(_, g)| g.layout == Layout::For(machine.group.clone()));
+    let home = keeper.map(|k| k.object.zone.as_str());
+    let zone = |name: &String| {
+        let survey = draft.survey.groups.get(&Group::volumes(name))?;
+        let claimants: Vec<&Member<'_>> = survey.alive(machine.slot).collect();
+        let hangs = claimants.iter().find(|v| v.object.attached.is_some());
+        let beside = || claimants.iter().find(|v| Some(v.object.zone.as_str()) == home);
+        hangs.or_else(beside).or(claimants.first()).map(|v| v.object.zone.clone())
+    };
+    let zones: Vec<String> = groups.filter_map(|(name, _)| zone(name)).collect();
+    zones.iter().find(|z| home.is_some_and(|h| h != z.as_str())).or(zones.first()).cloned()
 }
 
 fn leave<'a>(draft: &Draft<'a>, address: &Address, member: &Member<'a>, reasons: Vec<Reason>) -> Candidate<'a> {
@@ -161,10 +177,20 @@ fn placed(
     let names: BTreeSet<&String> = spec.places.iter().map(|p| &p.zone).collect();
     let open: BTreeSet<&String> = names.iter().copied().filter(|z| !impaired.contains_key(*z)).collect();
     let mut zone: BTreeMap<u32, String> = BTreeMap::new();
+    let mut moved = BTreeMap::new();
     for s in slots {
-        let at = s.keeper.as_ref().map(|k| &k.object.zone).or(s.pinned.as_ref());
+        let home = s.keeper.as_ref().map(|k| &k.object.zone);
+        // Data cannot leave its zone, so a machine that stands elsewhere comes to it.
+        if let (Some(data), Some(home)) = (&s.pinned, home)
+            && data != home
+        {
+            let says = format!("its data is in {data}, it is in {home}");
+            moved.insert(s.address.slot, Reason { why: Why::Drifted, says });
+        }
+        let at = s.pinned.as_ref().or(home);
         zone.extend(at.map(|z| (s.address.slot, z.clone())));
     }
+    let follows: BTreeSet<u32> = moved.keys().copied().collect();
     // Members in an impaired zone stay where they are and count for nothing: spread is over the other zones.
     let counted = |z: &String| zone.values().filter(|at| *at == z).count() as u32;
     let pinned = |z: &String| slots.iter().filter(|s| s.pinned.as_ref() == Some(z)).count() as u32;
@@ -197,7 +223,6 @@ fn placed(
     let target: BTreeMap<&str, u32> =
         domains.iter().zip(&placement.target).map(|(d, t)| (d.name.as_str(), *t)).collect();
     let frozen = draft.survey.situations.get(&declared.scope).is_some_and(|s| s.frozen.is_some());
-    let mut moved = BTreeMap::new();
     let mut surplus: BTreeMap<String, u32> = BTreeMap::new();
     for z in zone.values() {
         let allowed = target.get(z.as_str()).copied().unwrap_or(0);
@@ -231,7 +256,7 @@ fn placed(
             moved.insert(s.address.slot, reason.clone());
         }
     }
-    for s in moved.keys() {
+    for s in moved.keys().filter(|s| !follows.contains(s)) {
         zone.remove(s);
     }
     let vacant: Vec<u32> = slots.iter().map(|s| s.address.slot).filter(|s| !zone.contains_key(s)).collect();

@@ -497,6 +497,7 @@ impl<'a> Order<'_, 'a> {
             tags,
         };
         let bound = matches!(declared.layout, Layout::For(_));
+        let zone = c.change.zone.clone();
         let change = self.change(c.change);
         let call = self.step(scope, &[], &[change], Do::Call(Call::CreateVolume(new)));
         let target = Target::New(address.clone());
@@ -504,7 +505,8 @@ impl<'a> Order<'_, 'a> {
         let Some(home) = home(self.draft, &address).filter(|_| bound) else { return };
         let new = self.machine.get(&home).map(|wait| (Target::New(home.clone()), *wait));
         // A kept machine is there already; one that must still come brings the volume in a later plan.
-        let kept = self.draft.survey.alive(&home).next().map(|m| Target::Id(m.object.id.clone()));
+        let mut here = self.draft.survey.alive(&home).filter(|m| m.object.zone == zone);
+        let kept = here.next().map(|m| Target::Id(m.object.id.clone()));
         match (new, kept) {
             (Some((machine, wait)), _) => {
                 self.attach(scope, &[free, wait], change, &address, target, machine);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 
 use super::*;
-use crate::desired::{Follow, Image, Lookup, Spread};
+use crate::desired::{Follow, Image, Layout, Lookup, Spread, VolumeGroup};
 use crate::failure::{Class, Failure};
 use crate::observed::{Answer, Found, Gap, Phase, Reading};
 use crate::plan::{Call, Do, Step};
@@ -450,4 +450,52 @@ fn a_token_that_stands_on_something_is_not_used_again() {
     // The machine without a mark takes the first empty slot; the one it had is launched anew.
     assert_eq!(launches(&w.plan())[0], "g2 s2 c");
     w.settle();
+}
+
+#[test]
+fn a_machine_that_stands_apart_from_its_data_comes_to_it() {
+    let mut w = World::new(3);
+    w.desired.volumes.insert("data".into(), volume());
+    w.settle();
+    let (machine, data) = (w.id_of("machines.web/1"), w.id_of("volumes.data/1"));
+    w.detach(&data);
+    w.find(&machine).zone = "c".into();
+    let plan = w.plan();
+    assert_eq!(
+        lines(&plan),
+        [
+            "Replace machines.web/1 b Drifted its data is in b, it is in c".to_owned(),
+            "Attach volumes.data/1 b Drifted belongs to web/1".to_owned(),
+        ]
+    );
+    w.settle();
+    assert_eq!(w.id_of("volumes.data/1"), data);
+}
+
+#[test]
+fn of_two_free_volumes_the_one_beside_the_machine_keeps_the_slot() {
+    let mut w = World::new(3);
+    w.desired.volumes.insert("data".into(), volume());
+    w.settle();
+    let here = w.id_of("volumes.data/1");
+    w.detach(&here);
+    let mut other = w.find(&here).clone();
+    (other.id, other.zone, other.token) = ("vol-0000".into(), "c".into(), None);
+    w.seen.objects.push(other);
+    let acts: Vec<_> = w.plan().changes.iter().map(|c| (c.action, c.object.clone().unwrap_or_default())).collect();
+    assert_eq!(acts, [(Action::Quarantine, "vol-0000".to_owned()), (Action::Attach, here)]);
+}
+
+#[test]
+fn a_volume_for_which_no_zone_is_well_is_held_and_not_forgotten() {
+    let mut w = World::new(0);
+    let spread = Spread::Zones(vec!["a".into()]);
+    w.desired.volumes.insert("data".into(), VolumeGroup { layout: Layout::Replicas { count: 2, spread }, ..volume() });
+    w.seen.scopes.get_mut("").unwrap().zones.insert("a".into(), false);
+    let plan = w.plan();
+    assert!(plan.is_empty());
+    assert_eq!(plan.held.iter().map(|h| h.by).collect::<Vec<_>>(), [Hold::Outage, Hold::Outage]);
+    w.seen.scopes.get_mut("").unwrap().zones.insert("a".into(), true);
+    w.later(7200);
+    assert_eq!(w.plan().changes.len(), 2);
 }

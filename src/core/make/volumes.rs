@@ -54,17 +54,26 @@ pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<
     for slot in 0..count {
         let address = group.slot(slot);
         let mut claimants: Vec<Member<'a>> = survey.alive(slot).cloned().collect();
-        // What is in use keeps the slot; then what is not condemned; then the oldest.
+        let home = match &declared.layout {
+            Layout::For(machines) => draft.zones.get(&machines.slot(slot)),
+            Layout::Replicas { .. } => None,
+        };
+        // What is in use keeps the slot; then what is not condemned; then what is in its machine's zone; the oldest.
         claimants.sort_by_key(|m| {
             let o = m.object;
-            (o.attached.is_none(), m.quarantined_until().is_some(), o.created, o.id.clone())
+            let apart = home.is_some_and(|z| *z != o.zone);
+            (o.attached.is_none(), m.quarantined_until().is_some(), apart, o.created, o.id.clone())
         });
         let mut claimants = claimants.into_iter();
         match claimants.next() {
             None => {
-                if let Some(zone) = zones.get(&slot) {
-                    out.extend(vacant(draft, &survey, &address, &fields, zone, count));
-                }
+                let Some(zone) = zones.get(&slot) else {
+                    let missing = Reason { why: Why::Declared, says: format!("{count} in the file") };
+                    let change = draft.change(&address, Action::Create, vec![missing]);
+                    draft.hold(change, Hold::Outage, "a zone that is well");
+                    continue;
+                };
+                out.extend(vacant(draft, &survey, &address, &fields, zone, count));
             }
             Some(keeper) => {
                 for other in claimants {
@@ -262,6 +271,8 @@ fn homeless<'a>(
     // brings it to the successor.
     let home = match claimants.as_slice() {
         [] => None,
+        // In another zone it cannot be reached: the machine that will be launched here gets it.
+        [one] if one.object.zone != keeper.object.zone => None,
         [one] if one.object.phase != Phase::Stopping => Some(one.object.id.clone()),
         _ => return None,
     };
