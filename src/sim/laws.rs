@@ -1,7 +1,7 @@
 //! The laws that no call of ours may break, as far as EC2 can see them. A broken one is written down, not punished:
 //! the run goes on, and the test that reads [`World::violations`] fails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
 
@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
-use crate::world::World;
+use crate::world::{Machine, World};
 
 /// How long two machines may claim one slot before it counts: what a launch needs to become visible, and a rerun to
 /// look again.
@@ -88,13 +88,16 @@ fn claim_by(mark: &LaunchTag, id: &str, index: u32, tags: &Tags) -> Option<Claim
     Some((tags.get(tag::STACK)?.clone(), tags.get(tag::ADDRESS)?.clone(), slot))
 }
 
-/// How many machines of each watched group serve.
+/// How many slots of each watched group have a machine that serves. Two in one slot are one: while a machine is being
+/// replaced, its successor makes up for it and for no other.
 pub(crate) fn in_service(world: &World) -> Vec<u32> {
     let count = |floor: &Floor| {
-        let mine =
-            |tags: &Tags| tags.get(tag::STACK) == Some(&floor.stack) && tags.get(tag::ADDRESS) == Some(&floor.group);
-        let serving = world.instances.iter().filter(|(id, m)| mine(&m.tags) && world.is_ready(id, m)).count();
-        u32::try_from(serving).unwrap_or(u32::MAX)
+        let slot = |(id, m): (&String, &Machine)| {
+            let ((stack, group, slot), _) = claim(id, m.launch_index, &m.tags)?;
+            (stack == floor.stack && group == floor.group && world.is_ready(id, m)).then_some(slot)
+        };
+        let serving: BTreeSet<u32> = world.instances.iter().filter_map(slot).collect();
+        u32::try_from(serving.len()).unwrap_or(u32::MAX)
     };
     world.floors.iter().map(count).collect()
 }
