@@ -11,10 +11,11 @@ use evenkeel_core::declaration::{Inputs, Source, declare};
 use evenkeel_core::desired::Desired;
 use evenkeel_core::event::Event;
 use evenkeel_core::make::{Ask, Intent, Made, make};
-use evenkeel_core::observed::Observed;
+use evenkeel_core::observed::{Object, Observed};
 use evenkeel_core::plan::{Hold, Plan};
 use evenkeel_core::policy::Amount;
 use evenkeel_core::progress::Progress;
+use evenkeel_core::stamp::tag;
 use evenkeel_core::survey::{Memory, survey};
 use evenkeel_core::vet::{Asked, vet};
 use evenkeel_ec2::Ec2Provider;
@@ -148,6 +149,9 @@ impl Life {
     pub async fn apply(&self, desired: &Desired, disk: &mut Disk, intent: &Intent) -> Plan {
         let look = self.look(desired).await;
         let made = self.plan(desired, &look, disk, intent);
+        if std::env::var_os("EVENKEEL_TELL").is_some() {
+            println!("--- {} {:?}\n{}", look.now, seen(&look), tell(&made.plan));
+        }
         if made.plan.is_empty() {
             remember(desired, &look, disk);
             return made.plan;
@@ -204,6 +208,12 @@ fn pause(left: &Plan, now: Timestamp) -> Duration {
 /// Writes down what a look saw, as the program does.
 fn remember(desired: &Desired, look: &Look, disk: &mut Disk) {
     disk.history = survey(desired, &look.observed, &disk.history, false, look.now).memory;
+}
+
+/// What a look saw of machines, in words.
+fn seen(look: &Look) -> Vec<String> {
+    let mark = |o: &Object| o.tags.get(tag::LAUNCH).cloned().unwrap_or_default();
+    look.observed.objects.iter().map(|o| format!("{} {:?} {} [{}]", o.id, o.phase, o.zone, mark(o))).collect()
 }
 
 /// A plan in lines, for a failing test.

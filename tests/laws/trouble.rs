@@ -17,7 +17,7 @@ use evenkeel_ec2::api::{Ec2, Metadata, RunInstances, Tags};
 use evenkeel_sim::action::Action;
 use evenkeel_sim::dice::Span;
 use evenkeel_sim::faults::{Effect, Fault, Moment};
-use evenkeel_sim::laws::Floor;
+use evenkeel_sim::laws::{Floor, Law};
 use evenkeel_sim::ops::{Deed, Part};
 use evenkeel_sim::world::Machine;
 use evenkeel_sim::{Sim, World};
@@ -295,7 +295,13 @@ async fn rest(sim: &Sim, told: &Story, fleet: &Fleet, disk: &mut Disk, others: &
         restore(w);
     })
     .expect("in memory");
+    // A zone is trusted again when it was well for half an hour.
+    sim.advance(Duration::from_secs(31 * 60)).expect("in memory");
     let life = Life::new(sim, told.seed);
+    // A launch that arrives late, or that a crash hid from a look while the file moved on, may stand beside another
+    // one until the next run, and no longer.
+    life.apply(&wish, disk, &intent).await;
+    sim.edit(|w| w.violations.retain(|v| v.law != Law::Duplicate)).expect("in memory");
     let mut end = life.settle(&wish, disk, &intent).await;
     if let End::Restless(_) = end {
         // What looks like a failure of the monitoring is left alone until somebody has mended it.
