@@ -239,7 +239,8 @@ impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
         if instances.failed.is_none() {
             match self.stripped(calls, &wants.stack, &machines, &statuses).await {
                 Ok(found) => machines.extend(found.into_iter().map(|i| (i.id.clone(), i))),
-                Err(failure) => gaps.add(Some(Kind::Machines), "machines without tags", Some(failure), true),
+                // One of ours may be among them, so what is missing may be there.
+                Err(failure) => gaps.add(Some(Kind::Machines), "machines without tags", Some(failure), false),
             }
         }
         let mut disks: BTreeMap<String, Volume> = volumes.items.into_iter().map(|v| (v.id.clone(), v)).collect();

@@ -226,6 +226,13 @@ fn a_machine_whose_tags_were_taken_away_is_found_by_its_token() {
         let seen = stage.read().await;
         assert!(seen.objects.iter().any(|o| o.id == machines[1]));
 
+        // Where neither can be had, one of ours may be there unseen: that is no part of a look.
+        stage.wire.refuse("DescribeInstances [] [client-token", Class::Denied, "UnauthorizedOperation");
+        let seen = stage.read().await;
+        assert!(seen.gaps.iter().any(|g| g.what == "machines without tags" && !g.partial));
+        stage.wire.allow();
+        stage.wire.refuse("DescribeInstanceStatus", Class::Denied, "UnauthorizedOperation");
+
         // A server that does not know that filter is no gap; one that refuses is.
         stage.wire.refuse("DescribeInstances [] [client-token", Class::Invalid, "InvalidParameterValue");
         let seen = stage.read().await;
