@@ -5,7 +5,7 @@
 
 use evenkeel_core::digest::Digest;
 use evenkeel_core::observed::Observed;
-use evenkeel_core::plan::{Change, Plan};
+use evenkeel_core::plan::{Action, Change, Plan, Why};
 use evenkeel_core::progress::Progress;
 
 /// A change whose reasons no longer hold.
@@ -32,6 +32,34 @@ pub fn stale(progress: &Progress, mut now: impl FnMut(&Change) -> Result<Digest,
             Some(Refused { change, because })
         })
         .collect()
+}
+
+/// What of the change's scope could not be seen, in words: nothing is done there, because not seen is not absent, and
+/// an empty slot looks the same in either case.
+pub fn unseen(plan: &Plan, change: &Change, seen: &Observed) -> Option<String> {
+    let of = |i: &u32| plan.changes.get(*i as usize) == Some(change);
+    let mut steps = plan.steps.iter().filter(|s| s.changes.iter().any(of));
+    let gap = steps.find_map(|s| seen.gaps.iter().find(|g| g.scope == s.scope && !g.partial))?;
+    Some(format!("{} cannot be seen now: {}", gap.what, gap.failure))
+}
+
+/// A machine that serves goes, or is stopped, because the plan counted on others of its group. What is said where
+/// fewer serve now (`ready`) than it counted on; those that the plan itself has taken away are not missed.
+pub fn thinner(progress: &Progress, change: &Change, ready: u32) -> Option<String> {
+    let takes = |c: &Change| match c.action {
+        // One that its successor replaces is waited for.
+        Action::Delete => !c.reasons.iter().any(|r| matches!(r.why, Why::Duplicate | Why::Unhealthy)),
+        Action::Update => c.how.contains("stop · "),
+        Action::Create | Action::Replace | Action::Restamp | Action::Quarantine | Action::Release | Action::Attach => {
+            false
+        }
+    };
+    let plan = progress.plan();
+    let group = &change.address.group;
+    let then = plan.forecast.iter().find(|f| f.group == *group && f.wanted > 0).filter(|_| takes(change))?;
+    let begun = (0u32..).zip(&plan.changes).filter(|(i, c)| c.address.group == *group && progress.has_begun(*i));
+    let counted_on = then.ready.saturating_sub(u32::try_from(begun.count()).unwrap_or(u32::MAX));
+    (ready < counted_on).then(|| format!("{ready} of {group} are ready now, and the plan counted on {counted_on}"))
 }
 
 /// Whether a plan may be applied here at all: the same stack, the same accounts and regions.

@@ -13,10 +13,10 @@ use evenkeel_core::desired::LockKind;
 use evenkeel_core::digest::Digest;
 use evenkeel_core::event::{Event, Outcome};
 use evenkeel_core::make::Made;
-use evenkeel_core::plan::{Call, Do, Plan};
+use evenkeel_core::plan::{Call, Do, Hold, Plan};
 use evenkeel_core::progress::Progress;
 use evenkeel_engine::clock::Clock;
-use evenkeel_engine::fresh::{Refused, same_place, stale};
+use evenkeel_engine::fresh::{Refused, same_place, stale, thinner, unseen};
 use evenkeel_engine::journal::{self, Journal};
 use evenkeel_engine::limits::Limits;
 use evenkeel_engine::run::{Job, Ran, run};
@@ -111,11 +111,17 @@ pub async fn carry_out(
     let (mut journal, past) = Journal::open(&folder, &plan.id).map_err(|e| Halt::error(e.to_string()))?;
     let progress = Progress::replay(plan.clone(), &past);
     let survey = seen.survey(project, true);
-    let refused: Vec<Refused> = stale(&progress, |c| match script_of(plan, &c.address) {
-        Some(script) if !made.payloads.contains_key(script) => {
-            Err("its boot script is not what the plan saw: make a new plan".into())
+    let refused: Vec<Refused> = stale(&progress, |c| {
+        let thin = || thinner(&progress, c, survey.group(&c.address.group).ready_slots());
+        if let Some(says) = unseen(plan, c, &seen.observed).or_else(thin) {
+            return Err(says);
         }
-        Some(_) | None => Ok(survey.fingerprint(&c.address)),
+        match script_of(plan, &c.address) {
+            Some(script) if !made.payloads.contains_key(script) => {
+                Err("its boot script is not what the plan saw: make a new plan".into())
+            }
+            Some(_) | None => Ok(survey.fingerprint(&c.address)),
+        }
     });
     let (stopper, stopped) = stop();
     let mut live = Live::new(plan.clone(), project.secrets.clone(), face(args, out));
@@ -241,7 +247,8 @@ fn ends(ran: &Ran, stopped: &Stop) -> Exit {
     }
 }
 
-/// Whether a plan holds anything back that a person must lift.
+/// Whether a plan holds anything back that a person must lift, or that cannot be had as the file says it (an image, a
+/// zone, a group that is not there): waiting helps with neither.
 pub fn refuses(plan: &Plan) -> bool {
-    plan.held.iter().any(|h| h.by.is_refusal())
+    plan.held.iter().any(|h| h.by.is_refusal() || h.by == Hold::Unresolved)
 }

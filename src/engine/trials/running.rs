@@ -1,17 +1,18 @@
 //! A run on the small world: order, failures, refusals, waits, and being told to stop.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_core::address::Kind;
 use evenkeel_core::event::{Happened, Outcome};
 use evenkeel_core::failure::{Class, Failure};
-use evenkeel_core::observed::Phase;
-use evenkeel_core::plan::{Call, Plan, Target, Until};
+use evenkeel_core::observed::{Gap, Observed, Phase};
+use evenkeel_core::plan::{Action, Call, Forecast, Plan, Target, Until};
 use evenkeel_core::progress::{Progress, Standing, State};
 
 use super::fake::*;
-use crate::fresh::{Refused, stale};
+use crate::fresh::{Refused, stale, thinner, unseen};
 use crate::stop::{Cause, Stop, stop};
 
 const HEALTHY: Until = Until::Healthy { warm: 10 };
@@ -410,4 +411,65 @@ fn only_what_has_not_begun_is_checked_against_the_world() {
     );
     progress.apply(&Happened::Started { step: 0 });
     assert_eq!(stale(&progress, different), [], "all three are in a launch that has begun");
+}
+
+/// A saved plan that deletes slots 0 and 1 of a group of which it saw six ready.
+fn smaller() -> Plan {
+    let mut plan = (*fleet(2)).clone();
+    for c in &mut plan.changes {
+        c.action = Action::Delete;
+    }
+    plan.forecast = vec![Forecast {
+        group: plan.changes[0].address.group.clone(),
+        before: 6,
+        after: 4,
+        wanted: 4,
+        zones: BTreeMap::new(),
+        floor: 4,
+        ready: 6,
+        needed: 3,
+        left_after_machine: 3,
+        left_after_zone: BTreeMap::new(),
+    }];
+    plan
+}
+
+#[test]
+fn a_plan_that_counted_on_others_being_ready_takes_nothing_away_when_they_are_not() {
+    let plan = Arc::new(smaller());
+    let mut progress = Progress::new(Arc::clone(&plan));
+    assert_eq!(thinner(&progress, &plan.changes[0], 6), None);
+    let says = thinner(&progress, &plan.changes[0], 4).expect("two more have fallen ill");
+    assert!(says.contains("counted on 6"), "{says}");
+    progress.apply(&Happened::Started { step: 0 });
+    assert_eq!(thinner(&progress, &plan.changes[0], 4), None, "those two are the plan's own doing");
+    let mut create = plan.changes[0].clone();
+    create.action = Action::Create;
+    assert_eq!(thinner(&progress, &create, 0), None);
+}
+
+#[test]
+fn an_empty_slot_that_could_not_be_seen_is_not_filled() {
+    let plan = fleet(1);
+    let mut seen = Observed {
+        at: jiff::Timestamp::UNIX_EPOCH,
+        scopes: BTreeMap::new(),
+        objects: vec![],
+        lookups: vec![],
+        gaps: vec![],
+        labels: BTreeMap::new(),
+    };
+    assert_eq!(unseen(&plan, &plan.changes[0], &seen), None);
+    let gap = |scope: &str, partial| Gap {
+        scope: scope.to_owned(),
+        kind: Some(Kind::Machines),
+        what: "instances".into(),
+        failure: Failure::new(Class::Denied, "UnauthorizedOperation", "no"),
+        partial,
+    };
+    let scope = plan.steps[0].scope.clone();
+    seen.gaps = vec![gap("elsewhere", false), gap(&scope, true)];
+    assert_eq!(unseen(&plan, &plan.changes[0], &seen), None);
+    seen.gaps.push(gap(&scope, false));
+    assert!(unseen(&plan, &plan.changes[0], &seen).is_some_and(|says| says.contains("instances cannot be seen now")));
 }
