@@ -69,9 +69,9 @@ pub fn diff(kind: Kind, key: &str, want: &Fields, live: &Fields, last: Option<&V
             match applied {
                 Some(true) if !wish.is_nothing() && field.seen == Seen::Deep => out.unread.push(field.name),
                 Some(true) => {}
-                // A deep field whose digest differs has moved in the file; a listed one that was not shown this
-                // time (a part that could not be read) is not judged at all.
-                Some(false) if field.seen == Seen::Deep => {
+                // A field that lists do not show and whose digest differs has moved in the file; a listed one that was
+                // not shown this time (a part that could not be read) is not judged at all.
+                Some(false) if field.seen != Seen::Listed => {
                     let (live, want) = (None, wish.clone());
                     out.fields.push(Difference { field, live, want, why: Why::Declared, dropped: vec![] });
                 }

@@ -28,6 +28,8 @@ pub enum Seen {
     Listed,
     /// Only a read per object shows it (`--deep`); otherwise its digest stands for it.
     Deep,
+    /// Nothing shows it: it is a wish of the launch, and only its digest tells whether the file has moved since.
+    Never,
 }
 
 /// One field of a kind.
@@ -89,7 +91,14 @@ const MACHINES: &[Field] = &[
     f("root-encrypted", "re", FIXED, "Whether the root disk is encrypted."),
     f("disks", "di", FIXED, "Data disks that die with the machine."),
     f("tags", "tg", Change::Live, "The user's tags."),
-    f("public-ip", "pi", FIXED, "Whether it asks for a public address."),
+    Field {
+        name: "public-ip",
+        code: "pi",
+        change: FIXED,
+        seen: Seen::Never,
+        secret: false,
+        about: "Whether it asks for a public address.",
+    },
     f("metadata", "md", Change::Live, "The metadata service's settings."),
     f("monitoring", "mo", Change::Live, "Detailed monitoring."),
     Field {
