@@ -199,3 +199,11 @@ fn tags(stack: &str, group: &str, user: &BTreeMap<String, String>) -> Value {
     all.entry(tag::NAME.into()).or_insert_with(|| format!("{stack}/{group}").into());
     Value::Map(all)
 }
+
+/// A table of texts as tags; what is no text is left out.
+pub(crate) fn texts(tags: Option<&Value>) -> BTreeMap<String, String> {
+    match tags {
+        Some(Value::Map(m)) => m.iter().filter_map(|(k, v)| Some((k.clone(), v.text()?.to_owned()))).collect(),
+        Some(Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::List(_)) | None => BTreeMap::new(),
+    }
+}

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::digest::Digest;
 use crate::health::{State, Verdict, after, age, span};
+use crate::observed::Phase;
 use crate::policy::Policy;
 use crate::rules::{Evidence, Rule};
 use crate::stamp::LaunchTag;
@@ -19,6 +20,9 @@ const PROBE_WAIT_MAX: u64 = 2400;
 /// Replacements launched within so many seconds belong to the present trouble: several times the longest wait, so
 /// that three failures in a row are still known when the next probe is due.
 const LATELY: u64 = 6 * PROBE_WAIT_MAX;
+/// Seconds after which a machine that is still stopping is stuck: EC2 stops in a minute or two as a rule, and in ten
+/// where the guest has to be forced.
+const STUCK: u64 = 900;
 
 /// Whether replacement goes on at full width.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -289,6 +293,16 @@ pub fn delay_before(attempt: u32, id: &str, policy: &Policy) -> u64 {
 /// Whether a lineage with so many replacements within an hour has used up its retries.
 pub fn is_suspended(replacements: u32, policy: &Policy) -> bool {
     replacements >= policy.repair.retries
+}
+
+/// Whether a machine of this phase is started again: it has disks that a new one would not have. One on its way to
+/// stopped will be there soon, but for one that has been seen so (`bad`) for long: it is stuck, and is replaced.
+pub fn restarts(phase: Phase, bad: Option<Timestamp>, now: Timestamp) -> bool {
+    match phase {
+        Phase::Stopped => true,
+        Phase::Stopping => bad.is_none_or(|since| age(since, now) < STUCK),
+        Phase::Starting | Phase::Up | Phase::Leaving | Phase::Gone | Phase::Failed => false,
+    }
 }
 
 /// A group's room to move while it changes.

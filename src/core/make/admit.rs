@@ -130,15 +130,8 @@ fn superseded(c: &Candidate<'_>) -> bool {
 
 /// The first rule that speaks against a candidate.
 fn objection(draft: &mut Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
-    let intent = draft.ask.intent;
-    let name = c.change.address.to_string();
-    let group = c.change.address.group.to_string();
-    let hit = |set: &globset::GlobSet| set.is_match(&name) || set.is_match(&group);
-    if intent.target.as_ref().is_some_and(|t| !hit(t)) {
-        return Some((Hold::Filter, "--target leaves it out".into()));
-    }
-    if intent.exclude.as_ref().is_some_and(hit) {
-        return Some((Hold::Filter, "--exclude leaves it out".into()));
+    if let Some(words) = draft.left_out(&c.change.address) {
+        return Some((Hold::Filter, words.into()));
     }
     unseen(draft, c)
         .or_else(|| launching(draft, c))
@@ -184,6 +177,17 @@ fn protected(draft: &Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
         Action::Create | Action::Update | Action::Restamp | Action::Release | Action::Attach => false,
     };
     let member = c.member.as_ref().filter(|_| goes)?;
+    // `destroy` does not take the data from under a machine that stays because it is protected.
+    if let Some(at) = member.object.attached.as_ref().filter(|_| draft.ask.intent.destroy) {
+        let holder = (draft.survey.groups.iter())
+            .filter(|(g, _)| g.kind == Kind::Machines)
+            .find_map(|(g, s)| s.members().find(|(_, m)| m.object.id == at.to).map(|(slot, m)| (g.slot(slot), m)));
+        if let Some((address, _)) = holder.filter(|(_, m)| m.protected()) {
+            let stack = &draft.ask.desired.stack.name;
+            let says = format!("`evenkeel unprotect {address}` (stack {stack}): it hangs there");
+            return Some((Hold::Protection, says));
+        }
+    }
     // A stopping machine too: EC2 refuses to terminate it while it is protected, and stopped it can be started.
     member.protected().then(|| {
         let stack = &draft.ask.desired.stack.name;

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Candidate, Draft, Lineage, reasons, with_script};
 use crate::address::{Address, Group};
-use crate::desired::{Follow, Image, Layout, MachineGroup};
+use crate::desired::{Follow, Image, Layout, MachineGroup, Spread};
 use crate::diff::{Difference, Differences, diff};
 use crate::expected::{self, MachineSpec};
 use crate::health::{Planned, State, moment};
 use crate::launch::Place;
-use crate::observed::Phase;
+use crate::observed::{Phase, Source};
 use crate::place::{self, Domain};
 use crate::plan::{Action, Hold, Note, Reason, Why};
 use crate::repair;
@@ -202,7 +202,14 @@ fn placed(
             cap: declared.caps.get(*z).copied(),
         })
         .collect();
-    let parked = zone.values().filter(|z| impaired.contains_key(*z)).count() as u32;
+    // Nor does a machine move because a lookup's answer moved: a subnet that lost its tag takes no new ones, that is all.
+    let asked_once = matches!(declared.spread, Spread::SubnetsTagged(..)) && declared.follow == Follow::Never;
+    let left: BTreeSet<String> = zone.values().filter(|z| asked_once && !names.contains(z)).cloned().collect();
+    for z in &left {
+        let says = format!("no subnet in {z} bears the tag any more; what is there stays, nothing new goes there");
+        draft.notes.push(Note { kind: "outdated".into(), about: group.to_string(), says });
+    }
+    let parked = zone.values().filter(|z| impaired.contains_key(*z) || left.contains(*z)).count() as u32;
     let total = declared.count - parked.min(declared.count);
     let placement = place::place(&domains, total, declared.skew);
     if !placement.relaxed_by.is_empty() {
@@ -227,7 +234,7 @@ fn placed(
     for z in zone.values() {
         let allowed = target.get(z.as_str()).copied().unwrap_or(0);
         let over = counted(z).saturating_sub(allowed);
-        if over > 0 && !impaired.contains_key(z) {
+        if over > 0 && !impaired.contains_key(z) && !left.contains(z) {
             surplus.insert(z.clone(), over);
         }
     }
@@ -405,8 +412,14 @@ fn superseded<'a>(draft: &Draft<'a>, address: &Address, keeper: &Member<'a>, oth
         Reason { why: Why::Duplicate, says: format!("{} keeps the slot", keeper.object.id) }
     };
     let mut c = leave(draft, address, other, vec![reason]);
-    c.change.how = "terminate once its successor is ready".into();
-    c.successor = other.ready().then(|| keeper.object.id.clone());
+    // What is not dead may be working still, so it waits for its successor, as it does in the plan that launched that
+    // one. Only for one that is ill itself it does not: that one will be replaced.
+    let hopeless = matches!(keeper.verdict.state, State::Unhealthy { .. } | State::Flapping | State::Gone);
+    let waits = !other.verdict.dead() && !hopeless;
+    if waits {
+        c.change.how = "terminate once its successor is ready".into();
+        c.successor = Some(keeper.object.id.clone());
+    }
     c.urgency = urgency::DEAD;
     c
 }
@@ -450,7 +463,9 @@ fn kept<'a>(
     let is_ill = ill.is_some();
     if let Some((reason, how_urgent)) = ill {
         (urgency, repair) = (how_urgent, true);
-        restart = keeper.object.phase == Phase::Stopped;
+        let past = draft.ask.history.objects.get(&keeper.object.id);
+        let bad = past.and_then(|p| p.first_bad.get(&Source::State)).copied();
+        restart = repair::restarts(keeper.object.phase, bad, draft.ask.now);
         why.insert(0, reason);
     }
     if let Some(reason) = uneven {

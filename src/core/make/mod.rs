@@ -10,6 +10,9 @@ mod order;
 mod volumes;
 
 #[cfg(test)]
+mod halfway;
+
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -213,9 +216,23 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Holds a change.
+    /// Holds a change. What was not asked for is held for that reason alone.
     pub fn hold(&mut self, change: Change, by: Hold, waits_for: impl Into<String>) {
-        self.held.push(Held { change, waits_for: waits_for.into(), by });
+        let (by, waits_for) = match self.left_out(&change.address) {
+            Some(words) => (Hold::Filter, words.to_owned()),
+            None => (by, waits_for.into()),
+        };
+        self.held.push(Held { change, waits_for, by });
+    }
+
+    /// Why an address is not asked for, if it is not.
+    pub fn left_out(&self, address: &Address) -> Option<&'static str> {
+        let (name, group) = (address.to_string(), address.group.to_string());
+        let hit = |set: &GlobSet| set.is_match(&name) || set.is_match(&group);
+        if self.ask.intent.target.as_ref().is_some_and(|t| !hit(t)) {
+            return Some("--target leaves it out");
+        }
+        self.ask.intent.exclude.as_ref().is_some_and(hit).then_some("--exclude leaves it out")
     }
 
     /// Holds a launch where something with our marks stands that is not ours alone; whether it did.

@@ -8,12 +8,15 @@ use super::admit::{Admitted, GroupWork, home};
 use super::{Candidate, Draft};
 use crate::address::{Address, Group};
 use crate::desired::{Layout, WaitFor};
+use crate::diff::Difference;
 use crate::digest::Digest;
+use crate::expected::texts;
 use crate::launch::{Launch, NewVolume, Place};
+use crate::observed::Phase;
 use crate::plan::{Action, Call, Change, Do, Hold, Step, Target, Until, Wait};
 use crate::slots::Slots;
 use crate::stamp::{LaunchTag, Vector, tag};
-use crate::value::{Fields, Value};
+use crate::value::Fields;
 
 /// EC2 launches at most so many in one sensible call; a bigger group takes several.
 const BATCH: usize = 500;
@@ -354,10 +357,19 @@ impl<'a> Order<'_, 'a> {
         let group = c.change.address.group.clone();
         let restart = c.change.how == "start";
         let mut last = needs.to_vec();
-        let call = self.fields_call(&c, &id);
+        // What can change only while it is stopped changes before it is started.
+        let stopped = self.fields_call(&c, &id, |d| restart && d.needs_stop());
+        let call = self.fields_call(&c, &id, |d| !(restart && d.needs_stop()));
+        let stopping = c.member.as_ref().is_some_and(|m| m.object.phase == Phase::Stopping);
         let (set, unset) = self.marks(&c);
         let change = self.change(c.change);
         if restart {
+            if stopping {
+                last = vec![self.wait(scope, &last, &[change], vec![Target::Id(id.clone())], Until::Stopped, GONE)];
+            }
+            if let Some(call) = stopped {
+                last = vec![self.step(scope, &last, &[change], Do::Call(call))];
+            }
             let start = self.step(scope, &last, &[change], Do::Call(Call::Start(vec![id.clone()])));
             let (until, within) = self.readiness(&group, false);
             last = vec![self.wait(scope, &[start], &[change], vec![Target::Id(id.clone())], until, within)];
@@ -372,7 +384,7 @@ impl<'a> Order<'_, 'a> {
         let id = c.change.object.clone().unwrap_or_default();
         let group = c.change.address.group.clone();
         let target = vec![Target::Id(id.clone())];
-        let call = self.fields_call(&c, &id);
+        let call = self.fields_call(&c, &id, |_| true);
         let (set, unset) = self.marks(&c);
         let change = self.change(c.change);
         let stop = self.step(scope, needs, &[change], Do::Call(Call::Stop(vec![id.clone()])));
@@ -386,13 +398,13 @@ impl<'a> Order<'_, 'a> {
         self.wait(scope, &[start], &[change], target, until, within)
     }
 
-    /// The call that changes the fields of a candidate, tags left out.
-    fn fields_call(&self, c: &Candidate<'a>, id: &str) -> Option<Call> {
+    /// The call that changes these fields of a candidate, tags left out.
+    fn fields_call(&self, c: &Candidate<'a>, id: &str, which: impl Fn(&Difference) -> bool) -> Option<Call> {
         let fields: Fields = c
             .differences
             .fields
             .iter()
-            .filter(|d| d.field.name != "tags")
+            .filter(|d| d.field.name != "tags" && which(d))
             .map(|d| {
                 // Of a preference the first is taken.
                 let first = d.want.list().first().filter(|_| d.field.name == "type");
@@ -587,12 +599,5 @@ impl<'a> Order<'_, 'a> {
             needs = vec![self.wait(scope, &needs, &[change], vec![target.clone()], Until::Free, VOLUME)];
         }
         self.attach(scope, &needs, change, &address, target, machine);
-    }
-}
-
-fn texts(tags: Option<&Value>) -> BTreeMap<String, String> {
-    match tags {
-        Some(Value::Map(m)) => m.iter().filter_map(|(k, v)| Some((k.clone(), v.text()?.to_owned()))).collect(),
-        Some(Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::List(_)) | None => BTreeMap::new(),
     }
 }

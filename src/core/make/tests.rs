@@ -350,7 +350,7 @@ fn a_slot_that_another_tool_took_over_is_not_launched_again() {
 }
 
 #[test]
-fn protection_put_on_by_hand_stays_and_holds_even_for_a_stopping_machine() {
+fn protection_put_on_by_hand_stays_and_holds_even_for_a_machine_that_is_stuck_on_its_way_to_stopped() {
     let mut w = World::new(2);
     w.settle();
     let id = w.id_of("machines.web/0");
@@ -358,6 +358,8 @@ fn protection_put_on_by_hand_stays_and_holds_even_for_a_stopping_machine() {
     w.find(&id).fields.insert("protect".into(), true.into());
     assert!(w.plan().is_empty(), "{:?}", lines(&w.plan()));
     w.find(&id).phase = Phase::Stopping;
+    w.remember();
+    w.later(1000);
     let plan = w.plan();
     assert!(plan.is_empty() && plan.held[0].by == Hold::Protection, "{:?}", lines(&plan));
     w.find(&id).phase = Phase::Stopped;

@@ -58,11 +58,13 @@ pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<
             Layout::For(machines) => draft.zones.get(&machines.slot(slot)),
             Layout::Replicas { .. } => None,
         };
-        // What is in use keeps the slot; then what is not condemned; then what is in its machine's zone; the oldest.
+        // What is in use by this stack keeps the slot; then what is not condemned; then what is in its machine's zone;
+        // the oldest. A copy at a stranger's machine (a restored backup bears our tags) does not oust the original.
         claimants.sort_by_key(|m| {
             let o = m.object;
+            let idle = o.attached.as_ref().is_none_or(|at| !draft.survey.knows(&at.to));
             let apart = home.is_some_and(|z| *z != o.zone);
-            (o.attached.is_none(), m.quarantined_until().is_some(), apart, o.created, o.id.clone())
+            (idle, m.quarantined_until().is_some(), apart, o.created, o.id.clone())
         });
         let mut claimants = claimants.into_iter();
         match claimants.next() {
