@@ -108,6 +108,7 @@ fn a_copy_of_a_volume_at_a_strangers_machine_does_not_oust_the_original() {
     let mut copy = w.find(&id).clone();
     copy.id = "vol-copy".into();
     copy.created = w.at;
+    copy.zone = "b".into();
     copy.attached = Some(Attached { to: "i-stranger".into(), device: "/dev/sdf".into(), settled: true });
     w.seen.objects.push(copy);
     w.detach(&id);
@@ -115,6 +116,7 @@ fn a_copy_of_a_volume_at_a_strangers_machine_does_not_oust_the_original() {
     let quarantined: Vec<_> = plan.changes.iter().filter(|c| c.action == Action::Quarantine).collect();
     assert!(quarantined.iter().all(|c| c.object.as_deref() == Some("vol-copy")), "{}", told(&plan));
     assert!(plan.changes.iter().any(|c| c.action == Action::Attach && c.object.as_ref() == Some(&id)));
+    assert!(!plan.changes.iter().any(|c| c.action == Action::Replace), "the machine does not follow the copy");
 }
 
 #[test]

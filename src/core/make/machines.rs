@@ -110,7 +110,8 @@ fn pinned(draft: &Draft<'_>, machine: &Address, keeper: Option<&Member<'_>>) -> 
     let zone = |name: &String| {
         let survey = draft.survey.groups.get(&Group::volumes(name))?;
         let claimants: Vec<&Member<'_>> = survey.alive(machine.slot).collect();
-        let hangs = claimants.iter().find(|v| v.object.attached.is_some());
+        let ours = |v: &&&Member<'_>| v.object.attached.as_ref().is_some_and(|at| draft.survey.knows(&at.to));
+        let hangs = claimants.iter().find(ours);
         let beside = || claimants.iter().find(|v| Some(v.object.zone.as_str()) == home);
         hangs.or_else(beside).or(claimants.first()).map(|v| v.object.zone.clone())
     };
