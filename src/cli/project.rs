@@ -47,7 +47,14 @@ pub fn path(global: &Global) -> PathBuf {
 /// A file that cannot be read, or a `--var` without `=`.
 pub fn inputs(global: &Global) -> Result<Inputs, Halt> {
     let main = path(global);
-    let text = |p: &Path| std::fs::read_to_string(p).map(|text| Source { name: p.display().to_string(), text });
+    let text = |p: &Path| {
+        // A pipe that nobody writes to would be waited for without end.
+        if std::fs::metadata(p)?.is_file() {
+            std::fs::read_to_string(p).map(|text| Source { name: p.display().to_string(), text })
+        } else {
+            Err(std::io::Error::other("it is no plain file"))
+        }
+    };
     let source = text(&main).map_err(|e| no_declaration(&main, &e))?;
     let overlay = match &global.environment {
         None => None,

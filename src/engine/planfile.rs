@@ -85,6 +85,9 @@ pub fn bytes(plan: &Plan) -> Vec<u8> {
 /// [`PlanFileError::Io`]: then what stood there still stands.
 pub fn save(path: &Path, plan: &Plan) -> Result<(), PlanFileError> {
     let io = |e| PlanFileError::Io(path.to_owned(), e);
+    // A link is followed, as by every other tool: the rename would take its place.
+    let real = fs::canonicalize(path);
+    let path = real.as_deref().unwrap_or(path);
     let folder = match path.parent() {
         Some(p) if !p.as_os_str().is_empty() => p,
         Some(_) | None => Path::new("."),

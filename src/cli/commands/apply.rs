@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use evenkeel_core::event::Outcome;
 use evenkeel_core::make::{Intent, Made};
-use evenkeel_core::plan::{Action, Hold, Plan};
+use evenkeel_core::plan::{Action, Held, Hold, Plan};
 use evenkeel_core::policy::Amount;
 use evenkeel_present::plan::{View, page};
 use evenkeel_present::prompt as question;
 use evenkeel_present::words::count;
 
 use super::plan::{ends, load};
-use super::run::{Run, carry_out, lock, refuses};
+use super::run::{Run, carry_out, lock};
 use crate::args::{self, Events, Global};
 use crate::exit::{Ends, Exit, Halt};
 use crate::look::{Look, globs, intent, look};
@@ -34,7 +34,8 @@ pub fn apply(global: &Global, args: &args::Apply, out: &Out) -> Ends {
     let deep = args.wishes.deep;
     block_on(global, async {
         let session = Session::open(global, &project).await?;
-        let job = Job { session: &session, project: &project, intent: &intent, run: &args.run, deep, out };
+        let job =
+            Job { session: &session, project: &project, intent: &intent, run: &args.run, deep, of_plan: false, out };
         let end = match &args.plan {
             Some(path) => job.saved(&crate::project::beside(global, path)).await,
             None => job.fresh().await,
@@ -51,7 +52,15 @@ pub fn destroy(global: &Global, args: &args::Destroy, out: &Out) -> Ends {
         Intent { destroy: true, target: globs(&args.target)?, exclude: globs(&args.exclude)?, ..Intent::default() };
     block_on(global, async {
         let session = Session::open(global, &project).await?;
-        let job = Job { session: &session, project: &project, intent: &intent, run: &args.run, deep: false, out };
+        let job = Job {
+            session: &session,
+            project: &project,
+            intent: &intent,
+            run: &args.run,
+            deep: false,
+            of_plan: false,
+            out,
+        };
         let end = job.fresh().await;
         session.close()?;
         end
@@ -75,7 +84,22 @@ struct Job<'a> {
     intent: &'a Intent,
     run: &'a args::Run,
     deep: bool,
+    /// Only what a saved plan changes is to be proved.
+    of_plan: bool,
     out: &'a Out,
+}
+
+/// What is held says how a run ends that did all it may: 6 where a person must lift it, 7 where the world must change
+/// or time must pass first, 0 where it was not asked for or is meant to stay.
+fn kept_back(plan: &Plan) -> Exit {
+    let ends = |h: &Held| match h.by {
+        Hold::Protection | Hold::DeleteCap | Hold::ZeroDesired | Hold::Foreign | Hold::Unresolved => Exit::Refused,
+        Hold::Floor | Hold::Breaker | Hold::Outage | Hold::Time | Hold::Launching => Exit::Partial,
+        Hold::Blind => Exit::Blind,
+        Hold::Quarantine | Hold::Filter => Exit::Fine,
+    };
+    let all: Vec<Exit> = plan.held.iter().map(ends).collect();
+    [Exit::Refused, Exit::Blind, Exit::Partial].into_iter().find(|e| all.contains(e)).unwrap_or(Exit::Fine)
 }
 
 impl Job<'_> {
@@ -134,13 +158,13 @@ impl Job<'_> {
         let target = Some(globs(&addresses)?.unwrap_or_default());
         let intent =
             Intent { target, allow_empty: true, max_deletes: Some(Amount::Percent(100)), ..self.intent.clone() };
-        let job = Job { intent: &intent, ..*self };
+        let job = Job { intent: &intent, of_plan: true, ..*self };
         job.carry_out(&Made { plan, payloads }, &seen).await
     }
 
     fn nothing(&self, plan: &Plan) -> Exit {
         match ends(plan, false) {
-            Exit::Fine if refuses(plan) => Exit::Refused,
+            Exit::Fine => kept_back(plan),
             end => end,
         }
     }
@@ -175,12 +199,13 @@ impl Job<'_> {
         // What was not asked for is no business of this run.
         let held = left.held.iter().filter(|h| h.by != Hold::Filter).count();
         if held == 0 {
-            self.out.say("Converged: a last look finds nothing left to do.");
+            let what = if self.of_plan { " of this plan" } else { "" };
+            self.out.say(&format!("Converged: a last look finds nothing left to do{what}."));
         } else {
             let held = count(held as u64, "change is", "changes are");
             self.out.say(&format!("Nothing left to do now, but {held} held: `evenkeel plan` says by what."));
         }
-        Ok(if refuses(&left) { Exit::Refused } else { Exit::Fine })
+        Ok(kept_back(&left))
     }
 
     /// What a look after the run would still change. Lists may lag behind reads by id, so it looks a few times.

@@ -13,7 +13,7 @@ use evenkeel_core::desired::LockKind;
 use evenkeel_core::digest::Digest;
 use evenkeel_core::event::{Event, Outcome};
 use evenkeel_core::make::Made;
-use evenkeel_core::plan::{Call, Do, Hold, Plan};
+use evenkeel_core::plan::{Call, Do, Plan};
 use evenkeel_core::progress::Progress;
 use evenkeel_engine::clock::Clock;
 use evenkeel_engine::fresh::{Refused, same_place, stale, thinner, unseen};
@@ -245,10 +245,4 @@ fn ends(ran: &Ran, stopped: &Stop) -> Exit {
         (Outcome::Interrupted, Some(Cause::LockLost)) => Exit::Lock,
         (Outcome::Interrupted, Some(Cause::Interrupt) | None) => Exit::Interrupted,
     }
-}
-
-/// Whether a plan holds anything back that a person must lift, or that cannot be had as the file says it (an image, a
-/// zone, a group that is not there): waiting helps with neither.
-pub fn refuses(plan: &Plan) -> bool {
-    plan.held.iter().any(|h| h.by.is_refusal() || h.by == Hold::Unresolved)
 }

@@ -56,7 +56,8 @@ pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<
         let says = format!("count {} → {}", live.unwrap_or(u32::MAX), declared.count);
         out.push(leave(draft, &group.slot(slot), m, vec![Reason { why: Why::Declared, says }]));
     }
-    let slots: Vec<Slot<'a>> = (0..declared.count).map(|s| slot(draft, &survey, group, s)).collect();
+    let mut slots: Vec<Slot<'a>> = (0..declared.count).map(|s| slot(draft, &survey, group, s)).collect();
+    reseat(draft, &mut slots);
     let spec = expected::machines(draft.ask.desired, &group.name, declared, draft.ask.observed);
     match spec {
         Ok(spec) => {
@@ -117,6 +118,29 @@ fn pinned(draft: &Draft<'_>, machine: &Address, keeper: Option<&Member<'_>>) -> 
     };
     let zones: Vec<String> = groups.filter_map(|(name, _)| zone(name)).collect();
     zones.iter().find(|z| home.is_some_and(|h| h != z.as_str())).or(zones.first()).cloned()
+}
+
+/// Two of one generation claim a slot while another is empty: a mark was edited, or a race was lost. Nothing is wrong
+/// with the machine, so it gets the empty slot; the one that its data belongs to, else the first in its zone, else the
+/// first.
+fn reseat<'a>(draft: &Draft<'a>, slots: &mut [Slot<'a>]) {
+    for at in 0..slots.len() {
+        let Some(generation) = slots[at].keeper.as_ref().map(Member::generation) else { continue };
+        let doubles: Vec<Member<'a>> =
+            (slots[at].others.iter()).filter(|m| m.generation() == generation && m.well_or_coming()).cloned().collect();
+        for double in doubles {
+            let data = |s: &Slot<'_>| {
+                let bound = draft.survey.bound(draft.ask.desired, &s.address);
+                bound.iter().any(|(_, v)| v.object.attached.as_ref().is_some_and(|a| a.to == double.object.id))
+            };
+            let empty = |s: &&mut Slot<'a>| s.keeper.is_none();
+            let fit = |s: &Slot<'_>| (!data(s), s.pinned.as_ref().is_some_and(|z| *z != double.object.zone));
+            let Some(seat) = slots.iter_mut().filter(empty).min_by_key(|s| fit(s)) else { return };
+            let id = double.object.id.clone();
+            seat.keeper = Some(Member { launch: None, ..double });
+            slots[at].others.retain(|m| m.object.id != id);
+        }
+    }
 }
 
 fn leave<'a>(draft: &Draft<'a>, address: &Address, member: &Member<'a>, reasons: Vec<Reason>) -> Candidate<'a> {
@@ -483,13 +507,15 @@ fn kept<'a>(
     // Without leave to be missing, a change that needs a stop is made by a new machine, launch first.
     let stop = differences.fields.iter().any(crate::diff::Difference::needs_stop);
     let may_stop = draft.ask.desired.policy.unavailable(declared.count) > 0 || !keeper.ready();
-    let replace = (is_ill && !restart) || uneven.is_some() || fixed || asked || (stop && !may_stop);
+    // One without a readable mark gets it first: a replacement must be able to say whom it replaces.
+    let named = keeper.launch.is_some();
+    let replace = named && ((is_ill && !restart) || uneven.is_some() || fixed || asked || (stop && !may_stop));
     let action = if replace {
         Action::Replace
-    } else if restart || !differences.fields.is_empty() {
+    } else if named && (restart || !differences.fields.is_empty()) {
         Action::Update
     } else if differences.restamp || marks_are_off(draft, &s.address, keeper) {
-        why.push(Reason { why: Why::Stamp, says: stamp_reason(draft, keeper) });
+        why.push(Reason { why: stamp_why(draft, keeper), says: stamp_reason(draft, keeper) });
         Action::Restamp
     } else {
         return None;
@@ -579,6 +605,12 @@ fn marks_are_off(draft: &Draft<'_>, address: &Address, keeper: &Member<'_>) -> b
         || keeper.vector.is_none()
         || tags.get(tag::STACK).is_none_or(|s| *s != draft.ask.desired.stack.id)
         || tags.get(tag::ADDRESS).is_none_or(|a| *a != address.group.to_string())
+}
+
+/// Marks that somebody took away are drift; a stamp that only has to be written anew is our own business.
+pub(super) fn stamp_why(draft: &Draft<'_>, keeper: &Member<'_>) -> Why {
+    let theirs = keeper.object.tags.get(tag::STACK).is_none_or(|s| *s != draft.ask.desired.stack.id);
+    if theirs || keeper.launch.is_none() { Why::Drifted } else { Why::Stamp }
 }
 
 fn stamp_reason(draft: &Draft<'_>, keeper: &Member<'_>) -> String {

@@ -501,3 +501,45 @@ fn a_volume_for_which_no_zone_is_well_is_held_and_not_forgotten() {
     w.later(7200);
     assert_eq!(w.plan().changes.len(), 2);
 }
+
+#[test]
+fn data_in_use_is_never_called_a_double() {
+    let mut w = World::new(3);
+    w.desired.volumes.insert("data".into(), volume());
+    w.settle();
+    let data = w.id_of("volumes.data/1");
+    w.find(&data).tags.insert(tag::LAUNCH.into(), "g1 s2".into());
+    let plan = w.plan();
+    let mine = |h: &&Held| h.change.object.as_deref() == Some(data.as_str());
+    assert_eq!(plan.held.iter().find(mine).map(|h| h.by), Some(Hold::Foreign), "{:?}", lines(&plan));
+    assert!(plan.changes.iter().all(|c| c.object.as_deref() != Some(data.as_str())));
+}
+
+#[test]
+fn no_empty_volume_takes_the_place_of_one_whose_marks_are_gone() {
+    let mut w = World::new(2);
+    w.desired.volumes.insert("data".into(), volume());
+    w.settle();
+    let (data, machine) = (w.id_of("volumes.data/1"), w.id_of("machines.web/1"));
+    // Without its marks no list of ours shows it; its machine still does.
+    w.seen.objects.retain(|o| o.id != data);
+    let device = w.desired.volumes["data"].device.clone();
+    w.find(&machine).links.insert(device, data.clone());
+    let plan = w.plan();
+    assert!(plan.is_empty(), "{:?}", lines(&plan));
+    assert!(plan.held[0].by == Hold::Foreign && plan.held[0].waits_for.contains(&data), "{}", plan.held[0].waits_for);
+}
+
+#[test]
+fn a_machine_whose_mark_was_edited_keeps_running_in_its_own_slot() {
+    let mut w = World::new(6);
+    w.desired.volumes.insert("data".into(), volume());
+    w.settle();
+    let (id, other) = (w.id_of("machines.web/5"), w.id_of("machines.web/4"));
+    w.find(&id).tags.insert(tag::LAUNCH.into(), "g1 s2,4".into());
+    let plan = w.plan();
+    assert!(plan.steps.iter().all(|s| !matches!(s.does, Do::Call(Call::Launch(_) | Call::Terminate(_)))), "{plan:#?}");
+    w.apply(&plan);
+    assert_eq!((w.id_of("machines.web/5"), w.id_of("machines.web/4")), (id, other));
+    w.settle();
+}

@@ -75,18 +75,49 @@ pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<
                     draft.hold(change, Hold::Outage, "a zone that is well");
                     continue;
                 };
+                if let Some((id, machine)) = unmarked(draft, declared, slot) {
+                    let missing = Reason { why: Why::Declared, says: format!("{count} in the file") };
+                    let change = draft.change(&address, Action::Create, vec![missing]);
+                    let words =
+                        format!("a person: {id} hangs there at {machine} without this stack's marks; detach it");
+                    draft.hold(change, Hold::Foreign, words);
+                    continue;
+                }
                 out.extend(vacant(draft, &survey, &address, &fields, zone, count));
             }
             Some(keeper) => {
                 for other in claimants {
                     let says = format!("{} keeps the slot", keeper.object.id);
-                    out.extend(leave(draft, &address, &other, Reason { why: Why::Duplicate, says }));
+                    let why = Reason { why: Why::Duplicate, says };
+                    // Data in use is nobody's double: its marks are wrong, and only a person knows how.
+                    if let Some(at) = &other.object.attached {
+                        let mut change = draft.change(&address, Action::Quarantine, vec![why]);
+                        change.object = Some(other.object.id.clone());
+                        change.zone.clone_from(&other.object.zone);
+                        change.what = size(&other.object.fields);
+                        let words = format!("a person: it is in use at {} and bears the marks of this slot", at.to);
+                        draft.hold(change, Hold::Foreign, words);
+                        continue;
+                    }
+                    out.extend(leave(draft, &address, &other, why));
                 }
                 out.extend(kept(draft, declared, &address, &keeper, &fields));
             }
         }
     }
     out
+}
+
+/// A volume that is not ours by its marks and hangs where the volume of this slot belongs: most likely ours all the
+/// same, with its tags taken away. An empty one must not take its place. Its id and its machine's.
+fn unmarked(draft: &Draft<'_>, declared: &VolumeGroup, slot: u32) -> Option<(String, String)> {
+    let Layout::For(machines) = &declared.layout else { return None };
+    let survey = draft.survey.groups.get(&machines.clone())?;
+    let there = |m: &Member<'_>| {
+        let id = m.object.links.get(&declared.device)?;
+        (!draft.survey.knows(id)).then(|| (id.clone(), m.object.id.clone()))
+    };
+    survey.alive(slot).find_map(there)
 }
 
 /// Zone of every slot that can have one: where its volume is, where its machine is or will be, else even.
@@ -231,7 +262,8 @@ fn kept<'a>(
             out.push(c);
         }
     } else if differences.restamp || keeper.vector.is_none() || off(draft, address, keeper) {
-        let why = Reason { why: Why::Stamp, says: "its stamp is put right".into() };
+        let why = super::machines::stamp_why(draft, keeper);
+        let why = Reason { why, says: "its stamp is put right".into() };
         let mut c = Candidate::new(make(draft, Action::Restamp, vec![why]), Some(keeper.clone()));
         c.vector = vector.clone();
         out.push(c);
