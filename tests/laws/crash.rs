@@ -12,12 +12,12 @@ use super::end::{Ending, ending, wrongs};
 use super::harness::{Disk, End, Life, all_allowed, desired, destroy, story, world};
 
 /// A journey: what there is, what happens to it, what is wished then.
-struct Journey {
-    name: &'static str,
-    before: Option<String>,
-    damage: fn(&mut World),
-    after: String,
-    intent: fn() -> Intent,
+pub struct Journey {
+    pub name: &'static str,
+    pub before: Option<String>,
+    pub damage: fn(&mut World),
+    pub after: String,
+    pub intent: fn() -> Intent,
 }
 
 /// A declaration of six machines over three zones, each with a volume that outlives it.
@@ -66,7 +66,7 @@ fn drift(world: &mut World) {
     world.act(&Deed::SetSecurityGroups { instance: id, groups: vec!["debug".into()] }).expect("it lives");
 }
 
-fn journeys() -> Vec<Journey> {
+pub fn journeys() -> Vec<Journey> {
     let groups = "security-groups = [\"web\"]";
     let tagged = "security-groups = [\"web\", \"db\"]\ntags = { team = \"x\" }\nmonitoring = true";
     let image = "image = \"ami-00000000000002308\"";
@@ -112,7 +112,7 @@ fn journeys() -> Vec<Journey> {
 
 impl Journey {
     /// The world at its beginning.
-    async fn begin(&self, hidden: u64) -> World {
+    pub async fn begin(&self, hidden: u64) -> World {
         let mut start = world(7);
         if let Some(before) = &self.before {
             let sim = Sim::new(start);
@@ -192,7 +192,7 @@ impl Journey {
     }
 
     /// Nothing is wrong with this end, and it is the one that was expected.
-    fn check(&self, end: &World, expected: Option<&Ending>, at: &str) {
+    pub fn check(&self, end: &World, expected: Option<&Ending>, at: &str) {
         let wish = desired(&self.after);
         let wrong = if (self.intent)().destroy {
             let left = ending(end, &wish.stack.id);

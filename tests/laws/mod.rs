@@ -4,5 +4,7 @@ mod crash;
 mod end;
 mod fleet;
 mod harness;
+mod killed;
 mod seeds;
 mod trouble;
+mod two;

@@ -14,7 +14,7 @@ use super::fleet::Fleet;
 use super::trouble::{Story, tell};
 
 /// Seeds tried where nothing else is asked for.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 2_000;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()

@@ -17,7 +17,7 @@ use evenkeel_ec2::api::{Ec2, Metadata, RunInstances, Tags};
 use evenkeel_sim::action::Action;
 use evenkeel_sim::dice::Span;
 use evenkeel_sim::faults::{Effect, Fault, Moment};
-use evenkeel_sim::laws::{Floor, Law};
+use evenkeel_sim::laws::Floor;
 use evenkeel_sim::ops::{Deed, Part};
 use evenkeel_sim::world::Machine;
 use evenkeel_sim::{Sim, World};
@@ -298,10 +298,6 @@ async fn rest(sim: &Sim, told: &Story, fleet: &Fleet, disk: &mut Disk, others: &
     // A zone is trusted again when it was well for half an hour.
     sim.advance(Duration::from_secs(31 * 60)).expect("in memory");
     let life = Life::new(sim, told.seed);
-    // A launch that arrives late, or that a crash hid from a look while the file moved on, may stand beside another
-    // one until the next run, and no longer.
-    life.apply(&wish, disk, &intent).await;
-    sim.edit(|w| w.violations.retain(|v| v.law != Law::Duplicate)).expect("in memory");
     let mut end = life.settle(&wish, disk, &intent).await;
     if let End::Restless(_) = end {
         // What looks like a failure of the monitoring is left alone until somebody has mended it.
@@ -310,11 +306,20 @@ async fn rest(sim: &Sim, told: &Story, fleet: &Fleet, disk: &mut Disk, others: &
     }
     let world = sim.world().expect("in memory");
     let mut wrong = wrongs(&world, &wish);
-    // The sim goes by tags alone: it takes a stranger with copied tags for a second claimant, and a machine whose tags
-    // were taken away, but whose token says that it is ours, for a stranger. Strangers are asked after below.
+    // The sim goes by tags alone: it takes a machine whose tags were taken away, but whose token says that it is ours,
+    // for a stranger. Strangers are asked after below.
     let stripped = told.steps.iter().any(|s| matches!(s, Step::Damage(Hand::StripAll | Hand::StripOne, _)));
-    wrong.retain(|w| !(w.contains("Duplicate") && others.0.keys().any(|id| w.contains(id.as_str()))));
+    // A launch that arrives late, or that hides while the file moves on, may stand beside another one until a later
+    // run ends it; that none is left is asked above.
+    wrong.retain(|w| !w.contains("Duplicate"));
     wrong.retain(|w| !(w.contains("NotOurs") && stripped));
+    // Nothing tells the group of a machine without marks when the file has forgotten it, too: it is said, and a person
+    // must look at it. What hangs at it stays with it.
+    if stripped && wrong.iter().any(|w| w.starts_with("a stray")) {
+        let plan = life.plan(&wish, &life.look(&wish).await, disk, &intent).plan;
+        let unclear = plan.notes.iter().any(|n| n.kind == "unclear");
+        return if unclear { Ok(()) } else { Err(format!("{wrong:#?}")) };
+    }
     match end {
         End::Converged => {}
         End::Refused(_) | End::Restless(_) => wrong.push(format!("{end:?}")),
@@ -414,8 +419,9 @@ fn silenced(wish: &Desired, look: &Look, disk: &Disk) -> Vec<String> {
 /// Does something to the world, if there is anything to do it to.
 fn damage(world: &mut World, hand: Hand, which: u32, others: &mut Others) {
     let ours = |tags: &Tags| tags.get(tag::STACK).is_some_and(|s| s == STACK);
-    let alive: Vec<String> =
-        world.instances.iter().filter(|(_, m)| !m.is_dead() && ours(&m.tags)).map(|(id, _)| id.clone()).collect();
+    let prefix = token_prefix(STACK);
+    let own_machine = |m: &Machine| !m.is_dead() && ours(&m.tags) && m.token.starts_with(&prefix);
+    let alive: Vec<String> = world.instances.iter().filter(|(_, m)| own_machine(m)).map(|(id, _)| id.clone()).collect();
     let own_volume = |tags: &Tags| ours(tags) && tags.get(tag::ADDRESS).is_some_and(|a| a.starts_with("volumes."));
     let disks: Vec<String> =
         world.volumes.iter().filter(|(_, v)| own_volume(&v.tags)).map(|(id, _)| id.clone()).collect();
