@@ -1,16 +1,14 @@
 //! What the machines of one group should become: slots kept, placed, filled, healed, changed, given up.
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use super::seats::{Slot, choose, placed, reseat, slot};
 use super::{Candidate, Draft, Lineage, reasons, with_script};
 use crate::address::{Address, Group};
-use crate::desired::{Follow, Image, Layout, MachineGroup, Spread};
+use crate::desired::{Follow, Image, MachineGroup};
 use crate::diff::{Difference, Differences, diff};
 use crate::expected::{self, MachineSpec};
 use crate::health::{Planned, State, moment};
 use crate::launch::Place;
 use crate::observed::{Phase, Source};
-use crate::place::{self, Domain};
 use crate::plan::{Action, Hold, Note, Reason, Why};
 use crate::repair;
 use crate::schema;
@@ -27,15 +25,6 @@ pub(super) mod urgency {
     pub const FLAPPING: u8 = 3;
     pub const CHANGED: u8 = 4;
     pub const UNEVEN: u8 = 5;
-}
-
-/// One slot that shall exist.
-struct Slot<'a> {
-    address: Address,
-    keeper: Option<Member<'a>>,
-    others: Vec<Member<'a>>,
-    /// Zone of the volumes bound to it.
-    pinned: Option<String>,
 }
 
 /// All wishes for the machines of `group`.
@@ -85,64 +74,6 @@ pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<
     out
 }
 
-/// Who keeps a slot, and who else claims it.
-fn slot<'a>(draft: &Draft<'a>, survey: &GroupSurvey<'a>, group: &Group, slot: u32) -> Slot<'a> {
-    let address = group.slot(slot);
-    let bound = draft.survey.bound(draft.ask.desired, &address);
-    let holds =
-        |m: &Member<'_>| bound.iter().any(|(_, v)| v.object.attached.as_ref().is_some_and(|a| a.to == m.object.id));
-    let mut all: Vec<Member<'a>> = survey.alive(slot).cloned().collect();
-    // Deterministic: well before ill, the successor before what it succeeds, the holder of the data, the oldest.
-    all.sort_by_key(|m| {
-        let ill = !(m.well_or_coming());
-        (ill, u32::MAX - m.generation(), !holds(m), m.object.created, m.object.id.clone())
-    });
-    let mut all = all.into_iter();
-    let keeper = all.next();
-    let pinned = pinned(draft, &address, keeper.as_ref());
-    Slot { address, keeper, others: all.collect(), pinned }
-}
-
-/// The zone that the volumes of a slot hold it in. Where several claim one place, what hangs keeps it, then what is in
-/// its machine's zone.
-fn pinned(draft: &Draft<'_>, machine: &Address, keeper: Option<&Member<'_>>) -> Option<String> {
-    let groups = draft.ask.desired.volumes.iter().filter(|(_, g)| g.layout == Layout::For(machine.group.clone()));
-    let home = keeper.map(|k| k.object.zone.as_str());
-    let zone = |name: &String| {
-        let survey = draft.survey.groups.get(&Group::volumes(name))?;
-        let claimants: Vec<&Member<'_>> = survey.alive(machine.slot).collect();
-        let ours = |v: &&&Member<'_>| v.object.attached.as_ref().is_some_and(|at| draft.survey.knows(&at.to));
-        let hangs = claimants.iter().find(ours);
-        let beside = || claimants.iter().find(|v| Some(v.object.zone.as_str()) == home);
-        hangs.or_else(beside).or(claimants.first()).map(|v| v.object.zone.clone())
-    };
-    let zones: Vec<String> = groups.filter_map(|(name, _)| zone(name)).collect();
-    zones.iter().find(|z| home.is_some_and(|h| h != z.as_str())).or(zones.first()).cloned()
-}
-
-/// Two of one generation claim a slot while another is empty: a mark was edited, or a race was lost. Nothing is wrong
-/// with the machine, so it gets the empty slot; the one that its data belongs to, else the first in its zone, else the
-/// first.
-fn reseat<'a>(draft: &Draft<'a>, slots: &mut [Slot<'a>]) {
-    for at in 0..slots.len() {
-        let Some(generation) = slots[at].keeper.as_ref().map(Member::generation) else { continue };
-        let doubles: Vec<Member<'a>> =
-            (slots[at].others.iter()).filter(|m| m.generation() == generation && m.well_or_coming()).cloned().collect();
-        for double in doubles {
-            let data = |s: &Slot<'_>| {
-                let bound = draft.survey.bound(draft.ask.desired, &s.address);
-                bound.iter().any(|(_, v)| v.object.attached.as_ref().is_some_and(|a| a.to == double.object.id))
-            };
-            let empty = |s: &&mut Slot<'a>| s.keeper.is_none();
-            let fit = |s: &Slot<'_>| (!data(s), s.pinned.as_ref().is_some_and(|z| *z != double.object.zone));
-            let Some(seat) = slots.iter_mut().filter(empty).min_by_key(|s| fit(s)) else { return };
-            let id = double.object.id.clone();
-            seat.keeper = Some(Member { launch: None, ..double });
-            slots[at].others.retain(|m| m.object.id != id);
-        }
-    }
-}
-
 fn leave<'a>(draft: &Draft<'a>, address: &Address, member: &Member<'a>, reasons: Vec<Reason>) -> Candidate<'a> {
     let mut change = draft.change(address, Action::Delete, reasons);
     change.object = Some(member.object.id.clone());
@@ -188,138 +119,6 @@ fn filled<'a>(
         }
     }
     out
-}
-
-/// Zone of every slot, and the slots that must move with the reason.
-fn placed(
-    draft: &mut Draft<'_>,
-    group: &Group,
-    declared: &MachineGroup,
-    spec: &MachineSpec,
-    slots: &[Slot<'_>],
-) -> (BTreeMap<u32, String>, BTreeMap<u32, Reason>) {
-    let impaired = draft.survey.situations.get(&declared.scope).map(|s| s.impaired.clone()).unwrap_or_default();
-    let names: BTreeSet<&String> = spec.places.iter().map(|p| &p.zone).collect();
-    let open: BTreeSet<&String> = names.iter().copied().filter(|z| !impaired.contains_key(*z)).collect();
-    let mut zone: BTreeMap<u32, String> = BTreeMap::new();
-    let mut moved = BTreeMap::new();
-    for s in slots {
-        let home = s.keeper.as_ref().map(|k| &k.object.zone);
-        // Data cannot leave its zone, so a machine that stands elsewhere comes to it.
-        if let (Some(data), Some(home)) = (&s.pinned, home)
-            && data != home
-        {
-            let says = format!("its data is in {data}, it is in {home}");
-            moved.insert(s.address.slot, Reason { why: Why::Drifted, says });
-        }
-        let at = s.pinned.as_ref().or(home);
-        zone.extend(at.map(|z| (s.address.slot, z.clone())));
-    }
-    let follows: BTreeSet<u32> = moved.keys().copied().collect();
-    // Members in an impaired zone stay where they are and count for nothing: spread is over the other zones.
-    let counted = |z: &String| zone.values().filter(|at| *at == z).count() as u32;
-    let pinned = |z: &String| slots.iter().filter(|s| s.pinned.as_ref() == Some(z)).count() as u32;
-    let domains: Vec<Domain> = (open.iter())
-        .map(|z| Domain {
-            name: (*z).clone(),
-            count: counted(z),
-            floor: pinned(z),
-            cap: declared.caps.get(*z).copied(),
-        })
-        .collect();
-    // Nor does a machine move because a lookup's answer moved: a subnet that lost its tag takes no new ones, that is all.
-    let asked_once = matches!(declared.spread, Spread::SubnetsTagged(..)) && declared.follow == Follow::Never;
-    let left: BTreeSet<String> = zone.values().filter(|z| asked_once && !names.contains(z)).cloned().collect();
-    for z in &left {
-        let says = format!("no subnet in {z} bears the tag any more; what is there stays, nothing new goes there");
-        draft.notes.push(Note { kind: "outdated".into(), about: group.to_string(), says });
-    }
-    let parked = zone.values().filter(|z| impaired.contains_key(*z) || left.contains(*z)).count() as u32;
-    let total = declared.count - parked.min(declared.count);
-    let placement = place::place(&domains, total, declared.skew);
-    if !placement.relaxed_by.is_empty() {
-        draft.notes.push(Note {
-            kind: "skew".into(),
-            about: group.to_string(),
-            says: format!(
-                "zones differ by {}, {} was asked: {}",
-                placement.skew,
-                declared.skew,
-                placement.relaxed_by.join(", ")
-            ),
-        });
-    }
-    for says in &placement.because {
-        draft.notes.push(Note { kind: "placement".into(), about: group.to_string(), says: says.clone() });
-    }
-    let target: BTreeMap<&str, u32> =
-        domains.iter().zip(&placement.target).map(|(d, t)| (d.name.as_str(), *t)).collect();
-    let frozen = draft.survey.situations.get(&declared.scope).is_some_and(|s| s.frozen.is_some());
-    let mut surplus: BTreeMap<String, u32> = BTreeMap::new();
-    for z in zone.values() {
-        let allowed = target.get(z.as_str()).copied().unwrap_or(0);
-        let over = counted(z).saturating_sub(allowed);
-        if over > 0 && !impaired.contains_key(z) && !left.contains(z) {
-            surplus.insert(z.clone(), over);
-        }
-    }
-    for (z, mut over) in surplus {
-        // Those that are ill leave first, then the youngest; what a volume pins stays.
-        let mut here: Vec<&Slot<'_>> =
-            slots.iter().filter(|s| zone.get(&s.address.slot) == Some(&z) && s.pinned.is_none()).collect();
-        here.sort_by_key(|s| {
-            let k = s.keeper.as_ref();
-            let ill = k.is_none_or(|k| !(k.well_or_coming()));
-            (!ill, k.map(|k| std::cmp::Reverse(k.object.created)), std::cmp::Reverse(s.address.slot))
-        });
-        let reason = if names.contains(&z) {
-            if frozen {
-                continue;
-            }
-            Reason { why: Why::Uneven, says: format!("{z} holds {}, {} is even", counted(&z), counted(&z) - over) }
-        } else {
-            Reason { why: Why::Declared, says: format!("zone {z} is no longer in the file") }
-        };
-        for s in here {
-            if over == 0 {
-                break;
-            }
-            over -= 1;
-            moved.insert(s.address.slot, reason.clone());
-        }
-    }
-    for s in moved.keys().filter(|s| !follows.contains(s)) {
-        zone.remove(s);
-    }
-    let vacant: Vec<u32> = slots.iter().map(|s| s.address.slot).filter(|s| !zone.contains_key(s)).collect();
-    let now: BTreeMap<String, u32> =
-        open.iter().map(|z| ((*z).clone(), zone.values().filter(|at| at == z).count() as u32)).collect();
-    let wanted: BTreeMap<String, u32> = target.iter().map(|(z, t)| ((*z).to_owned(), *t)).collect();
-    zone.extend(place::assign(&now, &vacant, &wanted));
-    if open.is_empty() {
-        // All zones are out: the place is only for the words of what is held.
-        let nowhere = names.first().map(|z| (*z).clone()).unwrap_or_default();
-        for s in vacant {
-            zone.entry(s).or_insert_with(|| nowhere.clone());
-        }
-    }
-    for s in slots {
-        // No zone has room: what stands somewhere stays there, even above a cap. Moving it would never end.
-        if let (Some(keeper), false) = (&s.keeper, zone.contains_key(&s.address.slot)) {
-            moved.remove(&s.address.slot);
-            zone.insert(s.address.slot, keeper.object.zone.clone());
-        }
-    }
-    (zone, moved)
-}
-
-/// The place of a slot in its zone; several subnets of one zone are taken in turn.
-fn choose(places: &[Place], zone: &str, slot: u32) -> Place {
-    let here: Vec<&Place> = places.iter().filter(|p| p.zone == zone).collect();
-    match here.len() {
-        0 => Place { zone: zone.to_owned(), subnet: None },
-        n => here[slot as usize % n].clone(),
-    }
 }
 
 /// The specification of one slot: fields, stamp and boot script.

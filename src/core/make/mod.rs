@@ -7,6 +7,7 @@ mod admit;
 mod forecast;
 mod machines;
 mod order;
+mod seats;
 mod volumes;
 
 #[cfg(test)]
