@@ -227,7 +227,7 @@ pub struct Wishes {
     /// Replace this one although nothing is wrong with it
     #[arg(long, value_name = "ADDRESS")]
     pub replace: Vec<String>,
-    /// Allow so many deletes in this run: a count or a share such as 25% [default: what [policy] says]
+    /// Allow so many deletes in this run: a count or a share such as 25% [default: as the declaration says]
     #[arg(long, value_name = "N")]
     pub max_deletes: Option<String>,
     /// Allow a group of several to go to none
