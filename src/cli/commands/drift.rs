@@ -13,9 +13,6 @@ use crate::out::Out;
 use crate::project::Project;
 use crate::session::{Session, block_on};
 
-/// GitHub refuses longer comments.
-const COMMENT: usize = 65_536;
-
 /// `drift`
 pub fn run(global: &Global, args: &args::Drift, out: &Out) -> Ends {
     let project = Project::open(global, out)?;
@@ -28,7 +25,7 @@ pub fn run(global: &Global, args: &args::Drift, out: &Out) -> Ends {
         match args.format {
             Format::Human => out.page(&report.page(), &project.secrets),
             Format::Json => out.data(&json::pretty(&report, &project.secrets)),
-            Format::Markdown => out.data(&render::markdown(&report.page(), &project.secrets, COMMENT)),
+            Format::Markdown => out.data(&render::markdown(&report.page(), &project.secrets, render::GITHUB_COMMENT)),
         }
         Ok(if plan.gaps.is_empty() { moved(&plan) } else { Exit::Blind })
     })

@@ -16,9 +16,6 @@ use crate::out::Out;
 use crate::project::Project;
 use crate::session::{Session, block_on};
 
-/// GitHub refuses longer comments.
-const COMMENT: usize = 65_536;
-
 /// `plan`
 pub fn plan(global: &Global, args: &args::Plan, out: &Out) -> Ends {
     let project = Project::open(global, out)?;
@@ -74,7 +71,7 @@ pub fn tell(plan: &Plan, format: Format, view: View, secrets: &Redactor, out: &O
     match format {
         Format::Human => out.page(&page(plan, view), secrets),
         Format::Json => out.data(&json::pretty(&plan_json::json(plan), secrets)),
-        Format::Markdown => out.data(&render::markdown(&page(plan, view), secrets, COMMENT)),
+        Format::Markdown => out.data(&render::markdown(&page(plan, view), secrets, render::GITHUB_COMMENT)),
     }
 }
 
