@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Candidate, Draft};
+use super::{Candidate, Draft, Power};
 use crate::address::{Address, Group, Kind};
 use crate::desired::Layout;
 use crate::health::moment;
@@ -116,7 +116,7 @@ fn floored<'a>(draft: &mut Draft<'a>, group: &Group, work: &mut GroupWork<'a>) {
     work.stops = work.stops.min(spare).max(1);
     if spare == 0 {
         let (over, rest): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut work.updates).into_iter().partition(|c| c.change.how.contains("stop · ") && serves(c));
+            std::mem::take(&mut work.updates).into_iter().partition(|c| c.power == Power::Stops && serves(c));
         work.updates = rest;
         for c in over {
             draft.hold(c.change, Hold::Floor, format!("others to be ready: {ready} are, {needed} are needed"));

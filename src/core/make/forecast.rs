@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::admit::Admitted;
-use super::{Candidate, Draft};
+use super::{Candidate, Draft, Power};
 use crate::address::{Group, Kind};
 use crate::place;
 use crate::plan::{Action, Call, Do, Forecast, Step, Takes, Why};
@@ -61,7 +61,7 @@ fn one(draft: &Draft<'_>, admitted: &Admitted<'_>, group: &Group) -> Forecast {
             }
         }
         let serves = |c: &&Candidate<'_>| c.member.as_ref().is_some_and(Member::ready);
-        let stops = work.updates.iter().filter(|c| c.change.how.contains("stop · ")).filter(serves).count();
+        let stops = work.updates.iter().filter(|c| c.power == Power::Stops).filter(serves).count();
         stopping = narrow(stops).min(work.stops);
     }
     let after_by_zone: BTreeMap<String, u32> = zones.iter().map(|(z, (_, n))| (z.clone(), *n)).collect();

@@ -1,7 +1,7 @@
 //! What the machines of one group should become: slots kept, placed, filled, healed, changed, given up.
 
 use super::seats::{Slot, choose, placed, reseat, slot};
-use super::{Candidate, Draft, Lineage, reasons, with_script};
+use super::{Candidate, Draft, Lineage, Power, reasons, with_script};
 use crate::address::{Address, Group};
 use crate::desired::{Follow, Image, MachineGroup};
 use crate::diff::{Difference, Differences, diff};
@@ -330,7 +330,12 @@ fn kept<'a>(
         }
     }
     let bound = draft.survey.bound(draft.ask.desired, &s.address);
-    change.how = how(action, restart, stop, &bound.iter().map(|(a, _)| a.short()).collect::<Vec<_>>());
+    let power = match (action, restart, stop) {
+        (Action::Update, true, _) => Power::Starts,
+        (Action::Update, false, true) => Power::Stops,
+        _ => Power::Keeps,
+    };
+    change.how = how(action, power, &bound.iter().map(|(a, _)| a.short()).collect::<Vec<_>>());
     let lineage = lineage(draft, survey, slot, Some(keeper).filter(|_| repair));
     let mut c = Candidate::new(change, Some(keeper.clone()));
     c.vector =
@@ -341,6 +346,7 @@ fn kept<'a>(
         Place { zone: own.0, subnet: own.1.filter(|_| place.subnet.is_some()).map(str::to_owned) }
     });
     (c.differences, c.lineage, c.urgency, c.repair) = (differences, lineage, urgency, repair);
+    c.power = power;
     Some(c)
 }
 
@@ -424,7 +430,7 @@ fn stamp_reason(draft: &Draft<'_>, keeper: &Member<'_>) -> String {
     }
 }
 
-fn how(action: Action, restart: bool, stop: bool, bound: &[String]) -> String {
+fn how(action: Action, power: Power, bound: &[String]) -> String {
     match action {
         Action::Replace => {
             let mut how = "launch first · terminate".to_owned();
@@ -433,14 +439,13 @@ fn how(action: Action, restart: bool, stop: bool, bound: &[String]) -> String {
             }
             how
         }
-        Action::Update if restart => "start".into(),
-        Action::Update if stop => "stop · change · start".into(),
-        Action::Update
-        | Action::Create
-        | Action::Delete
-        | Action::Restamp
-        | Action::Quarantine
-        | Action::Release
-        | Action::Attach => String::new(),
+        Action::Update => match power {
+            Power::Keeps => String::new(),
+            Power::Starts => "start".into(),
+            Power::Stops => "stop · change · start".into(),
+        },
+        Action::Create | Action::Delete | Action::Restamp | Action::Quarantine | Action::Release | Action::Attach => {
+            String::new()
+        }
     }
 }

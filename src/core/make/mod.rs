@@ -90,6 +90,8 @@ pub(crate) struct Candidate<'a> {
     /// For a replacement that is already under way: the successor that must be ready before the old one goes.
     pub successor: Option<String>,
     pub lineage: Lineage,
+    /// What a change in place does to a machine's running.
+    pub power: Power,
     /// Smaller is more urgent.
     pub urgency: u8,
     /// The world alone asks for it (health, balance), so that an outage may hold it.
@@ -107,10 +109,22 @@ impl<'a> Candidate<'a> {
             vector: Vector::default(),
             successor: None,
             lineage: Lineage::default(),
+            power: Power::Keeps,
             urgency: machines::urgency::CHANGED,
             repair: false,
         }
     }
+}
+
+/// What a change in place does to a machine's running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Power {
+    /// Nothing.
+    Keeps,
+    /// It is stopped and is started.
+    Starts,
+    /// It runs, is stopped for the change, and is started again.
+    Stops,
 }
 
 /// Which launch of its line a new machine is.
