@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("coordination", &["core", "engine"]),
     ("ec2", &["core", "engine"]),
     ("aws", &["core", "engine", "ec2"]),
+    ("kubernetes", &["core", "engine"]),
     ("sim", &["core", "engine", "ec2"]),
 ];
 

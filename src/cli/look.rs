@@ -44,7 +44,10 @@ pub async fn look(session: &Session, project: &Project, deep: bool, out: &Out) -
     let eyes: BTreeMap<String, &dyn Eyes> = eyes.iter().map(|(a, e)| (a.clone(), &**e)).collect();
     let lookups = project.desired.lookups();
     let scopes = project.scopes();
-    let wanted = wants(&project.desired.stack.id, scopes.iter().map(String::as_str), &lookups, deep);
+    let mut wanted = wants(&project.desired.stack.id, scopes.iter().map(String::as_str), &lookups, deep);
+    for one in &mut wanted {
+        one.wishes = project.desired.wishes(&one.scope).cloned().collect();
+    }
     let began = session.clock.now();
     let observed = observe(&eyes, &wanted, session.clock.as_ref()).await;
     let now = session.clock.now();

@@ -5,8 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
-use crate::address::{Group, Kind};
+use crate::address::{Group, Kind, ObjectName};
+use crate::digest::{Digest, canonical};
 use crate::policy::Policy;
 
 /// Everything the file says should exist.
@@ -20,6 +22,10 @@ pub struct Desired {
     pub machines: BTreeMap<String, MachineGroup>,
     /// `[volumes.<name>]`.
     pub volumes: BTreeMap<String, VolumeGroup>,
+    /// `[kubernetes]` and `[kubernetes.<alias>]`, by scope ([`cluster_scope`]).
+    pub clusters: BTreeMap<String, Cluster>,
+    /// `[workloads.<name>]` and `[manifests.<name>]`.
+    pub bundles: BTreeMap<Group, Bundle>,
     /// `[policy]` and below.
     pub policy: Policy,
     /// `[outputs]`: name → minijinja expression over the observed world (`machines.web[0].private-ip`).
@@ -278,6 +284,104 @@ pub struct VolumeGroup {
     pub tags: BTreeMap<String, String>,
 }
 
+/// `[kubernetes]` or `[kubernetes.<alias>]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// Context of the kubeconfig; `None`: the current one, or the cluster that evenkeel runs in.
+    pub context: Option<String>,
+    /// Path of a kubeconfig, from the declaration's folder; `None`: as kubectl finds it.
+    pub kubeconfig: Option<String>,
+    /// Namespace of objects that name none, and of the stack's own mark (default `default`).
+    pub namespace: Option<String>,
+}
+
+impl Cluster {
+    /// The namespace of objects that name none.
+    pub fn namespace(&self) -> &str {
+        self.namespace.as_deref().unwrap_or("default")
+    }
+}
+
+/// The scope of a cluster: `kubernetes:`, `kubernetes:<alias>`. No alias of `[aws]` can look like it.
+pub fn cluster_scope(alias: &str) -> String {
+    format!("kubernetes:{alias}")
+}
+
+/// Whether a scope is a cluster's.
+pub fn is_cluster(scope: &str) -> bool {
+    scope.starts_with("kubernetes:")
+}
+
+/// Kubernetes objects that one table declares, in the order of the file.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Bundle {
+    /// Its cluster's scope.
+    pub scope: String,
+    /// Its objects.
+    pub objects: Vec<ObjectWish>,
+    /// Whether a run waits until they are ready (default true).
+    pub wait: bool,
+    /// Seconds to wait at most (default 600, as kubectl's own roll-outs).
+    pub wait_within: u64,
+    /// Fields that another manager holds are taken without asking.
+    pub force_conflicts: bool,
+    /// Never deleted while true.
+    pub protect: bool,
+}
+
+/// One object as the file wishes it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ObjectWish {
+    /// Its name. The namespace is the file's, or the group's default; a kind that the cluster says belongs to no
+    /// namespace has none, whatever stands here.
+    pub object: ObjectName,
+    /// `apps/v1`.
+    pub api_version: String,
+    /// All of it.
+    pub body: Body,
+    /// The file it stands in, for messages; empty for a workload.
+    pub file: String,
+}
+
+/// An object's text as it is sent: with secrets, so it is shown nowhere and stands for itself by a keyed digest.
+#[derive(Clone, PartialEq)]
+pub struct Body {
+    json: Json,
+    digest: Digest,
+}
+
+impl Body {
+    /// A body; `key` is the stack's.
+    pub fn new(json: Json, key: &str) -> Self {
+        let digest = Digest::keyed(key.as_bytes(), canonical(&json).as_bytes());
+        Self { json, digest }
+    }
+
+    /// What is sent.
+    pub fn json(&self) -> &Json {
+        &self.json
+    }
+
+    /// What stands for it.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+}
+
+impl std::fmt::Debug for Body {
+    /// Never the text: it may hold a secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Body({})", self.digest.0)
+    }
+}
+
+impl Serialize for Body {
+    /// Only the digest: the text may hold a secret.
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        self.digest.serialize(s)
+    }
+}
+
 /// How many volumes, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -318,6 +422,9 @@ impl Desired {
                 Some(Layout::For(m)) => machines(&m.name),
                 None => 0,
             },
+            Kind::Workloads | Kind::Manifests => {
+                self.bundles.get(group).map_or(0, |b| u32::try_from(b.objects.len()).unwrap_or(u32::MAX))
+            }
         }
     }
 
@@ -341,11 +448,17 @@ impl Desired {
         all
     }
 
+    /// The objects wished in a cluster.
+    pub fn wishes(&self, scope: &str) -> impl Iterator<Item = &ObjectWish> {
+        self.bundles.values().filter(move |b| b.scope == scope).flat_map(|b| &b.objects)
+    }
+
     /// The scope alias of a group, if the file declares the group.
     pub fn scope_of(&self, group: &Group) -> Option<&str> {
         match group.kind {
-            crate::address::Kind::Machines => self.machines.get(&group.name).map(|g| g.scope.as_str()),
-            crate::address::Kind::Volumes => self.volumes.get(&group.name).map(|g| g.scope.as_str()),
+            Kind::Machines => self.machines.get(&group.name).map(|g| g.scope.as_str()),
+            Kind::Volumes => self.volumes.get(&group.name).map(|g| g.scope.as_str()),
+            Kind::Workloads | Kind::Manifests => self.bundles.get(group).map(|b| b.scope.as_str()),
         }
     }
 }

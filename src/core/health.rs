@@ -190,7 +190,10 @@ pub fn judge(object: &Object, wait: WaitFor, past: Option<&Past>, policy: &Polic
         Phase::Starting => starting(object, policy, now),
         Phase::Up => match object.kind {
             Kind::Machines => Look::at(object, wait, past, policy, now).verdict(),
-            Kind::Volumes => Verdict { well: true, ..verdict(State::Healthy, Rule::Well, "available") },
+            // Volumes, and whatever has no checks of EC2's.
+            Kind::Volumes | Kind::Workloads | Kind::Manifests => {
+                Verdict { well: true, ..verdict(State::Healthy, Rule::Well, "available") }
+            }
         },
     }
 }

@@ -93,7 +93,7 @@ pub fn claim(object: &Object, stack: &str, groups: &[Group], declared: impl Fn(&
         None => {}
     }
     let index = match (&launch.only, object.kind) {
-        (Some(_), _) | (_, Kind::Volumes) => 0,
+        (Some(_), _) | (_, Kind::Volumes | Kind::Workloads | Kind::Manifests) => 0,
         (None, Kind::Machines) => object.index,
     };
     match launch.slots.get(index) {

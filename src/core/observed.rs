@@ -3,12 +3,13 @@
 //! A provider fills it in; nothing here interprets it. Not seen is not absent: what a [`Gap`] covers is neither
 //! created nor deleted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
-use crate::address::Kind;
+use crate::address::{Kind, ObjectName};
 use crate::desired::Lookup;
 use crate::failure::Failure;
 use crate::value::Fields;
@@ -23,6 +24,8 @@ pub struct Observed {
     /// Every object that carries our stack's mark, or whose client token says that we launched it. Sorted by
     /// (scope, kind, id).
     pub objects: Vec<Object>,
+    /// Kubernetes clusters, by scope.
+    pub clusters: BTreeMap<String, ClusterSeen>,
     /// Answers to the lookups that were asked, by scope.
     pub lookups: Vec<Answer>,
     /// What could not be seen.
@@ -42,6 +45,71 @@ pub struct ScopeSeen {
     pub zones: BTreeMap<String, bool>,
     /// Read calls made, by action.
     pub calls: BTreeMap<String, u32>,
+}
+
+/// One look at a Kubernetes cluster.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ClusterSeen {
+    /// The server's version: `v1.37.2`.
+    pub version: String,
+    /// What it serves, by group and kind (`Deployment.apps`).
+    pub kinds: BTreeMap<String, KindSeen>,
+    /// Every object with our stack's label, and every object that the file names.
+    pub objects: BTreeMap<ObjectName, Live>,
+    /// What the server would make of the objects that may differ from the file, or that are new, without doing it.
+    pub trials: BTreeMap<ObjectName, Trial>,
+    /// Kinds that could not be listed, and why: nothing of them is made or deleted.
+    pub unseen: BTreeMap<String, Failure>,
+    /// Namespaces that exist, as far as they could be listed; `None` where not at all.
+    pub namespaces: Option<BTreeSet<String>>,
+    /// The stack's own mark.
+    pub parent: Option<Parent>,
+}
+
+/// How a cluster serves a kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KindSeen {
+    /// Versions (`apps/v1`), the preferred one first.
+    pub api_versions: Vec<String>,
+    /// `deployments`.
+    pub plural: String,
+    /// Whether its objects belong to namespaces.
+    pub namespaced: bool,
+}
+
+/// One live Kubernetes object.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Live {
+    /// Never used twice.
+    pub uid: String,
+    /// All of it, managed fields included; the data of secrets as keyed digests.
+    pub body: Json,
+}
+
+/// What a server-side apply without effect answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trial {
+    /// It would become this; the data of secrets as keyed digests.
+    Becomes(Json),
+    /// Other managers hold fields with other values: (field, manager).
+    Conflicts(Vec<(String, String)>),
+    /// It would be refused: admission, validation, quota, rights. With the fields that are to blame, if any: (field,
+    /// what is said).
+    Refused(Failure, Vec<(String, String)>),
+    /// It could not be asked, because what it stands on is not there yet (its namespace, its definition).
+    TooEarly,
+}
+
+/// The ApplySet parent of a stack (KEP-3659): a hint of where its objects may be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// Where it stands.
+    pub namespace: String,
+    /// `Deployment.apps`.
+    pub kinds: BTreeSet<String>,
+    /// Beside its own.
+    pub namespaces: BTreeSet<String>,
 }
 
 /// The answer to one lookup.

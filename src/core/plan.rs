@@ -3,12 +3,12 @@
 //! Only types and their seal stand here; making one is [`crate::make`]'s work, checking one [`crate::vet`]'s. A plan
 //! leaves nothing to decide when it runs, holds no secret, and is the same, byte for byte, for the same situation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::address::{Address, Group, Kind};
+use crate::address::{Address, Group, Kind, ObjectName};
 use crate::digest::Digest;
 use crate::launch::{Launch, NewVolume};
 use crate::observed::Gap;
@@ -359,6 +359,55 @@ pub enum Call {
     },
     /// Deletes a volume.
     DeleteVolume(String),
+    /// Acts on a Kubernetes object.
+    Object(OnObject),
+}
+
+/// One changing call on a Kubernetes object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnObject {
+    /// Which.
+    pub object: ObjectName,
+    /// The version it is sent in: `apps/v1`.
+    pub api_version: String,
+    /// What is done to it.
+    pub does: ObjectDoes,
+}
+
+/// What is done to a Kubernetes object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ObjectDoes {
+    /// Server-side apply.
+    Apply {
+        /// The keyed digest of the body, which travels beside the plan.
+        body: Digest,
+        /// The one object that is meant; another one of the same name is refused. `None`: it is made.
+        uid: Option<String>,
+        /// Fields that another manager holds are taken.
+        force: bool,
+    },
+    /// Deletes this one object, and no later one of the same name.
+    Delete {
+        /// Which.
+        uid: String,
+    },
+    /// Sets and takes away annotations of evenkeel's own.
+    Mark {
+        /// Which.
+        uid: String,
+        /// Set, overwriting.
+        set: BTreeMap<String, String>,
+        /// Taken away.
+        unset: Vec<String>,
+    },
+    /// Writes the stack's own mark, the ApplySet parent: which kinds and namespaces it may have objects in.
+    Parent {
+        /// `Deployment.apps`.
+        kinds: BTreeSet<String>,
+        /// Beside its own.
+        namespaces: BTreeSet<String>,
+    },
 }
 
 /// Waits until every target shows it.
@@ -393,6 +442,8 @@ pub enum Until {
     Attached,
     /// Gone from a read by id.
     Deleted,
+    /// A Kubernetes object does its work: rolled out, bound, established, complete.
+    Ready,
 }
 
 impl Plan {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::address::Address;
 use crate::event::{Event, Happened, Outcome};
 use crate::failure::{Class, Failure};
-use crate::plan::{Call, Change, Do, Plan, Step, Target, Wait};
+use crate::plan::{Call, Change, Do, ObjectDoes, Plan, Step, Target, Wait};
 use crate::slots::Slots;
 
 /// Where one step is.
@@ -183,6 +183,11 @@ impl Progress {
                 | Call::Attach { .. }
                 | Call::Detach { .. },
             )) => {}
+            Some(Do::Call(Call::Object(on))) => {
+                if let ObjectDoes::Delete { uid } = on.does {
+                    self.condemned.insert(uid);
+                }
+            }
         }
         self.touched.entry(step).or_insert(self.attempts);
     }
@@ -355,7 +360,9 @@ impl Progress {
             | Call::DeleteVolume(_)
             | Call::CreateVolume(_)
             | Call::Attach { .. }
-            | Call::Detach { .. } => call.clone(),
+            | Call::Detach { .. }
+            // One object a call, so a step is left out whole, above.
+            | Call::Object(_) => call.clone(),
         }))
     }
 
@@ -387,7 +394,8 @@ impl Progress {
                 | Call::Tag { .. }
                 | Call::CreateVolume(_)
                 | Call::Detach { .. }
-                | Call::DeleteVolume(_),
+                | Call::DeleteVolume(_)
+                | Call::Object(_),
             ) => does.clone(),
         })
     }
@@ -453,6 +461,12 @@ impl Progress {
             Do::Call(Call::Attach { .. }) => "attachment",
             Do::Call(Call::Detach { .. }) => "detachment",
             Do::Call(Call::DeleteVolume(_)) => "deletion",
+            Do::Call(Call::Object(on)) => match on.does {
+                ObjectDoes::Apply { .. } => "apply",
+                ObjectDoes::Delete { .. } => "deletion",
+                ObjectDoes::Mark { .. } => "annotation",
+                ObjectDoes::Parent { .. } => return format!("writing of the stack's mark {}", on.object),
+            },
             Do::Wait(_) => "wait",
         };
         let of: Vec<String> =

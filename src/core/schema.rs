@@ -58,6 +58,8 @@ pub fn fields(kind: Kind) -> &'static [Field] {
     match kind {
         Kind::Machines => MACHINES,
         Kind::Volumes => VOLUMES,
+        // An object's fields are its cluster's to define; `crate::objects` compares them by path.
+        Kind::Workloads | Kind::Manifests => &[],
     }
 }
 

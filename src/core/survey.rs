@@ -171,6 +171,7 @@ pub fn survey<'a>(desired: &Desired, seen: &'a Observed, memory: &Memory, force:
     let declared = |g: &Group, key: &str| match g.kind {
         Kind::Machines => desired.machines.get(&g.name).is_some_and(|g| g.tags.contains_key(key)),
         Kind::Volumes => desired.volumes.get(&g.name).is_some_and(|g| g.tags.contains_key(key)),
+        Kind::Workloads | Kind::Manifests => false,
     };
     let mut stripped: Vec<(Group, &Object)> = vec![];
     for object in &seen.objects {
@@ -281,7 +282,7 @@ impl<'a> Survey<'a> {
         let group = desired.renamed.get(&address.group).cloned().unwrap_or(address.group);
         let wait = match group.kind {
             Kind::Machines => desired.machines.get(&group.name).map_or(WaitFor::Healthy, |g| g.wait),
-            Kind::Volumes => WaitFor::Running,
+            Kind::Volumes | Kind::Workloads | Kind::Manifests => WaitFor::Running,
         };
         let verdict = health::judge(object, wait, past.get(&object.id), &desired.policy, now);
         let vector = object.tags.get(tag::SPEC).and_then(|t| t.parse().ok());

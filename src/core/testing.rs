@@ -92,6 +92,8 @@ impl World {
         };
         Self {
             desired: Desired {
+                clusters: BTreeMap::new(),
+                bundles: BTreeMap::new(),
                 stack: Stack { name: "shop".into(), id: "abc23456".into(), tags: BTreeMap::new() },
                 scopes: BTreeMap::from([(String::new(), Scope::default())]),
                 machines: BTreeMap::from([("web".into(), group(count))]),
@@ -103,6 +105,7 @@ impl World {
                 secrets: BTreeSet::new(),
             },
             seen: Observed {
+                clusters: BTreeMap::new(),
                 at: now(),
                 scopes: BTreeMap::from([(
                     String::new(),
@@ -252,7 +255,7 @@ impl World {
             Until::Terminated => o.phase == Phase::Gone,
             Until::Free => o.phase == Phase::Up && o.attached.is_none(),
             Until::Attached => o.attached.is_some(),
-            Until::Deleted => false,
+            Until::Deleted | Until::Ready => false,
         }
     }
 
@@ -344,6 +347,7 @@ impl World {
                 assert!(self.find(v).tags.contains_key(tag::QUARANTINE), "marked before it is deleted");
                 self.seen.objects.retain(|o| o.id != *v);
             }
+            Call::Object(on) => panic!("{} in a world of machines", on.object),
         }
         true
     }

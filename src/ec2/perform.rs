@@ -120,6 +120,7 @@ impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
                 }
                 protect
             }
+            Kind::Workloads | Kind::Manifests => return Err(not_ours("Change")),
         };
         let id = [id.to_owned()];
         match protect {
@@ -342,6 +343,11 @@ fn made(l: &Launch, instances: &[Instance]) -> Result<Made, Failure> {
     Ok(out)
 }
 
+/// A call that belongs to another world: a plan that says so was not vetted.
+fn not_ours(call: &str) -> Failure {
+    Failure::new(Class::Invalid, "", format!("{call} is not EC2's to do"))
+}
+
 #[async_trait]
 impl<E: Ec2 + ?Sized + 'static> Eyes for Ec2Provider<E> {
     async fn read(&self, wants: &Wants) -> Reading {
@@ -382,6 +388,7 @@ impl<E: Ec2 + ?Sized + 'static> Provider for Ec2Provider<E> {
             Call::Attach { volume, machine, device } => self.attach(volume, machine, device).await,
             Call::Detach { volume, machine, device } => self.detach(volume, machine, device).await,
             Call::DeleteVolume(id) => self.delete_volume(id).await,
+            Call::Object(_) => Err(not_ours("Object")),
         };
         done.map(|()| Made::new())
     }

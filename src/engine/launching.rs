@@ -46,7 +46,8 @@ pub fn another(call: &Call, turns: Turns, failure: Failure, limits: &Limits) -> 
         | Call::Tag { .. }
         | Call::Attach { .. }
         | Call::Detach { .. }
-        | Call::DeleteVolume(_) => Err(failure),
+        | Call::DeleteVolume(_)
+        | Call::Object(_) => Err(failure),
     }
 }
 

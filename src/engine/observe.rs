@@ -24,7 +24,7 @@ pub fn wants<'a>(
     let asked = |scope: &str| lookups.iter().filter(|(s, _)| s == scope).map(|(_, l)| l.clone()).collect();
     scopes
         .into_iter()
-        .map(|s| Wants { scope: s.to_owned(), stack: stack.to_owned(), lookups: asked(s), deep })
+        .map(|s| Wants { scope: s.to_owned(), stack: stack.to_owned(), lookups: asked(s), deep, ..Wants::default() })
         .collect()
 }
 
@@ -34,6 +34,7 @@ pub async fn observe(eyes: &BTreeMap<String, &dyn Eyes>, wants: &[Wants], clock:
         at: clock.now(),
         scopes: BTreeMap::new(),
         objects: Vec::new(),
+        clusters: BTreeMap::new(),
         lookups: Vec::new(),
         gaps: Vec::new(),
         labels: BTreeMap::new(),
@@ -64,6 +65,7 @@ pub async fn observe(eyes: &BTreeMap<String, &dyn Eyes>, wants: &[Wants], clock:
         all.lookups.extend(reading.answers.into_iter().map(|a| Answer { scope: w.scope.clone(), ..a }));
         all.gaps.extend(reading.gaps.into_iter().map(|g| Gap { scope: w.scope.clone(), ..g }));
         all.labels.extend(reading.labels);
+        all.clusters.extend(reading.cluster.map(|c| (w.scope.clone(), c)));
     }
     all.objects.sort_by(|a, b| (&a.scope, a.kind, &a.id).cmp(&(&b.scope, b.kind, &b.id)));
     // A page that shifted while it was read can show one thing twice.

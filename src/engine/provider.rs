@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use evenkeel_core::address::Address;
-use evenkeel_core::desired::Lookup;
+use evenkeel_core::desired::{Lookup, ObjectWish};
 use evenkeel_core::digest::Digest;
 use evenkeel_core::failure::Failure;
-use evenkeel_core::observed::{Answer, Gap, Object, ScopeSeen};
+use evenkeel_core::observed::{Answer, ClusterSeen, Gap, Object, ScopeSeen};
 use evenkeel_core::plan::Call;
 
 /// What to look for in one scope.
@@ -23,6 +23,8 @@ pub struct Wants {
     pub lookups: BTreeSet<Lookup>,
     /// Also ask what only a read per object shows.
     pub deep: bool,
+    /// For a Kubernetes cluster: the objects that the file wishes there.
+    pub wishes: Vec<ObjectWish>,
 }
 
 /// What one scope shows.
@@ -38,9 +40,11 @@ pub struct Reading {
     pub gaps: Vec<Gap>,
     /// Id → name.
     pub labels: BTreeMap<String, String>,
+    /// A Kubernetes cluster's own.
+    pub cluster: Option<ClusterSeen>,
 }
 
-/// Boot scripts by their keyed digest: they travel beside a plan, never in it.
+/// Boot scripts and Kubernetes objects by their keyed digest: they travel beside a plan, never in it.
 pub type Payloads = BTreeMap<Digest, Vec<u8>>;
 
 /// What a call made: address → id.

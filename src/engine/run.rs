@@ -276,7 +276,8 @@ impl<'a> Run<'a> {
             | Call::Tag { .. }
             | Call::Attach { .. }
             | Call::Detach { .. }
-            | Call::DeleteVolume(_) => call,
+            | Call::DeleteVolume(_)
+            | Call::Object(_) => call,
         };
         let (payloads, ear) = (self.job.payloads, self.ear.clone());
         let perform = async move {
@@ -469,7 +470,8 @@ fn complete(call: &Call, made: Made) -> Result<Made, Failure> {
         | Call::Tag { .. }
         | Call::Attach { .. }
         | Call::Detach { .. }
-        | Call::DeleteVolume(_) => Vec::new(),
+        | Call::DeleteVolume(_)
+        | Call::Object(_) => Vec::new(),
     };
     match asked.iter().find(|a| !made.contains_key(a)) {
         None => Ok(made),

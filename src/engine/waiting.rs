@@ -93,9 +93,13 @@ impl Watch {
     pub fn due(&self, now: Timestamp) -> Timestamp {
         let warm = match self.until {
             Until::Healthy { warm } => Duration::from_secs(warm.min(31_536_000)),
-            Until::Running | Until::Stopped | Until::Terminated | Until::Free | Until::Attached | Until::Deleted => {
-                return self.deadline;
-            }
+            Until::Running
+            | Until::Stopped
+            | Until::Terminated
+            | Until::Free
+            | Until::Attached
+            | Until::Deleted
+            | Until::Ready => return self.deadline,
         };
         let ends = self.awaited.iter().filter_map(|(_, p)| p.well_since?.saturating_add(warm).ok());
         ends.filter(|t| *t > now).min().map_or(self.deadline, |t| t.min(self.deadline))
@@ -169,6 +173,7 @@ impl Watch {
             Until::Free => "free",
             Until::Attached => "attached",
             Until::Deleted => "deleted",
+            Until::Ready => "ready",
         }
     }
 }
@@ -192,7 +197,7 @@ fn judge(
         return match until {
             Until::Terminated | Until::Deleted if gone => One::Yes,
             Until::Terminated | Until::Deleted => One::Not("not visible".into()),
-            Until::Running | Until::Healthy { .. } | Until::Stopped | Until::Free | Until::Attached => {
+            Until::Running | Until::Healthy { .. } | Until::Stopped | Until::Free | Until::Attached | Until::Ready => {
                 if gone {
                     One::Never("it no longer exists".into())
                 } else {
@@ -209,7 +214,7 @@ fn judge(
     past.leaving |= dead;
     let hopeless = match until {
         Until::Terminated | Until::Deleted => false,
-        Until::Running | Until::Healthy { .. } | Until::Stopped | Until::Free | Until::Attached => dead,
+        Until::Running | Until::Healthy { .. } | Until::Stopped | Until::Free | Until::Attached | Until::Ready => dead,
     };
     let shows = || {
         let word = match object.phase {
@@ -233,9 +238,11 @@ fn judge(
                 One::Not(shows())
             }
         },
-        Until::Running if object.phase == Phase::Up => One::Yes,
+        Until::Running | Until::Ready if object.phase == Phase::Up => One::Yes,
         Until::Stopped if object.phase == Phase::Stopped => One::Yes,
-        Until::Running | Until::Stopped => One::Not(shows()),
+        // A cluster's own words say what it is doing.
+        Until::Ready if !object.says.is_empty() => One::Not(object.says.clone()),
+        Until::Running | Until::Stopped | Until::Ready => One::Not(shows()),
         Until::Healthy { warm } => {
             let passes = |s: Source| object.signals.iter().find(|g| g.source == s).map(|g| g.reading);
             let checks = [Source::SystemStatus, Source::InstanceStatus].map(passes);

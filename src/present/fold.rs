@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use evenkeel_core::address::{Group, is_name};
+use evenkeel_core::address::{Group, ObjectName, is_name};
 use evenkeel_core::plan::{Action, Change, FieldChange, Held, Reason};
 use evenkeel_core::value::Value;
 
@@ -43,6 +43,8 @@ pub fn folds(action: Action) -> bool {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     group: Group,
+    /// A Kubernetes object has a name of its own: it is never one of several.
+    object: Option<ObjectName>,
     action: Action,
     what: String,
     how: String,
@@ -58,6 +60,7 @@ fn key(change: &Change, waits_for: &str, alone: Option<usize>) -> Key {
     let fields: Vec<&FieldChange> = change.fields.iter().collect();
     Key {
         group: change.address.group.clone(),
+        object: change.address.object.clone(),
         action: change.action,
         what: change.what.clone(),
         how: same_slot(&change.how, slot),

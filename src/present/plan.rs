@@ -72,7 +72,7 @@ pub(crate) fn title(plan: &Plan, took_ms: Option<u64>) -> Text {
 fn ready(f: &Forecast) -> Text {
     let word = match f.group.kind {
         Kind::Machines => "ready",
-        Kind::Volumes => "there",
+        Kind::Volumes | Kind::Workloads | Kind::Manifests => "there",
     };
     Text::of(Role::Strong, f.group.to_string()).plain(format!(" {}", of_wanted(f.ready, f.wanted, word)))
 }
@@ -116,11 +116,18 @@ impl Names {
 
     /// `web/3`, or `machines.web/3`.
     pub(crate) fn address(&self, a: &Address) -> String {
-        format!("{}/{}", self.group(&a.group), a.slot)
+        match &a.object {
+            None => format!("{}/{}", self.group(&a.group), a.slot),
+            Some(object) => object.short(),
+        }
     }
 
     /// `web/0-5`.
     fn fold(&self, f: &Fold<'_>) -> String {
+        let first = &f.first().address;
+        if first.object.is_some() {
+            return self.address(first);
+        }
         let all = slots(f.changes.iter().map(|c| c.address.slot));
         format!("{}/{all}", self.group(&f.first().address.group))
     }

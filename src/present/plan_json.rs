@@ -9,7 +9,9 @@ use evenkeel_core::address::{Address, Group, Kind};
 use evenkeel_core::digest::Digest;
 use evenkeel_core::failure::Failure;
 use evenkeel_core::observed::Gap;
-use evenkeel_core::plan::{Action, Call, Change, Do, FieldChange, Forecast, Held, Hold, Note, Plan, Takes, Until, Why};
+use evenkeel_core::plan::{
+    Action, Call, Change, Do, FieldChange, Forecast, Held, Hold, Note, ObjectDoes, Plan, Takes, Until, Why,
+};
 use evenkeel_core::value::Value;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -347,6 +349,12 @@ pub(crate) fn does(d: &Do) -> &'static str {
             Call::Attach { .. } => "attach",
             Call::Detach { .. } => "detach",
             Call::DeleteVolume(_) => "delete-volume",
+            Call::Object(on) => match on.does {
+                ObjectDoes::Apply { .. } => "apply-object",
+                ObjectDoes::Delete { .. } => "delete-object",
+                ObjectDoes::Mark { .. } => "mark-object",
+                ObjectDoes::Parent { .. } => "mark-stack",
+            },
         },
         Do::Wait(wait) => match wait.until {
             Until::Running => "wait-running",
@@ -356,6 +364,7 @@ pub(crate) fn does(d: &Do) -> &'static str {
             Until::Free => "wait-free",
             Until::Attached => "wait-attached",
             Until::Deleted => "wait-deleted",
+            Until::Ready => "wait-ready",
         },
     }
 }

@@ -189,7 +189,7 @@ impl StatusReport {
         let role = if g.ready < g.wanted { Role::Error } else { Role::Good };
         let ready = match g.group.kind {
             Kind::Machines => "ready",
-            Kind::Volumes => "there",
+            Kind::Volumes | Kind::Workloads | Kind::Manifests => "there",
         };
         let head =
             vec![Text::of(Role::Strong, g.group.to_string()), Text::of(role, of_wanted(g.ready, g.wanted, ready))];

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use evenkeel_core::address::{Address, Group, Kind};
-use evenkeel_core::plan::{Call, Do, Plan, Until};
+use evenkeel_core::address::{Address, Group, Kind, ObjectName};
+use evenkeel_core::plan::{Call, Do, ObjectDoes, Plan, Until};
 
 use crate::plan::Names;
 use crate::words::slots;
@@ -22,6 +22,12 @@ fn verb(does: &Do) -> (&'static str, &'static str) {
             Call::Attach { .. } => ("attach", "attached"),
             Call::Detach { .. } => ("detach", "detached"),
             Call::DeleteVolume(_) => ("delete", "deleted"),
+            Call::Object(on) => match on.does {
+                ObjectDoes::Apply { .. } => ("apply", "applied"),
+                ObjectDoes::Delete { .. } => ("delete", "deleted"),
+                ObjectDoes::Mark { .. } => ("annotate", "annotated"),
+                ObjectDoes::Parent { .. } => ("write the stack's mark for", "marked the stack for"),
+            },
         },
         Do::Wait(wait) => match wait.until {
             Until::Running => ("wait for", "running:"),
@@ -31,6 +37,7 @@ fn verb(does: &Do) -> (&'static str, &'static str) {
             Until::Free => ("wait for", "free:"),
             Until::Attached => ("wait for", "attached:"),
             Until::Deleted => ("wait for", "gone:"),
+            Until::Ready => ("wait for", "ready:"),
         },
     }
 }
@@ -46,6 +53,7 @@ fn until(does: &Do) -> &'static str {
             Until::Terminated | Until::Deleted => " to be gone",
             Until::Free => " to be free",
             Until::Attached => " to be attached",
+            Until::Ready => " to be ready",
         },
     }
 }
@@ -102,9 +110,10 @@ pub fn addresses(plan: &Plan, step: u32) -> Vec<Address> {
 /// `web/0-5, data/2`.
 pub fn listed(names: &Names, all: &[Address]) -> String {
     let mut groups: BTreeMap<&Group, Vec<u32>> = BTreeMap::new();
-    for a in all {
+    for a in all.iter().filter(|a| a.object.is_none()) {
         groups.entry(&a.group).or_default().push(a.slot);
     }
-    let parts: Vec<String> = groups.into_iter().map(|(g, s)| format!("{}/{}", names.group(g), slots(s))).collect();
-    parts.join(", ")
+    let numbered = groups.into_iter().map(|(g, s)| format!("{}/{}", names.group(g), slots(s)));
+    let named = all.iter().filter_map(|a| a.object.as_ref()).map(ObjectName::short);
+    numbered.chain(named).collect::<Vec<_>>().join(", ")
 }

@@ -69,6 +69,7 @@ fn declared(project: &Project, group: &Group) -> bool {
     match group.kind {
         Kind::Machines => project.desired.machines.get(&group.name).is_some_and(|g| g.protect),
         Kind::Volumes => project.desired.volumes.get(&group.name).is_some_and(|g| g.protect),
+        Kind::Workloads | Kind::Manifests => project.desired.bundles.get(group).is_some_and(|b| b.protect),
     }
 }
 

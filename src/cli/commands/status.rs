@@ -75,6 +75,7 @@ fn report(project: &Project, seen: &Look) -> StatusReport {
             let what = match group.kind {
                 Kind::Machines => field("type"),
                 Kind::Volumes => format!("{}GiB", field("size")),
+                Kind::Workloads | Kind::Manifests => String::new(),
             };
             let attached =
                 m.object.attached.as_ref().map(|a| homes.get(a.to.as_str()).cloned().unwrap_or_else(|| a.to.clone()));

@@ -215,7 +215,19 @@ fn blocks(read: &Read, inputs: &Inputs, problems: &mut Problems<'_>) -> Option<D
     let outputs = outputs::read(table("outputs").as_ref(), problems);
     let lock = lock::read(table("lock").as_ref());
     let secrets = read.vars.secrets.clone();
-    Some(Desired { stack, scopes, machines, volumes, policy, outputs, lock, renamed, secrets })
+    Some(Desired {
+        stack,
+        scopes,
+        machines,
+        volumes,
+        policy,
+        outputs,
+        lock,
+        renamed,
+        secrets,
+        clusters: BTreeMap::new(),
+        bundles: BTreeMap::new(),
+    })
 }
 
 /// Makes templates unreadable: in a broken text nothing can be said about their variables.

@@ -153,6 +153,7 @@ fn unseen(draft: &Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
     let kinds: &[Kind] = match (group.kind, bound) {
         (Kind::Machines, false) => &[Kind::Machines],
         (Kind::Machines, true) | (Kind::Volumes, _) => &[Kind::Machines, Kind::Volumes],
+        (Kind::Workloads | Kind::Manifests, _) => &[],
     };
     let blind = kinds.iter().find(|k| !draft.ask.observed.sees_all(scope, **k)).filter(|_| acts)?;
     let gap =
@@ -208,14 +209,7 @@ fn emptied(draft: &Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
         }
     }
     let group = &c.change.address.group;
-    let wanted = match group.kind {
-        Kind::Machines => draft.ask.desired.machines.get(&group.name).map_or(0, |g| g.count),
-        Kind::Volumes => match draft.ask.desired.volumes.get(&group.name).map(|v| &v.layout) {
-            Some(Layout::Replicas { count, .. }) => *count,
-            Some(Layout::For(m)) => draft.ask.desired.machines.get(&m.name).map_or(0, |g| g.count),
-            None => 0,
-        },
-    };
+    let wanted = draft.ask.desired.wanted(group);
     let live = draft.survey.group(group).members().count();
     (wanted == 0 && live > 1)
         .then(|| (Hold::ZeroDesired, format!("--allow-empty: {group} would go from {live} to none")))

@@ -6,7 +6,7 @@ use super::admit::Admitted;
 use super::{Candidate, Draft, Power};
 use crate::address::{Group, Kind};
 use crate::place;
-use crate::plan::{Action, Call, Do, Forecast, Step, Takes, Why};
+use crate::plan::{Action, Call, Do, Forecast, ObjectDoes, Step, Takes, Why};
 use crate::survey::Member;
 
 /// One forecast a machine group that is declared or loses members.
@@ -121,6 +121,8 @@ pub(super) fn takes(steps: &[Step]) -> Takes {
                 other += 1;
                 t.launches += 1;
             }
+            // A cluster's own flow control, which no client can know, decides how long these take.
+            Call::Object(on) => t.deletes += u32::from(matches!(on.does, ObjectDoes::Delete { .. })),
             Call::Stop(_)
             | Call::Start(_)
             | Call::Change { .. }

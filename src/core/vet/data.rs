@@ -49,7 +49,8 @@ pub(super) fn fence(case: &Case<'_>, out: &mut Objections) {
             | Call::Start(_)
             | Call::Change { .. }
             | Call::Tag { .. }
-            | Call::CreateVolume(_) => {}
+            | Call::CreateVolume(_)
+            | Call::Object(_) => {}
         }
     }
 }
@@ -117,7 +118,8 @@ pub(super) fn deletes(case: &Case<'_>, out: &mut Objections) {
             | Call::Tag { .. }
             | Call::CreateVolume(_)
             | Call::Attach { .. }
-            | Call::Detach { .. } => {}
+            | Call::Detach { .. }
+            | Call::Object(_) => {}
         }
     }
     let owned = u32::try_from(case.own.values().filter(|o| o.alive()).count()).unwrap_or(u32::MAX);
@@ -153,7 +155,8 @@ pub(super) fn kept(case: &Case<'_>, out: &mut Objections) {
                         | Call::CreateVolume(_)
                         | Call::Attach { .. }
                         | Call::Detach { .. }
-                        | Call::DeleteVolume(_) => false,
+                        | Call::DeleteVolume(_)
+                        | Call::Object(_) => false,
                     })
                 };
                 let may_go = past || (case.asked.destroy && marked());
@@ -176,7 +179,8 @@ pub(super) fn kept(case: &Case<'_>, out: &mut Objections) {
             | Call::Tag { .. }
             | Call::CreateVolume(_)
             | Call::Attach { .. }
-            | Call::Detach { .. } => {}
+            | Call::Detach { .. }
+            | Call::Object(_) => {}
         }
     }
     for (i, c) in case.plan.changes.iter().enumerate() {

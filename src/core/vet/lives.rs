@@ -54,7 +54,7 @@ pub(super) fn doubles(case: &Case<'_>, out: &mut Objections) {
 fn serves(wait: &Wait) -> bool {
     match wait.until {
         Until::Running | Until::Healthy { .. } => true,
-        Until::Stopped | Until::Terminated | Until::Free | Until::Attached | Until::Deleted => false,
+        Until::Stopped | Until::Terminated | Until::Free | Until::Attached | Until::Deleted | Until::Ready => false,
     }
 }
 
@@ -184,7 +184,8 @@ pub(super) fn surge(case: &Case<'_>, out: &mut Objections) {
                 | Call::CreateVolume(_)
                 | Call::Attach { .. }
                 | Call::Detach { .. }
-                | Call::DeleteVolume(_) => {}
+                | Call::DeleteVolume(_)
+                | Call::Object(_) => {}
             }
         }
         if launches.is_empty() {

@@ -44,7 +44,8 @@ pub(super) fn made(case: &Case<'_>, out: &mut Objections) {
             | Call::Tag { .. }
             | Call::Attach { .. }
             | Call::Detach { .. }
-            | Call::DeleteVolume(_) => continue,
+            | Call::DeleteVolume(_)
+            | Call::Object(_) => continue,
         };
         if *stack != case.desired.stack.id || all.get(tag::STACK) != Some(&case.desired.stack.id) {
             out.step(MARKS, i, "is not marked with this stack's id");

@@ -227,8 +227,12 @@ impl<'a> Case<'a> {
                     }
                 }
                 Call::CreateVolume(v) => case.made.entry(v.address.clone()).or_default().push(i),
-                Call::Start(_) | Call::Change { .. } | Call::Tag { .. } | Call::Attach { .. } | Call::Detach { .. } => {
-                }
+                Call::Start(_)
+                | Call::Change { .. }
+                | Call::Tag { .. }
+                | Call::Attach { .. }
+                | Call::Detach { .. }
+                | Call::Object(_) => {}
             }
         }
         case
@@ -269,6 +273,7 @@ impl<'a> Case<'a> {
                 Some(Layout::For(m)) => machines(&m.name),
                 None => 0,
             },
+            Kind::Workloads | Kind::Manifests => 0,
         }
     }
 
@@ -277,6 +282,7 @@ impl<'a> Case<'a> {
         let declared: Vec<Group> = match kind {
             Kind::Machines => self.desired.machines.keys().map(Group::machines).collect(),
             Kind::Volumes => self.desired.volumes.keys().map(Group::volumes).collect(),
+            Kind::Workloads | Kind::Manifests => vec![],
         };
         let living = self.own.values().filter(|o| o.object.kind == kind && o.alive()).filter_map(|o| o.group.clone());
         declared.into_iter().chain(living).collect()
@@ -299,7 +305,8 @@ impl<'a> Case<'a> {
                 | Call::Tag { .. }
                 | Call::CreateVolume(_)
                 | Call::Attach { .. }
-                | Call::Detach { .. },
+                | Call::Detach { .. }
+                | Call::Object(_),
             )
             | Do::Wait(_) => false,
         };
@@ -343,6 +350,7 @@ fn touches(call: &Call) -> (&'static str, Vec<&str>) {
         Call::Attach { volume, machine, .. } => ("attaches", ids([volume, machine])),
         Call::Detach { volume, machine, .. } => ("detaches", vec![volume, machine]),
         Call::DeleteVolume(id) => ("deletes", vec![id]),
+        Call::Object(_) => ("acts on", vec![]),
     }
 }
 

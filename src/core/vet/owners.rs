@@ -94,7 +94,7 @@ pub(super) fn own<'a>(
         let place = match (&launch, object.kind) {
             (Some(l), Kind::Machines) if l.only.is_none() => l.slots.get(object.index),
             (Some(l), Kind::Machines | Kind::Volumes) => l.slots.get(0),
-            (None, Kind::Machines | Kind::Volumes) => None,
+            (None, Kind::Machines | Kind::Volumes) | (_, Kind::Workloads | Kind::Manifests) => None,
         };
         let by_marks = group.as_ref().zip(place).map(|(g, s)| g.slot(s));
         let address = by_marks.or_else(|| at.filter(|a| Some(&a.group) == group.as_ref()).cloned());
@@ -138,7 +138,8 @@ pub(super) fn touched(case: &Case<'_>, out: &mut Objections) {
                 | Call::CreateVolume(_)
                 | Call::Attach { .. }
                 | Call::Detach { .. }
-                | Call::DeleteVolume(_) => false,
+                | Call::DeleteVolume(_)
+                | Call::Object(_) => false,
             };
             if lifts && own.protected() {
                 out.step(PROTECTION, i, format!("takes the protection of {id} away"));
@@ -160,7 +161,8 @@ pub(super) fn unseen(case: &Case<'_>, out: &mut Objections) {
             | Call::Change { .. }
             | Call::Tag { .. }
             | Call::Attach { .. }
-            | Call::Detach { .. } => continue,
+            | Call::Detach { .. }
+            | Call::Object(_) => continue,
         };
         if !case.observed.sees_all(&step.scope, kind) {
             out.step(GAPS, i, format!("not all {kind} of scope `{}` were seen", step.scope));

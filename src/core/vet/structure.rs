@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Case, GRAPH, Objections, REASONS, SCOPES, SEALED, SECRETS, SERVES, TARGETS, calls, index, is_id, touches};
 use crate::address::Kind;
-use crate::desired::{Desired, Layout};
+use crate::desired::{Desired, Layout, is_cluster};
 use crate::digest::Digest;
 use crate::observed::Observed;
 use crate::plan::{Action, Call, Change, FORMAT, Plan, Step, Target, Until, Wait};
@@ -99,6 +99,7 @@ pub(super) fn serves(case: &Case<'_>, out: &mut Objections) {
                 Action::Create | Action::Replace | Action::Delete | Action::Attach => true,
                 Action::Update | Action::Restamp | Action::Quarantine | Action::Release => false,
             },
+            Call::Object(_) => true,
         };
         if let Some(c) = case.changes(step).find(|c| !fits(c)) {
             out.step(SERVES, i, format!("{} for a change that says {:?} {}", touches(call).0, c.action, c.address));
@@ -119,6 +120,7 @@ pub(super) fn serves(case: &Case<'_>, out: &mut Objections) {
             | Call::Start(_)
             | Call::Change { .. }
             | Call::Tag { .. }
+            | Call::Object(_)
             | Call::DeleteVolume(_) => {
                 let named: BTreeSet<_> = case.changes(step).filter_map(|c| c.object.as_deref()).collect();
                 let (does, ids) = touches(call);
@@ -131,7 +133,8 @@ pub(super) fn serves(case: &Case<'_>, out: &mut Objections) {
             out.step(SERVES, i, says);
         }
     }
-    for (i, c) in case.plan.changes.iter().enumerate() {
+    let numbered = |(_, c): &(usize, &Change)| !c.address.group.kind.is_kubernetes();
+    for (i, c) in case.plan.changes.iter().enumerate().filter(numbered) {
         let i = index(i);
         if c.object.is_none() != (c.action == Action::Create) {
             out.change(SERVES, i, format!("{:?} {} with or without an object", c.action, c.address));
@@ -218,12 +221,12 @@ pub(super) fn targets(case: &Case<'_>, out: &mut Objections) {
             Some(_) => {}
         },
     };
-    for (i, _, wait) in case.waits() {
+    for (i, _, wait) in case.waits().filter(|(_, step, _)| !is_cluster(&step.scope)) {
         wait.targets.iter().for_each(|t| check(i, t, kind_of(wait)));
     }
     for (i, _, call) in case.calls() {
         let kind = match call {
-            Call::Launch(_) | Call::CreateVolume(_) | Call::Tag { .. } => None,
+            Call::Launch(_) | Call::CreateVolume(_) | Call::Tag { .. } | Call::Object(_) => None,
             Call::Terminate(_) | Call::Stop(_) | Call::Start(_) => Some(Kind::Machines),
             Call::Change { kind, .. } => Some(*kind),
             Call::DeleteVolume(_) => Some(Kind::Volumes),
@@ -260,6 +263,7 @@ fn kind_of(wait: &Wait) -> Option<Kind> {
     match wait.until {
         Until::Running | Until::Healthy { .. } | Until::Stopped | Until::Terminated => Some(Kind::Machines),
         Until::Free | Until::Attached | Until::Deleted => Some(Kind::Volumes),
+        Until::Ready => Some(Kind::Workloads),
     }
 }
 

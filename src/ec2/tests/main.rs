@@ -81,7 +81,7 @@ fn story<F: Future<Output = ()>>(tell: impl FnOnce(Stage) -> F) {
 }
 
 fn wants(lookups: impl IntoIterator<Item = Lookup>) -> Wants {
-    Wants { scope: String::new(), stack: STACK.into(), lookups: lookups.into_iter().collect(), deep: false }
+    Wants { scope: String::new(), stack: STACK.into(), lookups: lookups.into_iter().collect(), ..Wants::default() }
 }
 
 fn web() -> Group {

@@ -182,7 +182,7 @@ impl Fake {
                 }
             }
             Call::Attach { .. } => panic!("an unresolved target"),
-            Call::Stop(_) | Call::Start(_) | Call::Change { .. } => {}
+            Call::Stop(_) | Call::Start(_) | Call::Change { .. } | Call::Object(_) => {}
         }
         Ok(made)
     }
@@ -413,5 +413,6 @@ fn word(call: &Call) -> String {
         Call::Attach { .. } => "attach".into(),
         Call::Detach { volume, .. } => format!("detach {volume}"),
         Call::DeleteVolume(id) => format!("delete {id}"),
+        Call::Object(on) => format!("object {}", on.object),
     }
 }

@@ -455,6 +455,7 @@ fn an_empty_slot_that_could_not_be_seen_is_not_filled() {
         at: jiff::Timestamp::UNIX_EPOCH,
         scopes: BTreeMap::new(),
         objects: vec![],
+        clusters: BTreeMap::new(),
         lookups: vec![],
         gaps: vec![],
         labels: BTreeMap::new(),

@@ -1,0 +1,6 @@
+//! KNOWS Kubernetes: core's calls become API requests, and live objects become what core compares.
+//!
+//! It speaks through the trait [`api::Cluster`], which a real cluster and the sim both implement, so that what the
+//! sim proves is the code that users run. It never plans, never retries, and names no client library.
+
+pub mod api;
