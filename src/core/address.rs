@@ -74,7 +74,7 @@ pub struct Address {
     /// Which replica, from 0. A Kubernetes object is the only one of its name: 0.
     pub slot: u32,
     /// The Kubernetes object; `None` for a numbered replica.
-    pub object: Option<ObjectName>,
+    pub object: Option<Box<ObjectName>>,
 }
 
 /// The name of a Kubernetes object in its cluster, without a version: `Deployment.apps/shop/web`, or
@@ -109,7 +109,7 @@ impl Group {
 
     /// The Kubernetes object `name` of this group.
     pub fn object(&self, name: ObjectName) -> Address {
-        Address { group: self.clone(), slot: 0, object: Some(name) }
+        Address { group: self.clone(), slot: 0, object: Some(Box::new(name)) }
     }
 }
 

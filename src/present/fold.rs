@@ -44,7 +44,7 @@ pub fn folds(action: Action) -> bool {
 struct Key {
     group: Group,
     /// A Kubernetes object has a name of its own: it is never one of several.
-    object: Option<ObjectName>,
+    object: Option<Box<ObjectName>>,
     action: Action,
     what: String,
     how: String,

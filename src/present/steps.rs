@@ -114,6 +114,6 @@ pub fn listed(names: &Names, all: &[Address]) -> String {
         groups.entry(&a.group).or_default().push(a.slot);
     }
     let numbered = groups.into_iter().map(|(g, s)| format!("{}/{}", names.group(g), slots(s)));
-    let named = all.iter().filter_map(|a| a.object.as_ref()).map(ObjectName::short);
+    let named = all.iter().filter_map(|a| a.object.as_deref()).map(ObjectName::short);
     numbered.chain(named).collect::<Vec<_>>().join(", ")
 }
