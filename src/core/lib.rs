@@ -3,6 +3,7 @@
 //! No I/O, no async, no clock, no randomness: the same arguments give the same answer, byte for byte.
 
 pub mod address;
+pub mod applyset;
 pub mod declaration;
 pub mod desired;
 pub mod diagnostic;

@@ -60,10 +60,8 @@ pub struct ClusterSeen {
     pub trials: BTreeMap<ObjectName, Trial>,
     /// Kinds that could not be listed, and why: nothing of them is made or deleted.
     pub unseen: BTreeMap<String, Failure>,
-    /// Namespaces that exist, as far as they could be listed; `None` where not at all.
-    pub namespaces: Option<BTreeSet<String>>,
-    /// The stack's own mark.
-    pub parent: Option<Parent>,
+    /// The stack's own mark; `Err`: something of that name is another tool's, whose name it is.
+    pub parent: Option<Result<Parent, String>>,
 }
 
 /// How a cluster serves a kind.
@@ -106,6 +104,8 @@ pub enum Trial {
 pub struct Parent {
     /// Where it stands.
     pub namespace: String,
+    /// Its own uid.
+    pub uid: String,
     /// `Deployment.apps`.
     pub kinds: BTreeSet<String>,
     /// Beside its own.

@@ -1,0 +1,216 @@
+//! Marks on Kubernetes objects: whose they are, and where a stack's objects may be.
+//!
+//! The label is the truth; the parent object of an ApplySet (KEP-3659) is a hint of kinds and namespaces, so that what
+//! the file no longer mentions is found again, by us and by `kubectl apply --prune --applyset`. Refuses to decide.
+
+use std::collections::BTreeSet;
+
+use data_encoding::BASE64URL_NOPAD;
+use serde_json::{Map, Value as Json, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::address::{Group, ObjectName};
+use crate::observed::Parent;
+
+/// The field manager of everything that evenkeel applies.
+pub const MANAGER: &str = "evenkeel";
+
+/// Label: the stack's id.
+pub const STACK: &str = "evenkeel.dev/stack";
+/// Label of KEP-3659: the id of the set that an object is part of.
+pub const PART_OF: &str = "applyset.kubernetes.io/part-of";
+/// Label of KEP-3659, on the parent: its own id.
+pub const ID: &str = "applyset.kubernetes.io/id";
+/// Annotation of KEP-3659, on the parent: whose set it is.
+pub const TOOLING: &str = "applyset.kubernetes.io/tooling";
+/// Annotation of KEP-3659, on the parent: `Deployment.apps,Service`.
+pub const KINDS: &str = "applyset.kubernetes.io/contains-group-kinds";
+/// Annotation of KEP-3659, on the parent: namespaces beside its own.
+pub const NAMESPACES: &str = "applyset.kubernetes.io/additional-namespaces";
+/// Annotation: the group of the file that declares it, so that it has a name when the file no longer does.
+pub const ADDRESS: &str = "evenkeel.dev/address";
+/// Annotation: `true` where nothing may delete it.
+pub const PROTECT: &str = "evenkeel.dev/protect";
+/// Annotation: when what holds data, and is no longer declared, may be deleted.
+pub const DELETE_AFTER: &str = "evenkeel.dev/delete-after";
+
+/// What evenkeel writes into [`TOOLING`]; another tool's set is refused by what stands before the slash.
+const TOOL: &str = concat!("evenkeel/v", env!("CARGO_PKG_VERSION"));
+
+/// The parent of a stack.
+pub fn parent_name(stack: &str, namespace: &str) -> ObjectName {
+    ObjectName {
+        api: String::new(),
+        kind: "ConfigMap".into(),
+        namespace: namespace.into(),
+        name: format!("evenkeel-{stack}"),
+    }
+}
+
+/// The id of the set: a hash of its parent's own identity (KEP-3659, "ApplySet ID").
+pub fn set_id(stack: &str, namespace: &str) -> String {
+    let parent = parent_name(stack, namespace);
+    let identity = format!("{}.{}.{}.{}", parent.name, parent.namespace, parent.kind, parent.api);
+    format!("applyset-{}-v1", BASE64URL_NOPAD.encode(&Sha256::digest(identity.as_bytes())))
+}
+
+/// Writes the marks of a stack onto an object that `group` declares. `namespace` is the parent's.
+pub fn mark(body: &mut Json, stack: &str, namespace: &str, group: &Group, protect: bool) {
+    let Some(metadata) = table(body, "metadata") else { return };
+    if let Some(labels) = entry(metadata, "labels") {
+        labels.insert(STACK.into(), stack.into());
+        labels.insert(PART_OF.into(), set_id(stack, namespace).into());
+    }
+    if let Some(annotations) = entry(metadata, "annotations") {
+        annotations.insert(ADDRESS.into(), group.to_string().into());
+        if protect {
+            annotations.insert(PROTECT.into(), "true".into());
+        }
+    }
+}
+
+/// The parent as it is applied.
+pub fn parent_body(stack: &str, name: &str, parent: &Parent) -> Json {
+    let all = |items: &BTreeSet<String>| items.iter().cloned().collect::<Vec<_>>().join(",");
+    let object = parent_name(stack, &parent.namespace);
+    json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": object.name,
+            "namespace": object.namespace,
+            "labels": { ID: set_id(stack, &parent.namespace), STACK: stack },
+            "annotations": { TOOLING: TOOL, KINDS: all(&parent.kinds), NAMESPACES: all(&parent.namespaces) },
+        },
+        "data": { "stack": name },
+    })
+}
+
+/// Reads a parent; `None` for an object that is none.
+///
+/// # Errors
+/// It is another tool's set: its name.
+pub fn read_parent(body: &Json) -> Option<Result<Parent, String>> {
+    label(body, ID)?;
+    let tool = annotation(body, TOOLING).unwrap_or_default();
+    if tool.split('/').next() != Some("evenkeel") {
+        return Some(Err(if tool.is_empty() { "a tool that does not say its name".into() } else { tool.to_owned() }));
+    }
+    let all = |key| {
+        let text = annotation(body, key).unwrap_or_default();
+        text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned).collect()
+    };
+    Some(Ok(Parent {
+        namespace: text(body, "namespace").to_owned(),
+        uid: text(body, "uid").to_owned(),
+        kinds: all(KINDS),
+        namespaces: all(NAMESPACES),
+    }))
+}
+
+/// A label of an object.
+pub fn label<'a>(body: &'a Json, key: &str) -> Option<&'a str> {
+    body.get("metadata")?.get("labels")?.get(key)?.as_str()
+}
+
+/// An annotation of an object.
+pub fn annotation<'a>(body: &'a Json, key: &str) -> Option<&'a str> {
+    body.get("metadata")?.get("annotations")?.get(key)?.as_str()
+}
+
+/// A text of an object's metadata; empty where it has none.
+pub fn text<'a>(body: &'a Json, key: &str) -> &'a str {
+    body.get("metadata").and_then(|m| m.get(key)).and_then(Json::as_str).unwrap_or_default()
+}
+
+/// An object's own name, as its `apiVersion`, `kind` and `metadata` say; `None` where it has no kind or no name.
+pub fn name_of(body: &Json) -> Option<ObjectName> {
+    let of = |key: &str| body.get(key).and_then(Json::as_str).unwrap_or_default();
+    let (kind, name) = (of("kind"), text(body, "name"));
+    let api = of("apiVersion").split_once('/').map_or("", |(api, _)| api);
+    (!kind.is_empty() && !name.is_empty()).then(|| ObjectName {
+        api: api.into(),
+        kind: kind.into(),
+        namespace: text(body, "namespace").into(),
+        name: name.into(),
+    })
+}
+
+/// Whether evenkeel has applied it: controllers copy labels onto what they make (a Service's onto its endpoints), but
+/// nobody copies a field manager.
+pub fn is_applied(body: &Json) -> bool {
+    let entries = body.get("metadata").and_then(|m| m.get("managedFields")).and_then(Json::as_array);
+    entries.into_iter().flatten().any(|entry| {
+        let says = |key: &str, what: &str| entry.get(key).and_then(Json::as_str) == Some(what);
+        says("manager", MANAGER) && says("operation", "Apply")
+    })
+}
+
+fn table<'a>(body: &'a mut Json, key: &str) -> Option<&'a mut Map<String, Json>> {
+    entry(body.as_object_mut()?, key)
+}
+
+/// A table inside a table, made where there is none; `None` where something else stands there.
+fn entry<'a>(map: &'a mut Map<String, Json>, key: &str) -> Option<&'a mut Map<String, Json>> {
+    let at = map.entry(key).or_insert(Json::Null);
+    if at.is_null() {
+        *at = json!({});
+    }
+    at.as_object_mut()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_the_one_that_kubectl_computes() {
+        // echo -n 'evenkeel-7f3kq2x9.default.ConfigMap.' | openssl dgst -sha256 -binary | basenc --base64url
+        assert_eq!(set_id("7f3kq2x9", "default"), "applyset-P2jh0iRBtGaXnK7s_LmDNpYEXHCE2A3gCTczL7pamGs-v1");
+    }
+
+    #[test]
+    fn a_parent_reads_back_what_it_writes() {
+        let set = |all: &[&str]| all.iter().map(|s| (*s).to_owned()).collect::<BTreeSet<_>>();
+        let parent = Parent {
+            namespace: "ops".into(),
+            uid: String::new(),
+            kinds: set(&["Deployment.apps", "Service"]),
+            namespaces: set(&["shop", "web"]),
+        };
+        let body = parent_body("7f3kq2x9", "shop", &parent);
+        assert_eq!(read_parent(&body), Some(Ok(parent)));
+        assert_eq!(body["metadata"]["annotations"][KINDS], "Deployment.apps,Service");
+        assert_eq!(read_parent(&json!({ "metadata": {} })), None);
+        let other = json!({ "metadata": { "labels": { ID: "x" }, "annotations": { TOOLING: "kubectl/v1.37" } } });
+        assert_eq!(read_parent(&other), Some(Err("kubectl/v1.37".into())));
+    }
+
+    #[test]
+    fn marks_leave_what_else_stands_there() {
+        let mut body = json!({ "metadata": { "name": "a", "labels": { "app": "a" }, "annotations": null } });
+        mark(
+            &mut body,
+            "7f3kq2x9",
+            "default",
+            &Group { kind: crate::address::Kind::Manifests, name: "x".into() },
+            true,
+        );
+        assert_eq!(label(&body, "app"), Some("a"));
+        assert_eq!(label(&body, STACK), Some("7f3kq2x9"));
+        assert_eq!(annotation(&body, ADDRESS), Some("manifests.x"));
+        assert_eq!(annotation(&body, PROTECT), Some("true"));
+        let mut odd = json!({ "metadata": { "labels": [] } });
+        mark(&mut odd, "7f3kq2x9", "default", &Group::machines("x"), false);
+        assert_eq!(odd["metadata"]["labels"], json!([]), "the server says what is wrong with it");
+    }
+
+    #[test]
+    fn a_copied_label_is_no_claim() {
+        let managed = |manager: &str, operation: &str| json!({ "metadata": { "managedFields": [{ "manager": manager, "operation": operation }] } });
+        assert!(is_applied(&managed("evenkeel", "Apply")));
+        assert!(!is_applied(&managed("evenkeel", "Update")));
+        assert!(!is_applied(&managed("kube-controller-manager", "Update")));
+        assert!(!is_applied(&json!({})));
+    }
+}
