@@ -1,5 +1,5 @@
-//! The Kubernetes API's own vocabulary, as far as evenkeel speaks it: plain requests and answers, and the trait
-//! [`Cluster`] that a real cluster (`src/kube`) and the sim (`src/sim`) both implement. No client library's type and
+//! The Kubernetes API's own vocabulary, as far as evenkeel speaks it: plain requests and answers, and the traits
+//! [`ClusterRead`] and [`Cluster`] that a real cluster (`src/kube`) and the sim (`src/sim`) both implement. No client library's type and
 //! no core rule stands here.
 //!
 //! Every method is exactly one request (discovery: one for each of its two roots). Pages are visible.
@@ -92,8 +92,6 @@ pub struct How {
     pub manager: String,
     /// Fields that another manager holds are taken.
     pub force: bool,
-    /// Nothing is written; the answer is what would be.
-    pub dry_run: bool,
 }
 
 /// How an object is deleted.
@@ -141,9 +139,9 @@ impl From<Failure> for Refusal {
     }
 }
 
-/// A Kubernetes API server, one request a method.
+/// The reading half of a Kubernetes API server, one request a method. `drift` and `plan` are given nothing else.
 #[async_trait]
-pub trait Cluster: Send + Sync {
+pub trait ClusterRead: Send + Sync {
     /// Where it is, for people: the context's name, or the server's address.
     fn place(&self) -> String;
 
@@ -171,6 +169,29 @@ pub trait Cluster: Send + Sync {
     /// `Class::NotFound` where there is none.
     async fn get(&self, which: &Which) -> Result<Json, Failure>;
 
+    /// Server-side apply that writes nothing (`dryRun=All`). Answers what the object would be afterwards.
+    ///
+    /// # Errors
+    /// The server's refusal with its causes.
+    async fn rehearse(&self, which: &Which, body: &Json, how: &How) -> Result<Json, Refusal>;
+
+    /// The last lines of a container's log.
+    ///
+    /// # Errors
+    /// The request failed.
+    async fn log(
+        &self,
+        namespace: &str,
+        pod: &str,
+        container: &str,
+        previous: bool,
+        lines: u32,
+    ) -> Result<String, Failure>;
+}
+
+/// The changing half.
+#[async_trait]
+pub trait Cluster: ClusterRead {
     /// Server-side apply (`PATCH`, `application/apply-patch+yaml`). Answers what the object is afterwards.
     ///
     /// # Errors
@@ -188,17 +209,4 @@ pub trait Cluster: Send + Sync {
     /// # Errors
     /// `Class::NotFound` where there is none; a uid that is another's is `Class::Busy` with the code `Conflict`.
     async fn delete(&self, which: &Which, how: &Deletion) -> Result<(), Refusal>;
-
-    /// The last lines of a container's log.
-    ///
-    /// # Errors
-    /// The request failed.
-    async fn log(
-        &self,
-        namespace: &str,
-        pod: &str,
-        container: &str,
-        previous: bool,
-        lines: u32,
-    ) -> Result<String, Failure>;
 }
