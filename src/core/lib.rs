@@ -18,6 +18,7 @@ pub mod launch;
 #[cfg(test)]
 mod laws;
 pub mod make;
+pub mod objects;
 pub mod observed;
 pub mod place;
 pub mod plan;
