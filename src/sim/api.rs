@@ -13,9 +13,9 @@ use crate::sim::Sim;
 use crate::world::Cost;
 
 /// One request token.
-const PLAIN: Cost = Cost { unfiltered: false, machines: 0 };
+pub(crate) const PLAIN: Cost = Cost { unfiltered: false, machines: 0 };
 
-fn listing(query: &Query) -> Cost {
+pub(crate) fn listing(query: &Query) -> Cost {
     let unfiltered = query.ids.is_empty() && query.filters.is_empty() && query.max_results.is_none();
     Cost { unfiltered, machines: 0 }
 }
@@ -39,7 +39,7 @@ impl Ec2Read for Sim {
     }
 
     async fn statuses(&self, query: &Query) -> Result<Page<InstanceStatus>, Failure> {
-        self.read(Action::DescribeInstanceStatus, listing(query), |w| w.list_statuses(query)).await
+        self.read(Action::DescribeInstanceStatus, listing(query), |w| w.list_statuses(query, true)).await
     }
 
     async fn volumes(&self, query: &Query) -> Result<Page<Volume>, Failure> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use evenkeel_engine::clock::Clock;
+use evenkeel_engine::clock::{Clock, Paced};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -15,12 +15,28 @@ use tokio::time::Instant;
 pub struct SimClock {
     /// The world's time at an instant of tokio's.
     anchor: Arc<Mutex<(Timestamp, Instant)>>,
+    /// Seconds of the world in one of tokio's.
+    speed: f64,
 }
 
 impl SimClock {
     /// A clock that shows `now` now.
     pub fn starting_at(now: Timestamp) -> Self {
-        Self { anchor: Arc::new(Mutex::new((now, Instant::now()))) }
+        Self::at_speed(now, 1.0)
+    }
+
+    /// The same, `speed` times as fast: for a world that is served to other processes.
+    pub fn at_speed(now: Timestamp, speed: f64) -> Self {
+        Self { anchor: Arc::new(Mutex::new((now, Instant::now()))), speed }
+    }
+
+    fn is_plain(&self) -> bool {
+        self.speed == 1.0
+    }
+
+    /// The same clock for another process; `None` where its speed is none.
+    pub fn paced(&self) -> Option<Paced> {
+        Paced::starting_at(self.now(), self.speed)
     }
 
     /// Never shows less than `time` from now on: another process may have moved the same world forward.
@@ -35,12 +51,27 @@ impl SimClock {
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
         let (then, instant) = *self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
-        later(then, instant.elapsed())
+        let passed = instant.elapsed();
+        later(then, if self.is_plain() { passed } else { scaled(passed, self.speed) })
     }
 
     async fn sleep(&self, time: Duration) {
-        tokio::time::sleep(time).await;
+        if self.is_plain() {
+            return tokio::time::sleep(time).await;
+        }
+        let time = scaled(time, self.speed.recip());
+        // Tokio's timer rounds up to a millisecond, which at a high speed would be minutes.
+        if time >= TICK / 2 {
+            tokio::time::sleep(time).await;
+        }
     }
+}
+
+/// What tokio's timer can tell apart.
+const TICK: Duration = Duration::from_millis(1);
+
+fn scaled(time: Duration, by: f64) -> Duration {
+    Duration::try_from_secs_f64(time.as_secs_f64() * by).unwrap_or(Duration::MAX)
 }
 
 /// `time` after `start`, at the calendar's end where it would leave it.

@@ -17,9 +17,11 @@ mod sim;
 mod store;
 #[cfg(test)]
 mod tests;
+mod wire;
 pub mod world;
 
 pub use clock::{SimClock, runtime};
 pub use sim::{Call, Sim};
 pub use store::BadWorld;
+pub use wire::Wire;
 pub use world::World;

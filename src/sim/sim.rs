@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use evenkeel_core::failure::{Class, Failure};
-use evenkeel_engine::clock::Clock;
+use evenkeel_engine::clock::{Clock, Wall};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
@@ -16,6 +16,7 @@ use crate::clock::{SimClock, later};
 use crate::faults::Moment;
 use crate::laws::{self, Violation};
 use crate::ops::{Deed, Refusal, Scripted};
+use crate::refusal::invalid;
 use crate::request::Request;
 use crate::store::{BadWorld, Store};
 use crate::world::{Cost, World};
@@ -58,6 +59,8 @@ enum Death {
     Process,
     /// The caller's life in this process, which goes on.
     Caller,
+    /// A connection to another process, which is not ours to kill.
+    Connection,
 }
 
 /// One call that was made through this handle or a clone of it.
@@ -102,8 +105,30 @@ impl Sim {
         Ok(Self::with(world, Some(store), Death::Process))
     }
 
+    /// A world for other processes: in the file `path`, or in memory only. Its time is never behind the machine's
+    /// when it opens, so that it makes sense to clients that know no other clock, and then runs `speed` times as
+    /// fast. A fault that kills, cuts the connection.
+    ///
+    /// # Errors
+    /// When the file is no world, or cannot be read or written.
+    pub fn serving(path: Option<&Path>, found: impl FnOnce() -> World, speed: f64) -> Result<Self, BadWorld> {
+        let mut store = path.map(Store::new);
+        let world = match &mut store {
+            Some(store) => store.open(found)?,
+            None => found(),
+        };
+        let now = world.now.max(Wall.now());
+        let sim = Self::ticking(world, store, Death::Connection, SimClock::at_speed(now, speed));
+        sim.edit(|world| world.settle(now))?;
+        Ok(sim)
+    }
+
     fn with(world: World, store: Option<Store>, death: Death) -> Self {
         let clock = SimClock::starting_at(world.now);
+        Self::ticking(world, store, death, clock)
+    }
+
+    fn ticking(world: World, store: Option<Store>, death: Death, clock: SimClock) -> Self {
         let state = Mutex::new(State { kept: world.now, world, store, log: Vec::new() });
         let inner = Inner { state, sent: AtomicU64::new(0), ended: watch::channel(0).0, death, clock: clock.clone() };
         Self { inner: Arc::new(inner), clock, life: 0 }
@@ -200,6 +225,25 @@ impl Sim {
     pub fn revive(&self) -> Self {
         self.kill();
         Self { life: *self.inner.ended.borrow(), ..self.clone() }
+    }
+
+    /// One wire call that is only rehearsed (`DryRun`): it costs and can fail as a real one, and changes nothing.
+    pub(crate) async fn rehearse<T: Send>(
+        &self,
+        action: Action,
+        cost: Cost,
+        work: impl Fn(&mut World) -> Result<T, Failure> + Send,
+    ) -> Result<T, Failure> {
+        let try_out = move |world: &mut World| {
+            match work(&mut world.clone()) {
+                // EC2 looks at the permissions and the parameters, not at what there is room for just now.
+                Ok(_) | Err(Failure { class: Class::Capacity | Class::Quota | Class::Busy | Class::Protected, .. }) => {
+                    invalid("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
+                }
+                Err(failure) => Err(failure),
+            }
+        };
+        self.call(action, cost, try_out, || None).await
     }
 
     /// One wire call that reads.
@@ -321,6 +365,7 @@ impl Sim {
                 self.kill();
                 Outcome::Dead
             }
+            Death::Connection => Outcome::Answer(Err(Failure::new(Class::Transient, "", BROKEN)), Duration::ZERO),
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! A plain value. It is told the time and never asks; it does no I/O, and no call on it waits.
 
+mod associations;
 mod buckets;
 mod founding;
 mod launch;
@@ -18,6 +19,7 @@ use evenkeel_ec2::api::{InstanceState, Tags, VolumeState};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::associations::Association;
 pub use self::buckets::Bucket;
 pub(crate) use self::buckets::Cost;
 pub use self::machines::{Impaired, Machine};

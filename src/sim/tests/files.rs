@@ -147,7 +147,7 @@ fn live_in(text: &str) {
     for seconds in [0, 100, 4_000, 100_000] {
         world.settle(crate::clock::later(now, Duration::from_secs(seconds)));
         let _ = world.list_instances(&all());
-        let _ = world.list_statuses(&all());
+        let _ = world.list_statuses(&all(), true);
         let _ = world.list_volumes(&all());
         let _ = world.list_subnets(&all());
         let _ = world.run_instances(&launch(&format!("x{seconds}"), 2));

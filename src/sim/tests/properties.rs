@@ -126,7 +126,7 @@ fn take(world: &mut World, step: &Step) {
         }
         Step::List => {
             let by_fives = Query { max_results: Some(5), ..Query::default() };
-            let _ = (world.list_instances(&by_fives), world.list_statuses(&all()), world.list_volumes(&by_fives));
+            let _ = (world.list_instances(&by_fives), world.list_statuses(&all(), true), world.list_volumes(&by_fives));
         }
     }
 }

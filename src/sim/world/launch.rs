@@ -1,4 +1,4 @@
-//! `RunInstances`: all or none, once a token, checked in the order in which EC2 would object.
+//! `RunInstances`: all, or as many as there is room for, once a token, checked in the order in which EC2 would object.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -20,8 +20,20 @@ use crate::refusal::{bad_value, invalid, not_found, quota};
 const MOST_USER_DATA: usize = 16 * 1024;
 
 impl World {
-    /// `RunInstances`.
+    /// `RunInstances` as evenkeel makes it: all or none, never without a token.
     pub(crate) fn run_instances(&mut self, r: &RunInstances) -> Result<Vec<Instance>, Failure> {
+        tokens::needed(&r.client_token)?;
+        self.run_between(r, r.count)
+    }
+
+    /// `RunInstances` with `least` as MinCount: as many as there is room for, up to `r.count`, or none.
+    pub(crate) fn run_between(&mut self, r: &RunInstances, least: u32) -> Result<Vec<Instance>, Failure> {
+        if least > r.count {
+            let (most, least) = (r.count, least);
+            return bad_value(format!(
+                "Value ({least}) for parameter minCount is invalid: more than maxCount ({most})."
+            ));
+        }
         if r.zone.is_some() && r.subnet.is_some() {
             return invalid("InvalidParameterCombination", "Give a zone or a subnet, not both.");
         }
@@ -30,16 +42,15 @@ impl World {
             None => r.zone.clone(),
         };
         let scope = tokens::scope(&r.client_token, named.as_deref())?;
-        let digest = Digest::of_json(r);
-        if let Some(made) = self.token_made(&scope, &digest)? {
+        let digest = if least == r.count { Digest::of_json(r) } else { Digest::of_json(&(r, least)) };
+        if let Some(made) = self.token_made(scope.as_deref(), &digest)? {
             return self.launched_before(&made);
         }
         let subnet = self.landing(r)?;
         let disks = self.check_launch(r, &subnet)?;
         let zone = self.subnet(&subnet)?.zone.clone();
         laws::before_launching(self, &zone);
-        self.has_room(&zone, &r.instance_type, r.count)?;
-        let addresses = self.free_addresses(&subnet, r.count as usize)?;
+        let addresses = self.places(r, least, &zone, &subnet)?;
 
         let reservation = self.fresh_id("r");
         let made: Vec<String> = addresses
@@ -49,6 +60,29 @@ impl World {
             .collect();
         self.token_used(scope, digest, made.clone());
         Ok(self.show_all(&made))
+    }
+
+    /// The addresses of as many machines as there is room for. A quota counts for all that were asked for.
+    fn places(&self, r: &RunInstances, least: u32, zone: &str, subnet: &str) -> Result<Vec<String>, Failure> {
+        let fit = |count: u32| {
+            self.has_room(zone, &r.instance_type, count)?;
+            self.free_addresses(subnet, count as usize)
+        };
+        let refused = match fit(r.count) {
+            Ok(addresses) => return Ok(addresses),
+            Err(failure) if failure.class == Class::Capacity && least < r.count => failure,
+            Err(failure) => return Err(failure),
+        };
+        // `found` fits and `too_many` does not.
+        let (mut found, mut too_many) = (fit(least).map_err(|_| refused)?, r.count);
+        while found.len() as u32 + 1 < too_many {
+            let half = found.len() as u32 + (too_many - found.len() as u32) / 2;
+            match fit(half) {
+                Ok(more) => found = more,
+                Err(_) => too_many = half,
+            }
+        }
+        Ok(found)
     }
 
     /// The answer to a token that was used before.

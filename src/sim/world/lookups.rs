@@ -56,8 +56,8 @@ impl World {
         })
     }
 
-    /// `DescribeInstanceStatus` with `IncludeAllInstances`, one page.
-    pub(crate) fn list_statuses(&self, query: &Query) -> Result<Page<InstanceStatus>, Failure> {
+    /// `DescribeInstanceStatus`, one page: of running instances only, or of `all`.
+    pub(crate) fn list_statuses(&self, query: &Query, all: bool) -> Result<Page<InstanceStatus>, Failure> {
         check_query::<StatusRow>(query)?;
         if query.ids.len() > MOST_STATUS_IDS {
             return bad_value(format!("{} instance ids are more than {MOST_STATUS_IDS}.", query.ids.len()));
@@ -68,7 +68,8 @@ impl World {
             }
         }
         let page = self.page(query, self.instances.keys(), |id| {
-            let m = self.instances.get(id).filter(|m| m.visible <= self.now)?;
+            let shown = |m: &&super::Machine| m.visible <= self.now && (all || m.state == InstanceState::Running);
+            let m = self.instances.get(id).filter(shown)?;
             Some(StatusRow { row: self.status(id, m), state: m.state, zone: m.zone.clone() })
         })?;
         Ok(Page { items: page.items.into_iter().map(|r| r.row).collect(), next_token: page.next_token })

@@ -160,7 +160,7 @@ const MOST_IDS: usize = 1000;
 
 impl World {
     /// The instance, if the caller can see it yet.
-    pub(super) fn seen_machine(&self, id: &str) -> Result<&Machine, Failure> {
+    pub(crate) fn seen_machine(&self, id: &str) -> Result<&Machine, Failure> {
         match self.instances.get(id) {
             Some(m) if m.visible <= self.now => Ok(m),
             _ => no_instance(id),
@@ -342,6 +342,15 @@ impl World {
         Ok(())
     }
 
+    /// `MonitorInstances`, `UnmonitorInstances`: all or none.
+    pub(crate) fn monitor(&mut self, ids: &[String], on: bool) -> Result<(), Failure> {
+        self.all_seen(ids)?;
+        if let Some(id) = ids.iter().find(|id| self.instances.get(*id).is_some_and(Machine::is_dead)) {
+            return wrong_state(id, "monitored");
+        }
+        ids.iter().try_for_each(|id| self.change_instance(id, &InstanceChange::Monitoring(on)))
+    }
+
     /// `DescribeIamInstanceProfileAssociations` of one instance: whether it has one.
     pub(crate) fn has_profile(&self, id: &str) -> Result<bool, Failure> {
         self.seen_machine(id).map(|m| m.instance_profile.is_some())
@@ -360,6 +369,9 @@ impl World {
             let name = self.security_groups.get(id).map(|g| g.name.clone()).unwrap_or_default();
             (id.clone(), name)
         };
+        // What is terminated stands in no network any more.
+        let placed = m.state != InstanceState::Terminated;
+        let subnet = if placed { m.subnet.clone() } else { String::new() };
         Instance {
             id: id.to_owned(),
             reservation: m.reservation.clone(),
@@ -370,9 +382,9 @@ impl World {
             image: m.image.clone(),
             instance_type: m.instance_type.clone(),
             zone: m.zone.clone(),
-            subnet: m.subnet.clone(),
-            vpc: self.subnets.get(&m.subnet).map(|s| s.vpc.clone()).unwrap_or_default(),
-            security_groups: m.security_groups.iter().map(group).collect(),
+            vpc: self.subnets.get(&subnet).map(|s| s.vpc.clone()).unwrap_or_default(),
+            subnet,
+            security_groups: m.security_groups.iter().filter(|_| placed).map(group).collect(),
             key: m.key.clone(),
             instance_profile: m.instance_profile.as_ref().map(|name| self.profile_arn(name)),
             launched: m.launched,
@@ -436,7 +448,7 @@ impl World {
         bad_value(format!("Value ({name}) for parameter iamInstanceProfile.name is invalid: there is no such profile."))
     }
 
-    fn profile_arn(&self, name: &str) -> String {
+    pub(super) fn profile_arn(&self, name: &str) -> String {
         format!("arn:aws:iam::{}:instance-profile/{name}", self.account)
     }
 

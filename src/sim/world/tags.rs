@@ -53,16 +53,27 @@ impl World {
 
     /// `DeleteTags`: all or none.
     pub(crate) fn unset_tags(&mut self, ids: &[String], keys: &[String]) -> Result<(), Failure> {
+        let tags: Vec<_> = keys.iter().map(|key| (key.clone(), None)).collect();
+        if tags.is_empty() { self.check_ids(ids) } else { self.unset_tags_like(ids, &tags) }
+    }
+
+    /// `DeleteTags` with the values that must stand there, as other clients may use it: all or none. No tags at all
+    /// mean every tag but AWS's own.
+    pub(crate) fn unset_tags_like(&mut self, ids: &[String], tags: &[(String, Option<String>)]) -> Result<(), Failure> {
         self.check_ids(ids)?;
-        if let Some(key) = keys.iter().find(|k| k.starts_with("aws:")) {
+        if let Some((key, _)) = tags.iter().find(|(k, _)| k.starts_with("aws:")) {
             return bad_value(format!("Tag keys starting with 'aws:' are reserved for internal use: '{key}'."));
         }
         if let Some(id) = ids.iter().find(|id| self.tags_of(id).is_none()) {
             return unknown(id);
         }
+        let goes = |key: &str, value: &str| {
+            let named = tags.iter().any(|(k, v)| k == key && v.as_deref().is_none_or(|v| v == value));
+            named || tags.is_empty() && !key.starts_with("aws:")
+        };
         for id in ids {
             if let Some(now) = self.tags_mut(id) {
-                now.retain(|k, _| !keys.contains(k));
+                now.retain(|k, v| !goes(k, v));
             }
         }
         Ok(())

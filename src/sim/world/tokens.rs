@@ -33,9 +33,9 @@ impl Token {
 }
 
 impl World {
-    /// What this token made before, if it was used for this same request; `None` for a fresh token.
-    pub(super) fn token_made(&self, scope: &str, request: &Digest) -> Result<Option<Vec<String>>, Failure> {
-        let Some(known) = self.tokens.get(scope) else { return Ok(None) };
+    /// What this token made before, if it was used for this same request; `None` for a fresh token, and for none.
+    pub(super) fn token_made(&self, scope: Option<&str>, request: &Digest) -> Result<Option<Vec<String>>, Failure> {
+        let Some(known) = scope.and_then(|scope| self.tokens.get(scope)) else { return Ok(None) };
         if known.request != *request {
             return Err(Failure::new(
                 Class::TokenMismatch,
@@ -47,8 +47,10 @@ impl World {
     }
 
     /// Remembers what a token made.
-    pub(super) fn token_used(&mut self, scope: String, request: Digest, made: Vec<String>) {
-        self.tokens.insert(scope, Token { request, made, spent: None });
+    pub(super) fn token_used(&mut self, scope: Option<String>, request: Digest, made: Vec<String>) {
+        if let Some(scope) = scope {
+            self.tokens.insert(scope, Token { request, made, spent: None });
+        }
     }
 
     /// Marks the tokens of which nothing lives any more.
@@ -66,10 +68,21 @@ impl World {
     }
 }
 
-/// The key under which a token is kept: its scope and itself.
-pub(super) fn scope(token: &str, zone: Option<&str>) -> Result<String, Failure> {
-    if token.is_empty() || token.len() > 64 || !token.is_ascii() {
+/// The key under which a token is kept: its scope and itself. `None` for no token, with which nothing is remembered.
+pub(super) fn scope(token: &str, zone: Option<&str>) -> Result<Option<String>, Failure> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    if token.len() > 64 || !token.is_ascii() {
         return bad_value(format!("Value ({token}) for parameter clientToken is invalid: 1 to 64 ASCII characters."));
     }
-    Ok(format!("{} {token}", zone.unwrap_or("region")))
+    Ok(Some(format!("{} {token}", zone.unwrap_or("region"))))
+}
+
+/// evenkeel never creates without a token; EC2 itself would.
+pub(super) fn needed(token: &str) -> Result<(), Failure> {
+    if token.is_empty() {
+        return bad_value("Value () for parameter clientToken is invalid: 1 to 64 ASCII characters.");
+    }
+    Ok(())
 }

@@ -90,6 +90,9 @@ pub struct Hold {
     /// Dies with the instance.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub delete_on_termination: bool,
+    /// When it was hung there; absent: when the volume was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 fn available() -> VolumeState {
@@ -118,6 +121,7 @@ impl Hold {
             state: AttachState::Attached,
             until: None,
             delete_on_termination,
+            since: None,
         }
     }
 }
@@ -311,11 +315,17 @@ impl World {
         devices
     }
 
-    /// `CreateVolume`.
+    /// `CreateVolume` as evenkeel makes it: never without a token.
     pub(crate) fn create_volume(&mut self, r: &CreateVolume) -> Result<Volume, Failure> {
+        tokens::needed(&r.client_token)?;
+        self.new_volume(r)
+    }
+
+    /// `CreateVolume`.
+    pub(crate) fn new_volume(&mut self, r: &CreateVolume) -> Result<Volume, Failure> {
         let scope = tokens::scope(&r.client_token, Some(&r.zone))?;
         let digest = Digest::of_json(r);
-        if let Some(made) = self.token_made(&scope, &digest)? {
+        if let Some(made) = self.token_made(scope.as_deref(), &digest)? {
             let live = made.iter().find_map(|id| self.volumes.get(id).map(|v| v.show(id)));
             return live.ok_or_else(|| {
                 let says = "The client token belongs to a volume that has been deleted.";
@@ -442,10 +452,11 @@ impl World {
         laws::before_attaching(self, volume, instance);
         let until =
             later(self.now, self.timing.attach.draw(self.seed, "attach", format_args!("{volume} {}", self.now)));
+        let since = Some(self.now);
         let Some(v) = self.volumes.get_mut(volume) else { return no_volume(volume) };
         v.used = true;
-        v.hold =
-            Some(Hold { state: AttachState::Attaching, until: Some(until), ..Hold::attached(instance, device, false) });
+        let hold = Hold::attached(instance, device, false);
+        v.hold = Some(Hold { state: AttachState::Attaching, until: Some(until), since, ..hold });
         Ok(())
     }
 
