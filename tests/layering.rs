@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("aws", &["core", "engine", "ec2"]),
     ("kubernetes", &["core", "engine"]),
     ("sim", &["core", "engine", "ec2"]),
+    ("front", &["core", "engine", "ec2", "sim"]),
 ];
 
 /// All that core may depend on: values in, values out. None of them does I/O unless asked to.
@@ -173,11 +174,15 @@ fn only_one_room_names_an_aws_sdk() {
 fn only_one_place_of_the_command_line_names_a_concrete_provider() {
     for (name, text) in sources("src/cli") {
         // `sim` is a command about the sim, and shows its world.
-        let may_sim = ["session.rs", "commands/sim.rs", "commands/world.rs"].iter().any(|n| name.ends_with(n));
+        let may_sim = ["session.rs", "commands/sim.rs", "commands/serve.rs", "commands/world.rs"]
+            .iter()
+            .any(|n| name.ends_with(n));
         let may_aws = name.ends_with("src/cli/session.rs");
         let code = code(&text);
         assert!(may_sim || !code.contains("evenkeel_sim"), "{name} names the sim");
         assert!(may_aws || !code.contains("evenkeel_aws"), "{name} names AWS");
+        let may_front = name.ends_with("commands/serve.rs");
+        assert!(may_front || !code.contains("evenkeel_front"), "{name} names the front");
     }
     for room in ["src/core", "src/engine", "src/present", "src/coordination"] {
         for (name, text) in sources(room) {
@@ -189,7 +194,9 @@ fn only_one_place_of_the_command_line_names_a_concrete_provider() {
 
 #[test]
 fn the_time_is_asked_for_in_one_place() {
-    for room in ["src/core", "src/engine", "src/ec2", "src/aws", "src/sim", "src/present", "src/coordination"] {
+    for room in
+        ["src/core", "src/engine", "src/ec2", "src/aws", "src/sim", "src/front", "src/present", "src/coordination"]
+    {
         for (name, text) in sources(room) {
             if is_test(&name) || name == "src/engine/clock.rs" {
                 continue;
@@ -204,7 +211,9 @@ fn the_time_is_asked_for_in_one_place() {
 
 #[test]
 fn the_engine_never_prints_and_the_presenter_never_does_either() {
-    for room in ["src/core", "src/engine", "src/ec2", "src/aws", "src/sim", "src/present", "src/coordination"] {
+    for room in
+        ["src/core", "src/engine", "src/ec2", "src/aws", "src/sim", "src/front", "src/present", "src/coordination"]
+    {
         for (name, text) in sources(room) {
             if is_test(&name) {
                 continue;

@@ -64,7 +64,8 @@ Examples (a world is named by --sim world.toml or EVENKEEL_SIM):
   evenkeel sim kill web/3                 end a machine behind evenkeel's back
   evenkeel sim impair web/2 --ago 20m     its instance status check has failed for 20 minutes
   evenkeel sim lose-zone us-east-1a       a whole zone goes down
-  evenkeel sim advance 10m                let ten minutes pass";
+  evenkeel sim advance 10m                let ten minutes pass
+  evenkeel sim serve                      be an EC2 endpoint for any AWS client, until Ctrl-C";
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, clap::Args)]
@@ -486,6 +487,15 @@ pub enum SimDeed {
     },
     /// End all faults
     ClearFaults,
+    /// Serve the world to other programs: EC2's, SSM's and STS's own protocols over HTTP, on this machine alone
+    Serve {
+        /// Where; 0 for any free port
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+        /// How fast the world's time runs
+        #[arg(long, default_value_t = 1.0, value_name = "TIMES")]
+        speed: f64,
+    },
 }
 
 /// A status check.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use evenkeel_core::desired::Scope;
 use evenkeel_ec2::{Ec2Eyes, Ec2Provider};
 use evenkeel_engine::caller::Caller;
-use evenkeel_engine::clock::{Clock, Wall};
+use evenkeel_engine::clock::{Clock, Paced, Wall};
 use evenkeel_engine::provider::{Eyes, Provider};
 use evenkeel_sim::{Sim, World};
 
@@ -31,11 +31,35 @@ pub struct Session {
 /// # Errors
 /// The command's own, or that the runtime could not be had.
 pub fn block_on<T>(global: &Global, work: impl Future<Output = Result<T, Halt>>) -> Result<T, Halt> {
-    let runtime = match global.sim {
-        Some(_) => evenkeel_sim::runtime(),
-        None => tokio::runtime::Builder::new_current_thread().enable_all().build(),
-    };
+    match global.sim {
+        Some(_) => evenkeel_sim::runtime().map_err(|e| Halt::error(format!("cannot start: {e}")))?.block_on(work),
+        None => block_on_wall(work),
+    }
+}
+
+/// Runs a command to its end in real time.
+///
+/// # Errors
+/// The command's own, or that the runtime could not be had.
+pub fn block_on_wall<T>(work: impl Future<Output = Result<T, Halt>>) -> Result<T, Halt> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|e| Halt::error(format!("cannot start: {e}")))?.block_on(work)
+}
+
+/// The sim's world for other processes, its time `speed` times as fast as ours.
+///
+/// # Errors
+/// No `--sim`, or a file that is no world.
+pub fn serving(global: &Global, speed: f64) -> Result<Sim, Halt> {
+    let path = world_file(global)?;
+    Sim::serving(Some(&path), || World::founding_in("us-east-1", SEED), speed).map_err(|e| Halt::error(e.to_string()))
+}
+
+fn world_file(global: &Global) -> Result<std::path::PathBuf, Halt> {
+    let path = global.sim.as_ref().ok_or_else(|| {
+        Halt::new(Exit::Usage, "this needs the sim: name a world file with --sim world.toml or EVENKEEL_SIM")
+    })?;
+    Ok(crate::project::beside(global, path))
 }
 
 /// The sim's world, which must have been named. A new one is founded in `region`, or where the docs are.
@@ -43,10 +67,7 @@ pub fn block_on<T>(global: &Global, work: impl Future<Output = Result<T, Halt>>)
 /// # Errors
 /// No `--sim`, or a file that is no world.
 pub fn sim(global: &Global, region: Option<&str>) -> Result<Sim, Halt> {
-    let path = global.sim.as_ref().ok_or_else(|| {
-        Halt::new(Exit::Usage, "this needs the sim: name a world file with --sim world.toml or EVENKEEL_SIM")
-    })?;
-    let path = crate::project::beside(global, path);
+    let path = world_file(global)?;
     let found = || World::founding_in(region.unwrap_or("us-east-1"), SEED);
     Sim::open_or_found(&path, found).map_err(|e| Halt::error(e.to_string()))
 }
@@ -85,7 +106,7 @@ impl Session {
 
     #[cfg(feature = "aws")]
     async fn real(wanted: BTreeMap<String, Scope>) -> Result<Self, Halt> {
-        let clock: Arc<dyn Clock> = Arc::new(Wall);
+        let clock = wall(&wanted)?;
         let scopes = callers(&clock, wanted.keys());
         let mut aws = BTreeMap::new();
         for (alias, s) in wanted {
@@ -99,7 +120,7 @@ impl Session {
 
     #[cfg(not(feature = "aws"))]
     async fn real(_: BTreeMap<String, Scope>) -> Result<Self, Halt> {
-        let _ = Wall;
+        let _ = wall;
         Err(Halt::error("this evenkeel was built without AWS (feature `aws`); name a sim world with --sim world.toml"))
     }
 
@@ -145,6 +166,23 @@ impl Session {
             None => Ok(()),
         }
     }
+}
+
+/// The machine's clock, or the one that `sim serve` told of. With any other server that one would be a lie.
+fn wall(wanted: &BTreeMap<String, Scope>) -> Result<Arc<dyn Clock>, Halt> {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let Some(text) = set("EVENKEEL_CLOCK") else { return Ok(Arc::new(Wall)) };
+    let clock: Paced = text.parse().map_err(|says| Halt::new(Exit::Usage, format!("EVENKEEL_CLOCK: {says}")))?;
+    let told = set("AWS_ENDPOINT_URL_EC2").or_else(|| set("AWS_ENDPOINT_URL"));
+    let served = |scope: &Scope| {
+        scope.endpoint.as_ref().or(told.as_ref()).is_some_and(|url| url.starts_with("http://127.0.0.1:"))
+    };
+    if wanted.values().all(served) {
+        return Ok(Arc::new(clock));
+    }
+    let says = "EVENKEEL_CLOCK is the time of a served sim, and this does not talk to one: unset it, or set \
+                AWS_ENDPOINT_URL as `evenkeel sim serve` says";
+    Err(Halt::new(Exit::Usage, says))
 }
 
 /// One caller a scope: accounts and regions have budgets of their own.

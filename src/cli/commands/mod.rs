@@ -8,6 +8,7 @@ mod output;
 mod plan;
 mod protect;
 mod run;
+mod serve;
 mod shell;
 mod sim;
 mod status;

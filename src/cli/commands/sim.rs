@@ -17,6 +17,9 @@ use crate::session::{block_on, sim};
 
 /// `sim`
 pub fn run(global: &Global, deed: Option<SimDeed>, out: &Out) -> Ends {
+    if let Some(SimDeed::Serve { port, speed }) = deed {
+        return super::serve::run(global, port, speed, out);
+    }
     block_on(global, async {
         let sim = sim(global, None)?;
         match deed.unwrap_or(SimDeed::Look { json: false }) {
@@ -75,7 +78,7 @@ fn deed_of(sim: &Sim, deed: SimDeed) -> Result<Deed, Halt> {
         now.checked_add(by * sign).map_err(|e| Halt::new(Exit::Usage, e.to_string()))
     };
     Ok(match deed {
-        SimDeed::Look { .. } | SimDeed::Advance { .. } | SimDeed::Kill { .. } => {
+        SimDeed::Look { .. } | SimDeed::Advance { .. } | SimDeed::Kill { .. } | SimDeed::Serve { .. } => {
             unreachable!("these are no single deeds; `run` does them")
         }
         SimDeed::Stop { machine } => Deed::Stop { instance: find(sim, &machine)? },
