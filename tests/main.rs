@@ -2,7 +2,11 @@
 
 mod cli;
 mod examples;
+#[cfg(feature = "aws")]
+mod front;
 mod laws;
 mod layering;
 #[cfg(feature = "aws")]
 mod moto;
+#[cfg(feature = "aws")]
+mod wire;

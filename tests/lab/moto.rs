@@ -3,9 +3,11 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+#[path = "hand.rs"]
+mod hand;
+
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -94,33 +96,14 @@ impl Moto {
 
     /// From now on every signature and every policy counts.
     pub fn check_permissions(&self) {
-        self.post("/moto-api/reset-auth", "text/plain", "ec2", "0");
+        hand::post(&self.url, "/moto-api/reset-auth", "text/plain", "ec2", "0");
     }
 
     /// One call of `ec2`, `iam` … by hand: a form-encoded body with `Action`, `Version` and the parameters. The answer.
     ///
     /// For what happens behind evenkeel's back, so that its own client is not its own witness.
     pub fn call(&self, service: &str, body: &str) -> String {
-        self.post("/", "application/x-www-form-urlencoded", service, body)
-    }
-
-    /// moto reads the service out of the credential's scope and, unless told to, does not check the signature.
-    fn post(&self, path: &str, kind: &str, service: &str, body: &str) -> String {
-        let host = self.url.trim_start_matches("http://");
-        let mut stream = TcpStream::connect(host).expect("moto listens");
-        let scope = format!("testing/20260101/us-east-1/{service}/aws4_request");
-        write!(
-            stream,
-            "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {kind}\r\n\
-             Authorization: AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0\r\n\
-             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            body.len()
-        )
-        .expect("moto reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("moto answers");
-        assert!(answer.split_once(' ').is_some_and(|(_, rest)| rest.starts_with("200")), "{body}: {answer}");
-        answer
+        hand::fine(&self.url, service, body)
     }
 }
 
