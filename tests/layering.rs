@@ -19,8 +19,23 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ec2", &["core", "engine"]),
     ("aws", &["core", "engine", "ec2"]),
     ("kubernetes", &["core", "engine"]),
+    ("kube", &["core", "engine", "kubernetes"]),
     ("sim", &["core", "engine", "ec2"]),
     ("front", &["core", "engine", "ec2", "sim"]),
+];
+
+/// Every room but the command line: they never print, and never ask for the time.
+const WITHOUT_CLI: [&str; 10] = [
+    "src/core",
+    "src/engine",
+    "src/ec2",
+    "src/aws",
+    "src/kubernetes",
+    "src/kube",
+    "src/sim",
+    "src/front",
+    "src/present",
+    "src/coordination",
 ];
 
 /// All that core may depend on: values in, values out. None of them does I/O unless asked to.
@@ -171,32 +186,66 @@ fn only_one_room_names_an_aws_sdk() {
 }
 
 #[test]
+fn only_one_room_names_the_kubernetes_client() {
+    let client = |name: &String| name == "kube" || name.starts_with("kube-") || name == "k8s-openapi";
+    for (room, _) in ARROWS.iter().filter(|(room, _)| *room != "kube") {
+        let manifest = manifest(&root().join("src").join(room).join("Cargo.toml"));
+        for table in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            assert_eq!(names(&manifest, table).into_iter().find(client), None, "{room} names the client");
+        }
+    }
+    let top = manifest(&root().join("Cargo.toml"));
+    for table in ["dependencies", "dev-dependencies"] {
+        assert_eq!(names(&top, table).into_iter().find(client), None);
+    }
+    for (name, text) in sources("src") {
+        if !name.starts_with("src/kube/") {
+            let code = code(&text).replace("evenkeel_kube::", "");
+            for word in ["kube::", "kube_client", "kube_core", "k8s_openapi"] {
+                assert!(!code.contains(word), "{name} names {word}");
+            }
+        }
+    }
+}
+
+/// Digests are taken over JSON, whose maps are in order only while nobody asks serde_json for the order of writing.
+#[test]
+fn no_dependency_asks_for_the_order_of_json_maps() {
+    let written: serde_json::Value = serde_json::from_str(r#"{"b":1,"a":2}"#).expect("JSON");
+    assert_eq!(written.to_string(), r#"{"a":2,"b":1}"#);
+}
+
+#[test]
 fn only_one_place_of_the_command_line_names_a_concrete_provider() {
     for (name, text) in sources("src/cli") {
         // `sim` is a command about the sim, and shows its world.
         let may_sim = ["session.rs", "commands/sim.rs", "commands/serve.rs", "commands/world.rs"]
             .iter()
             .any(|n| name.ends_with(n));
-        let may_aws = name.ends_with("src/cli/session.rs");
+        let may_real = name.ends_with("src/cli/session.rs");
         let code = code(&text);
         assert!(may_sim || !code.contains("evenkeel_sim"), "{name} names the sim");
-        assert!(may_aws || !code.contains("evenkeel_aws"), "{name} names AWS");
+        assert!(may_real || !code.contains("evenkeel_aws"), "{name} names AWS");
+        assert!(may_real || !code.contains("evenkeel_kube::"), "{name} names the Kubernetes client");
         let may_front = name.ends_with("commands/serve.rs");
         assert!(may_front || !code.contains("evenkeel_front"), "{name} names the front");
     }
-    for room in ["src/core", "src/engine", "src/present", "src/coordination"] {
+    for room in ["src/core", "src/engine", "src/present", "src/coordination", "src/ec2", "src/kubernetes"] {
         for (name, text) in sources(room) {
+            if is_test(&name) {
+                continue;
+            }
             let code = code(&text);
-            assert!(!code.contains("evenkeel_sim") && !code.contains("evenkeel_aws"), "{name}");
+            for provider in ["evenkeel_sim", "evenkeel_aws", "evenkeel_kube::"] {
+                assert!(!code.contains(provider), "{name} names {provider}");
+            }
         }
     }
 }
 
 #[test]
 fn the_time_is_asked_for_in_one_place() {
-    for room in
-        ["src/core", "src/engine", "src/ec2", "src/aws", "src/sim", "src/front", "src/present", "src/coordination"]
-    {
+    for room in WITHOUT_CLI {
         for (name, text) in sources(room) {
             if is_test(&name) || name == "src/engine/clock.rs" {
                 continue;
@@ -211,9 +260,7 @@ fn the_time_is_asked_for_in_one_place() {
 
 #[test]
 fn the_engine_never_prints_and_the_presenter_never_does_either() {
-    for room in
-        ["src/core", "src/engine", "src/ec2", "src/aws", "src/sim", "src/front", "src/present", "src/coordination"]
-    {
+    for room in WITHOUT_CLI {
         for (name, text) in sources(room) {
             if is_test(&name) {
                 continue;
