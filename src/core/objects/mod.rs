@@ -5,13 +5,18 @@
 
 pub mod compare;
 pub mod defaults;
+pub mod immutable;
 pub mod limits;
 pub mod managed;
+pub mod order;
 pub mod path;
 pub mod quantity;
+pub mod readiness;
+pub mod redact;
 pub mod same;
 pub mod settle;
 pub mod shape;
+pub mod trouble;
 
 #[cfg(test)]
 mod tests;

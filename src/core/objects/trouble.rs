@@ -1,0 +1,262 @@
+//! Why a pod does not come up, read from its own status: a pull that fails, a crash, no room, a probe.
+//!
+//! One sentence in the field's words, the likeliest cause first. What only events tell (a volume that does not mount)
+//! is not here.
+
+use serde_json::Value;
+
+use super::limits;
+
+/// Why this pod is not ready, as far as its status tells.
+pub fn pod_trouble(pod: &Value) -> Option<String> {
+    let phase = text(pod, "/status/phase");
+    if phase == "Succeeded" {
+        return None;
+    }
+    scheduling(pod)
+        .or_else(|| statuses(pod).find_map(|(_, s)| waiting(s)))
+        .or_else(|| statuses(pod).find_map(|(_, s)| ended(s)))
+        .or_else(|| (phase == "Failed").then(|| failed(pod)))
+        .or_else(|| statuses(pod).find_map(|(init, s)| not_ready(pod, init, s)))
+}
+
+/// Why a set of pods cannot make its pods: a quota, an admission webhook, a missing account.
+pub fn set_trouble(set: &Value) -> Option<String> {
+    let failure = condition(set, "ReplicaFailure").filter(|c| text(c, "/status") == "True")?;
+    Some(format!("pods cannot be made: {}", message(failure)))
+}
+
+/// The condition of a type.
+pub(super) fn condition<'a>(object: &'a Value, sort: &str) -> Option<&'a Value> {
+    let all = object.pointer("/status/conditions").and_then(Value::as_array)?;
+    all.iter().find(|c| text(c, "/type") == sort)
+}
+
+/// The text at a pointer; empty where there is none.
+pub(super) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A condition's message, else its reason; one line, not too long.
+pub(super) fn message(condition: &Value) -> String {
+    let (reason, message) = (text(condition, "/reason"), text(condition, "/message"));
+    line(if message.is_empty() { reason } else { message })
+}
+
+/// One line of at most [`limits::MESSAGE`] characters.
+pub(super) fn line(text: &str) -> String {
+    let one: Vec<&str> = text.split_whitespace().collect();
+    let one = one.join(" ");
+    match one.char_indices().nth(limits::MESSAGE) {
+        Some((end, _)) => format!("{}…", &one[..end]),
+        None => one,
+    }
+}
+
+fn scheduling(pod: &Value) -> Option<String> {
+    let scheduled = condition(pod, "PodScheduled").filter(|c| text(c, "/status") == "False")?;
+    Some(match text(scheduled, "/reason") {
+        "SchedulingGated" => "held back by its scheduling gates".to_owned(),
+        _ => format!("cannot be scheduled: {}", message(scheduled)),
+    })
+}
+
+/// Every container's status, those that run first of all before the others; whether it is one of them.
+fn statuses(pod: &Value) -> impl Iterator<Item = (bool, &Value)> {
+    let of = |pointer: &str| pod.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+    let init = of("/status/initContainerStatuses").map(|s| (true, s));
+    init.chain(of("/status/containerStatuses").map(|s| (false, s)))
+}
+
+fn waiting(status: &Value) -> Option<String> {
+    let state = status.pointer("/state/waiting")?;
+    let (name, said) = (text(status, "/name"), line(text(state, "/message")));
+    let with = |what: String| if said.is_empty() { what } else { format!("{what}: {said}") };
+    match text(state, "/reason") {
+        reason @ ("ErrImagePull" | "ImagePullBackOff" | "RegistryUnavailable" | "SignatureValidationFailed") => {
+            Some(with(format!("image {} of {name} cannot be pulled ({reason})", line(text(status, "/image")))))
+        }
+        "InvalidImageName" => Some(format!("image {} of {name} has no valid name", line(text(status, "/image")))),
+        reason @ ("ErrImageNeverPull" | "ImageInspectError") => {
+            Some(with(format!("image {} of {name} cannot be used ({reason})", line(text(status, "/image")))))
+        }
+        "CrashLoopBackOff" => Some(crash(status)),
+        "" | "ContainerCreating" | "PodInitializing" => None,
+        reason => Some(with(format!("container {name} cannot start ({})", line(reason)))),
+    }
+}
+
+/// A container that keeps ending.
+fn crash(status: &Value) -> String {
+    let restarts = status.get("restartCount").and_then(Value::as_u64).unwrap_or(0);
+    let last = status.pointer("/lastState/terminated").map(end);
+    let how = last.map_or(String::new(), |last| format!(", last with {last}"));
+    format!("container {} keeps crashing: {restarts} restarts{how}", text(status, "/name"))
+}
+
+/// How a container ended: `exit code 137 (OOMKilled): message`.
+fn end(terminated: &Value) -> String {
+    let code = terminated.get("exitCode").and_then(Value::as_i64).unwrap_or_default();
+    let reason = match text(terminated, "/reason") {
+        "" | "Error" | "Completed" => String::new(),
+        reason => format!(" ({})", line(reason)),
+    };
+    let said = line(text(terminated, "/message"));
+    let said = if said.is_empty() { said } else { format!(": {said}") };
+    format!("exit code {code}{reason}{said}")
+}
+
+fn ended(status: &Value) -> Option<String> {
+    let terminated = status.pointer("/state/terminated")?;
+    let code = terminated.get("exitCode").and_then(Value::as_i64).unwrap_or_default();
+    (code != 0).then(|| format!("container {} ended with {}", text(status, "/name"), end(terminated)))
+}
+
+fn failed(pod: &Value) -> String {
+    let (reason, message) = (line(text(pod, "/status/reason")), line(text(pod, "/status/message")));
+    match (reason.is_empty(), message.is_empty()) {
+        (true, true) => "failed".to_owned(),
+        (false, true) => format!("failed: {reason}"),
+        (true, false) => format!("failed: {message}"),
+        (false, false) => format!("failed ({reason}): {message}"),
+    }
+}
+
+/// A container that runs and is not ready: only a probe can say so.
+fn not_ready(pod: &Value, init: bool, status: &Value) -> Option<String> {
+    status.pointer("/state/running")?;
+    let list = if init { "/spec/initContainers" } else { "/spec/containers" };
+    let name = text(status, "/name");
+    let spec = pod.pointer(list).and_then(Value::as_array)?.iter().find(|c| text(c, "/name") == name)?;
+    let is = |field: &str| status.get(field).and_then(Value::as_bool);
+    let probe = if is("started") == Some(false) && spec.get("startupProbe").is_some() {
+        "startup"
+    } else if !init && is("ready") == Some(false) && spec.get("readinessProbe").is_some() {
+        "readiness"
+    } else {
+        return None;
+    };
+    let restarts = status.get("restartCount").and_then(Value::as_u64).filter(|n| *n > 0);
+    let restarts = restarts.map_or(String::new(), |n| format!(" after {n} restarts"));
+    Some(format!("container {name} runs{restarts}, its {probe} probe does not pass"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod(status: Value) -> Value {
+        json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "spec": {
+                "initContainers": [{"name": "setup"}],
+                "containers": [{"name": "web", "readinessProbe": {}, "startupProbe": {}}, {"name": "log"}],
+            },
+            "status": status,
+        })
+    }
+
+    fn web(state: Value) -> Value {
+        let mut status = json!({"name": "web", "image": "registry.example/web:1", "ready": false, "restartCount": 4});
+        status.as_object_mut().expect("a table").extend(state.as_object().expect("a table").clone());
+        pod(json!({"phase": "Running", "containerStatuses": [{"name": "log", "state": {"running": {}}}, status]}))
+    }
+
+    fn waiting(reason: &str, message: &str) -> Value {
+        json!({"state": {"waiting": {"reason": reason, "message": message}}})
+    }
+
+    #[test]
+    fn each_trouble_is_one_sentence() {
+        let scheduler = "0/3 nodes are available: 3 Insufficient cpu.";
+        let unschedulable =
+            json!([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": scheduler}]);
+        let gated = json!([{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": "m"}]);
+        let terminated = json!({"exitCode": 137, "reason": "OOMKilled"});
+        for (pod, says) in [
+            (
+                pod(json!({"phase": "Pending", "conditions": unschedulable})),
+                "cannot be scheduled: 0/3 nodes are available: 3 Insufficient cpu.",
+            ),
+            (pod(json!({"phase": "Pending", "conditions": gated})), "held back by its scheduling gates"),
+            (
+                web(waiting("ImagePullBackOff", "Back-off pulling image")),
+                "image registry.example/web:1 of web cannot be pulled (ImagePullBackOff): Back-off pulling image",
+            ),
+            (web(waiting("InvalidImageName", "x")), "image registry.example/web:1 of web has no valid name"),
+            (
+                web(waiting("CreateContainerConfigError", "secret \"db\" not found")),
+                "container web cannot start (CreateContainerConfigError): secret \"db\" not found",
+            ),
+            (
+                web(json!({
+                    "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 5m0s"}},
+                    "lastState": {"terminated": {"exitCode": 3, "reason": "Error", "message": "no\n database"}},
+                })),
+                "container web keeps crashing: 4 restarts, last with exit code 3: no database",
+            ),
+            (
+                web(
+                    json!({"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": terminated}}),
+                ),
+                "container web keeps crashing: 4 restarts, last with exit code 137 (OOMKilled)",
+            ),
+            (web(json!({"state": {"terminated": {"exitCode": 1}}})), "container web ended with exit code 1"),
+            (
+                web(json!({"state": {"running": {}}, "started": false})),
+                "container web runs after 4 restarts, its startup probe does not pass",
+            ),
+            (
+                web(json!({"state": {"running": {}}, "started": true})),
+                "container web runs after 4 restarts, its readiness probe does not pass",
+            ),
+            (
+                pod(json!({"phase": "Failed", "reason": "Evicted", "message": "The node was low on memory."})),
+                "failed (Evicted): The node was low on memory.",
+            ),
+        ] {
+            assert_eq!(pod_trouble(&pod).as_deref(), Some(says));
+        }
+    }
+
+    #[test]
+    fn a_container_that_runs_before_the_others_comes_first() {
+        let crash = json!({"name": "setup", "restartCount": 2, "state": {"waiting": {"reason": "CrashLoopBackOff"}}});
+        let later = json!({"name": "web", "state": {"waiting": {"reason": "PodInitializing"}}});
+        let pod = pod(json!({"phase": "Pending", "initContainerStatuses": [crash], "containerStatuses": [later]}));
+        assert_eq!(pod_trouble(&pod).as_deref(), Some("container setup keeps crashing: 2 restarts"));
+    }
+
+    #[test]
+    fn a_pod_on_its_way_has_no_trouble() {
+        for pod in [
+            web(waiting("ContainerCreating", "")),
+            web(json!({"ready": true, "state": {"running": {}}})),
+            pod(
+                json!({"phase": "Succeeded", "containerStatuses": [{"name": "web", "state": {"terminated": {"exitCode": 0}}}]}),
+            ),
+            pod(json!({})),
+            json!("x"),
+        ] {
+            assert_eq!(pod_trouble(&pod), None);
+        }
+    }
+
+    #[test]
+    fn a_quota_is_read_from_the_set() {
+        let says = "pods \"web-1\" is forbidden: exceeded quota: small";
+        let failure = json!({"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": says});
+        let set = json!({"kind": "ReplicaSet", "status": {"conditions": [failure]}});
+        assert_eq!(set_trouble(&set), Some(format!("pods cannot be made: {says}")));
+        assert_eq!(set_trouble(&json!({})), None);
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        let cut = line(&"ä".repeat(limits::MESSAGE + 1));
+        assert_eq!(cut.chars().count(), limits::MESSAGE + 1);
+        assert!(cut.ends_with('…'));
+    }
+}
