@@ -54,3 +54,6 @@ pub(crate) fn application(verb: &str, which: &Which, body: &Json, how: &How) -> 
         .sending(Content::Apply, body);
     Ok(if how.force { asked.with("force", "true") } else { asked })
 }
+
+#[cfg(test)]
+mod tests;

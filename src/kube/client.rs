@@ -128,3 +128,6 @@ impl KubeCluster {
         serde_json::from_slice(&answer).map_err(|e| errors::misread(&says, e).into())
     }
 }
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -87,3 +87,6 @@ fn page(mut answer: Json, resource: &Resource) -> Result<Page, String> {
     }
     Ok(Page { items, next })
 }
+
+#[cfg(test)]
+mod tests;

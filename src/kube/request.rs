@@ -181,3 +181,6 @@ pub(crate) fn segment(text: &str) -> Result<String, Failure> {
 fn called(says: &str, failure: Failure) -> Failure {
     Failure { says: format!("{says}: {}", failure.says), ..failure }
 }
+
+#[cfg(test)]
+mod tests;
