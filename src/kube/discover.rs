@@ -141,3 +141,6 @@ async fn resources_of(cluster: &KubeCluster, api_version: &str) -> Result<Vec<Re
     });
     Ok(resource.collect())
 }
+
+#[cfg(test)]
+mod tests;

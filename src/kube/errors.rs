@@ -292,3 +292,6 @@ fn between<'a>(text: &'a str, before: &str, after: char) -> Option<&'a str> {
     let (_, rest) = text.split_once(before)?;
     rest.split_once(after).map(|(found, _)| found)
 }
+
+#[cfg(test)]
+mod tests;
