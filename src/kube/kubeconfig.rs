@@ -290,3 +290,6 @@ fn ask_nobody(exec: &mut ExecConfig, terminal: bool) -> Result<(), String> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
