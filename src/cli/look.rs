@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use evenkeel_core::address::Kind;
+use evenkeel_core::event::Event;
 use evenkeel_core::failure::Class;
 use evenkeel_core::make::{Ask, Intent, Made, make};
 use evenkeel_core::observed::{Observed, ScopeSeen};
+use evenkeel_core::plan::Plan;
 use evenkeel_core::policy::Amount;
 use evenkeel_core::survey::{Memory, Survey, survey};
 use evenkeel_core::vet;
@@ -167,21 +169,28 @@ impl Look {
     /// Writes down what this look saw, so that the next one knows what is new. Only a help: without it, verdicts
     /// take longer and nothing else.
     pub fn remember(&self, project: &Project) {
-        let history = self.survey(project, false).memory;
-        let folder = project.state();
-        let text = serde_json::to_string(&history).expect("a history has string keys and no failing serializers");
-        let kept = std::fs::create_dir_all(&folder).and_then(|()| {
-            let mut file = tempfile::NamedTempFile::new_in(&folder)?;
-            std::io::Write::write_all(&mut file, text.as_bytes())?;
-            file.persist(folder.join(HISTORY)).map_err(|e| e.error)?;
-            Ok(())
-        });
         // A read-only folder is no reason to fail a look.
-        drop(kept);
+        drop(keep(project, &self.survey(project, false).memory));
     }
 }
 
 const HISTORY: &str = "history.json";
+
+fn keep(project: &Project, history: &Memory) -> std::io::Result<()> {
+    let folder = project.state();
+    let text = serde_json::to_string(history).expect("a history has string keys and no failing serializers");
+    std::fs::create_dir_all(&folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(&folder)?;
+    std::io::Write::write_all(&mut file, text.as_bytes())?;
+    file.persist(folder.join(HISTORY)).map_err(|e| e.error)?;
+    Ok(())
+}
+
+/// Writes down what a run of this plan found out; whether the next look knows more for it.
+pub fn learn(project: &Project, plan: &Plan, events: &[Event]) -> bool {
+    let mut history = remembered(project);
+    history.lessons.learn(plan, events) && keep(project, &history).is_ok()
+}
 
 fn remembered(project: &Project) -> Memory {
     let text = std::fs::read_to_string(project.state().join(HISTORY)).unwrap_or_default();

@@ -95,6 +95,14 @@ impl Launch {
         )
     }
 
+    /// The place and the type of a turn, from 0: every type at the first place, then the next place. `None`: the
+    /// choices are used up.
+    pub fn choice(&self, turn: u32) -> Option<(&Place, &String)> {
+        let turn = usize::try_from(turn).ok()?;
+        let place = self.places.get(turn.checked_div(self.types.len())?)?;
+        Some((place, self.types.get(turn % self.types.len())?))
+    }
+
     /// The same launch of the first generation whose tokens stand on none of the objects seen: a token that was used
     /// brings back what it made and launches nothing.
     pub fn unused(mut self, seen: &[Object]) -> Self {

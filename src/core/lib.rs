@@ -17,6 +17,7 @@ pub mod identity;
 pub mod launch;
 #[cfg(test)]
 mod laws;
+pub mod lessons;
 pub mod make;
 pub mod objects;
 pub mod observed;

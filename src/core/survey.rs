@@ -13,6 +13,7 @@ use crate::digest::Digest;
 use crate::health::{self, History, State, Verdict};
 use crate::identity::{self, Claim};
 use crate::launch::token_prefix;
+use crate::lessons::Lessons;
 use crate::observed::{Object, Observed};
 use crate::plan::Note;
 use crate::situation::{self, Outages, Situation};
@@ -26,6 +27,8 @@ pub struct Memory {
     pub objects: History,
     /// Per scope.
     pub outages: BTreeMap<String, Outages>,
+    /// Of runs.
+    pub lessons: Lessons,
 }
 
 /// One object of ours, in its slot.
@@ -341,5 +344,6 @@ impl<'a> Survey<'a> {
         }
         let alive: BTreeSet<&str> = seen.objects.iter().filter(|o| o.phase.alive()).map(|o| o.id.as_str()).collect();
         self.memory.objects.retain(|id, _| alive.contains(id.as_str()));
+        self.memory.lessons.forget(now);
     }
 }

@@ -3,10 +3,14 @@
 //! It refuses and never repairs: a change whose reasons no longer hold needs a new plan. What has begun already is
 //! not checked, because what it would find changed is its own doing.
 
+use evenkeel_core::address::Address;
 use evenkeel_core::digest::Digest;
 use evenkeel_core::observed::Observed;
-use evenkeel_core::plan::{Action, Change, Plan, Why};
+use evenkeel_core::plan::{Action, Call, Change, Do, Plan, Why};
 use evenkeel_core::progress::Progress;
+use evenkeel_core::survey::Survey;
+
+use crate::provider::Payloads;
 
 /// A change whose reasons no longer hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +36,32 @@ pub fn stale(progress: &Progress, mut now: impl FnMut(&Change) -> Result<Digest,
             Some(Refused { change, because })
         })
         .collect()
+}
+
+/// The changes of a plan to refuse in the world of this look: what is not as the plan saw it, what cannot be seen, what
+/// would take from fewer than the plan counted on, and machines whose boot script is not at hand.
+pub fn refusals(progress: &Progress, seen: &Observed, survey: &Survey<'_>, payloads: &Payloads) -> Vec<Refused> {
+    let plan = progress.plan();
+    stale(progress, |c| {
+        let thin = || thinner(progress, c, survey.group(&c.address.group).ready_slots());
+        if let Some(says) = unseen(plan, c, seen).or_else(thin) {
+            return Err(says);
+        }
+        match script_of(plan, &c.address) {
+            Some(script) if !payloads.contains_key(script) => {
+                Err("its boot script is not what the plan saw: make a new plan".into())
+            }
+            Some(_) | None => Ok(survey.fingerprint(&c.address)),
+        }
+    })
+}
+
+/// The digest of the boot script that a plan gives to a new machine at this address.
+fn script_of<'p>(plan: &'p Plan, address: &Address) -> Option<&'p Digest> {
+    plan.steps.iter().find_map(|s| match &s.does {
+        Do::Call(Call::Launch(l)) if l.addresses().contains(address) => l.user_data.as_ref(),
+        Do::Call(_) | Do::Wait(_) => None,
+    })
 }
 
 /// What of the change's scope could not be seen, in words: nothing is done there, because not seen is not absent, and

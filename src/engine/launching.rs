@@ -12,9 +12,7 @@ use crate::limits::Limits;
 
 /// The launch of this turn: exactly one place and one type. `None`: the choices are used up.
 pub fn choice(launch: &Launch, turns: Turns) -> Option<Launch> {
-    let (turn, types) = (usize::try_from(turns.full).ok()?, launch.types.len());
-    let place = launch.places.get(turn.checked_div(types)?)?;
-    let instance_type = launch.types.get(turn % types)?;
+    let (place, instance_type) = launch.choice(turns.full)?;
     let mut one = launch.clone();
     one.places = vec![place.clone()];
     one.types = vec![instance_type.clone()];

@@ -6,6 +6,7 @@ mod place;
 mod bad;
 mod codes;
 mod hostile;
+mod room;
 mod saved;
 mod secrets;
 mod signals;

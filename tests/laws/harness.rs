@@ -21,7 +21,7 @@ use evenkeel_core::vet::{Asked, vet};
 use evenkeel_ec2::Ec2Provider;
 use evenkeel_engine::caller::Caller;
 use evenkeel_engine::clock::Clock;
-use evenkeel_engine::fresh::{Refused, same_place, stale};
+use evenkeel_engine::fresh::{Refused, refusals, same_place};
 use evenkeel_engine::limits::Limits;
 use evenkeel_engine::observe::{observe, wants};
 use evenkeel_engine::provider::{Eyes, Provider};
@@ -131,7 +131,7 @@ impl Life {
         same_place(&made.plan, &desired.stack.id, &look.observed).expect("one account and one region");
         let progress = Progress::replay(made.plan.clone(), journal.iter());
         let survey = survey(desired, &look.observed, history, true, look.now);
-        let refused: Vec<Refused> = stale(&progress, |c| Ok(survey.fingerprint(&c.address)));
+        let refused: Vec<Refused> = refusals(&progress, &look.observed, &survey, &made.payloads);
         let provider: Arc<dyn Provider> = Arc::clone(&self.provider) as Arc<dyn Provider>;
         let providers = BTreeMap::from([(String::new(), provider)]);
         let job = Job {
@@ -159,6 +159,7 @@ impl Life {
         disk.journal.clear();
         let history = disk.history.clone();
         self.carry_out(desired, &look, &made, &history, &mut disk.journal).await;
+        disk.history.lessons.learn(&made.plan, &disk.journal);
         let look = self.look(desired).await;
         let left = self.plan(desired, &look, disk, intent).plan;
         remember(desired, &look, disk);

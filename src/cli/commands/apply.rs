@@ -8,6 +8,7 @@ use evenkeel_core::event::Outcome;
 use evenkeel_core::make::{Intent, Made};
 use evenkeel_core::plan::{Action, Held, Hold, Plan};
 use evenkeel_core::policy::Amount;
+use evenkeel_core::progress::Standing;
 use evenkeel_present::plan::{View, page};
 use evenkeel_present::prompt as question;
 use evenkeel_present::words::count;
@@ -24,7 +25,9 @@ use crate::session::{Session, block_on};
 
 /// Looks after a run until lists show what reads by id have shown already; EC2 promises no bound, seconds are usual.
 const PROOFS: u32 = 6;
-/// Between two of them.
+/// Plans of one run at most: every one after the first knows more than the one before.
+const ROUNDS: u32 = 5;
+/// Between two looks.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// `apply`
@@ -141,9 +144,39 @@ impl Job<'_> {
             held = lock(self.project, self.run, Some(&made.plan.id.0)).await?;
             seen = self.look().await?;
         }
-        let end = self.carry_out(&made, &seen).await;
+        let end = self.rounds(made, seen).await;
         drop(held);
         end
+    }
+
+    /// Runs a plan, and where it failed for a reason that the next plan knows a way around, that one too.
+    async fn rounds(&self, mut made: Made, mut seen: Look) -> Ends {
+        for _ in 1..ROUNDS {
+            let run = carry_out(self.session, self.project, &made, &seen, self.run, self.out).await?;
+            if !run.learned || run.ran.outcome != Outcome::Partial || run.ran.trouble.is_some() {
+                return self.proved(&made, run).await;
+            }
+            // What was to be replaced and has been is not replaced again.
+            let done: BTreeSet<_> = (0u32..)
+                .zip(&made.plan.changes)
+                .filter(|(i, _)| run.ran.progress.standing(*i) == Standing::Done)
+                .map(|(_, c)| c.address.clone())
+                .collect();
+            let replace = self.intent.replace.difference(&done).cloned().collect();
+            seen = self.look().await?;
+            let next = seen.plan(self.project, &Intent { replace, ..self.intent.clone() })?;
+            if next.plan.is_empty() {
+                return self.proved(&made, run).await;
+            }
+            self.out.say("Not all of it could be had as planned. This is the plan for what is left:");
+            self.show(&next.plan, &seen);
+            if !self.run.yes && !agreed(&next.plan, self.out)? {
+                self.out.say("Not confirmed, so the rest stays as it is.");
+                return self.proved(&made, run).await;
+            }
+            made = next;
+        }
+        self.carry_out(&made, &seen).await
     }
 
     /// Exactly a saved plan.
@@ -170,14 +203,20 @@ impl Job<'_> {
     }
 
     async fn carry_out(&self, made: &Made, seen: &Look) -> Ends {
-        let Run { ran, exit, refused } = carry_out(self.session, self.project, made, seen, self.run, self.out).await?;
+        let run = carry_out(self.session, self.project, made, seen, self.run, self.out).await?;
+        self.proved(made, run).await
+    }
+
+    /// How a run ends, by a last look.
+    async fn proved(&self, made: &Made, run: Run) -> Ends {
+        let Run { ran, exit, refused, learned: _ } = run;
         if let Some(trouble) = &ran.trouble {
             self.out.problem(&format!("the journal cannot be written, so nothing new was started: {trouble}"));
         }
         if ran.outcome == Outcome::Interrupted {
             return Ok(exit);
         }
-        let (left, seen) = self.prove().await?;
+        let (left, seen) = self.prove(&made.plan).await?;
         seen.remember(self.project);
         if refused > 0 && refused == made.plan.changes.len() {
             return Ok(Exit::Stale);
@@ -208,21 +247,25 @@ impl Job<'_> {
         Ok(kept_back(&left))
     }
 
-    /// What a look after the run would still change. Lists may lag behind reads by id, so it looks a few times.
-    async fn prove(&self) -> Result<(Plan, Look), Halt> {
+    /// What a look after the run of this plan would still change. Lists may lag behind reads by id, so it looks a few
+    /// times.
+    async fn prove(&self, plan: &Plan) -> Result<(Plan, Look), Halt> {
         // What was to be replaced has been; asked again, it would be replaced again.
         let intent = &Intent { replace: BTreeSet::new(), ..self.intent.clone() };
-        for _ in 1..PROOFS {
-            let seen = self.look().await?;
-            let plan = seen.plan(self.project, intent)?.plan;
+        let mut looks = 1;
+        loop {
+            let mut seen = self.look().await?;
+            let lessons = seen.history.lessons.of_run(plan.basis.at, seen.now);
+            let kept = std::mem::replace(&mut seen.history.lessons, lessons);
+            let left = seen.plan(self.project, intent)?.plan;
+            seen.history.lessons = kept;
             // A launch that lists show only in part is not the end of it.
-            let settled = plan.is_empty() && !plan.held.iter().any(|h| h.by == Hold::Launching);
-            if settled {
-                return Ok((plan, seen));
+            let settled = left.is_empty() && !left.held.iter().any(|h| h.by == Hold::Launching);
+            if settled || looks == PROOFS {
+                return Ok((left, seen));
             }
+            looks += 1;
             self.session.clock.sleep(PAUSE).await;
         }
-        let seen = self.look().await?;
-        Ok((seen.plan(self.project, intent)?.plan, seen))
     }
 }

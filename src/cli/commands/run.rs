@@ -8,15 +8,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use evenkeel_coordination::file::{Tenure, acquire};
 use evenkeel_coordination::holder::Holder;
-use evenkeel_core::address::Address;
 use evenkeel_core::desired::LockKind;
-use evenkeel_core::digest::Digest;
 use evenkeel_core::event::{Event, Outcome};
 use evenkeel_core::make::Made;
-use evenkeel_core::plan::{Call, Do, Plan};
 use evenkeel_core::progress::Progress;
 use evenkeel_engine::clock::Clock;
-use evenkeel_engine::fresh::{Refused, same_place, stale, thinner, unseen};
+use evenkeel_engine::fresh::{Refused, refusals, same_place};
 use evenkeel_engine::journal::{self, Journal};
 use evenkeel_engine::limits::Limits;
 use evenkeel_engine::run::{Job, Ran, run};
@@ -28,7 +25,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::args::{self, Events};
 use crate::exit::{Exit, Halt};
-use crate::look::Look;
+use crate::look::{Look, learn};
 use crate::out::Out;
 use crate::project::Project;
 use crate::session::Session;
@@ -91,6 +88,8 @@ pub struct Run {
     pub exit: Exit,
     /// Changes that were refused because their reasons no longer hold.
     pub refused: usize,
+    /// It found out something that makes another plan.
+    pub learned: bool,
 }
 
 /// Runs a plan to its end and tells what happens.
@@ -111,18 +110,7 @@ pub async fn carry_out(
     let (mut journal, past) = Journal::open(&folder, &plan.id).map_err(|e| Halt::error(e.to_string()))?;
     let progress = Progress::replay(plan.clone(), &past);
     let survey = seen.survey(project, true);
-    let refused: Vec<Refused> = stale(&progress, |c| {
-        let thin = || thinner(&progress, c, survey.group(&c.address.group).ready_slots());
-        if let Some(says) = unseen(plan, c, &seen.observed).or_else(thin) {
-            return Err(says);
-        }
-        match script_of(plan, &c.address) {
-            Some(script) if !made.payloads.contains_key(script) => {
-                Err("its boot script is not what the plan saw: make a new plan".into())
-            }
-            Some(_) | None => Ok(survey.fingerprint(&c.address)),
-        }
-    });
+    let refused: Vec<Refused> = refusals(&progress, &seen.observed, &survey, &made.payloads);
     let (stopper, stopped) = stop();
     let mut live = Live::new(plan.clone(), project.secrets.clone(), face(args, out));
     past.iter().for_each(|e| live.recall(e));
@@ -136,7 +124,9 @@ pub async fn carry_out(
         limits: &Limits::default(),
         stop: stopped.clone(),
     };
+    let mut events = past.clone();
     let mut tell = |event: &Event| {
+        events.push(event.clone());
         // Whoever watched has gone; the run goes on and the journal has it all.
         let _ = shown(&live).on(event);
     };
@@ -155,7 +145,8 @@ pub async fn carry_out(
         }
     }
     let exit = ends(&ran, &stopped);
-    Ok(Run { ran, exit, refused: refused.len() })
+    let learned = learn(project, plan, &events);
+    Ok(Run { ran, exit, refused: refused.len(), learned })
 }
 
 fn shown(live: &Mutex<Live>) -> MutexGuard<'_, Live> {
@@ -226,14 +217,6 @@ fn questions() -> UnboundedReceiver<()> {
         });
     }
     asked
-}
-
-/// The digest of the boot script that a plan gives to a new machine at this address.
-fn script_of<'p>(plan: &'p Plan, address: &Address) -> Option<&'p Digest> {
-    plan.steps.iter().find_map(|s| match &s.does {
-        Do::Call(Call::Launch(l)) if l.addresses().contains(address) => l.user_data.as_ref(),
-        Do::Call(_) | Do::Wait(_) => None,
-    })
 }
 
 /// How a run ends, before the last look.

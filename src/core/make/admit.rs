@@ -138,6 +138,7 @@ fn objection(draft: &mut Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)>
         .or_else(|| protected(draft, c))
         .or_else(|| emptied(draft, c))
         .or_else(|| outage(draft, c))
+        .or_else(|| no_room(draft, c))
         .or_else(|| too_soon(draft, c))
 }
 
@@ -235,6 +236,15 @@ fn outage(draft: &mut Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
     let recheck = situation.recheck;
     draft.look_again_by(recheck);
     Some((Hold::Outage, evidence.says))
+}
+
+/// A launch that can go nowhere else waits until there may be room again.
+fn no_room(draft: &mut Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
+    let launches = matches!(c.change.action, Action::Create | Action::Replace);
+    let declared = draft.ask.desired.machines.get(&c.change.address.group.name).filter(|_| launches)?;
+    let full = draft.ask.history.lessons.full(declared, draft.ask.now).remove(&c.place.as_ref()?.zone)?;
+    draft.look_again_by(Some(full.until));
+    Some((Hold::Time, full.waits_for()))
 }
 
 /// What a launch of this candidate would be made of.

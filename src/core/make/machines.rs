@@ -102,7 +102,14 @@ fn filled<'a>(
         let Some(zone) = zones.get(&s.address.slot).cloned() else {
             let missing = Reason { why: Why::Declared, says: format!("count {}", declared.count) };
             let change = draft.change(&s.address, Action::Create, vec![missing]);
-            draft.hold(change, Hold::Unresolved, "room in a zone: the caps allow no more");
+            let full = draft.ask.history.lessons.full(declared, draft.ask.now).into_values().min_by_key(|f| f.until);
+            match full {
+                Some(full) => {
+                    draft.look_again_by(Some(full.until));
+                    draft.hold(change, Hold::Time, full.waits_for());
+                }
+                None => draft.hold(change, Hold::Unresolved, "room in a zone: the caps allow no more"),
+            }
             continue;
         };
         draft.zones.insert(s.address.clone(), zone.clone());
@@ -177,6 +184,11 @@ fn lineage(draft: &Draft<'_>, survey: &GroupSurvey<'_>, slot: u32, last: Option<
     Lineage { generation, attempt: next.attempt, chain: Some(next.chain), not_before }
 }
 
+/// The types to try in a zone, in order.
+pub(super) fn types(draft: &Draft<'_>, declared: &MachineGroup, zone: &str) -> Vec<String> {
+    draft.ask.history.lessons.types(declared, zone, draft.ask.now)
+}
+
 /// A slot with nobody in it.
 fn vacant<'a>(
     draft: &mut Draft<'a>,
@@ -209,7 +221,7 @@ fn vacant<'a>(
     let lineage = lineage(draft, survey, slot, died);
     let mut change = draft.change(&s.address, Action::Create, vec![reason]);
     change.zone.clone_from(&place.zone);
-    change.what = declared.types.first().cloned().unwrap_or_default();
+    change.what = types(draft, declared, &place.zone).first().cloned().unwrap_or_default();
     if draft.holds_occupied(&change) {
         return None;
     }

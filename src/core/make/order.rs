@@ -218,7 +218,7 @@ impl<'a> Order<'_, 'a> {
             group: group.clone(),
             tag: mark,
             places: vec![place.clone()],
-            types: declared.types.clone(),
+            types: super::machines::types(self.draft, declared, &place.zone),
             spec: fields,
             root_device: spec.root_device.clone(),
             user_data,

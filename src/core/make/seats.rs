@@ -7,7 +7,10 @@ use super::Draft;
 use crate::address::{Address, Group};
 use crate::desired::{Follow, Layout, MachineGroup, Spread};
 use crate::expected::MachineSpec;
+use crate::health::State;
 use crate::launch::Place;
+use crate::lessons::Full;
+use crate::observed::Phase;
 use crate::place::{self, Domain};
 use crate::plan::{Note, Reason, Why};
 use crate::survey::{GroupSurvey, Member};
@@ -90,10 +93,20 @@ pub(super) fn placed(
     let impaired = draft.survey.situations.get(&declared.scope).map(|s| s.impaired.clone()).unwrap_or_default();
     let names: BTreeSet<&String> = spec.places.iter().map(|p| &p.zone).collect();
     let open: BTreeSet<&String> = names.iter().copied().filter(|z| !impaired.contains_key(*z)).collect();
+    let full = draft.ask.history.lessons.full(declared, draft.ask.now);
     let mut zone: BTreeMap<u32, String> = BTreeMap::new();
     let mut moved = BTreeMap::new();
     for s in slots {
         let home = s.keeper.as_ref().map(|k| &k.object.zone);
+        // The successor of one that is ill would have to stand in its zone, and there is no room.
+        if let (Some(full), true) = (home.and_then(|z| full.get(z)), s.pinned.is_none())
+            && s.keeper.as_ref().is_some_and(needs_successor)
+            && home.is_some_and(|z| open.contains(z))
+        {
+            let says = format!("{}: its successor goes elsewhere", full.says);
+            moved.insert(s.address.slot, Reason { why: Why::Unhealthy, says });
+            continue;
+        }
         // Data cannot leave its zone, so a machine that stands elsewhere comes to it.
         if let (Some(data), Some(home)) = (&s.pinned, home)
             && data != home
@@ -116,6 +129,13 @@ pub(super) fn placed(
             cap: declared.caps.get(*z).copied(),
         })
         .collect();
+    // Where there is no room nothing new goes, and what is there stays.
+    let roomy: Vec<Domain> = (domains.iter().cloned())
+        .map(|d| Domain {
+            cap: if full.contains_key(&d.name) { Some(d.cap.unwrap_or(u32::MAX).min(d.count)) } else { d.cap },
+            ..d
+        })
+        .collect();
     // Nor does a machine move because a lookup's answer moved: a subnet that lost its tag takes no new ones, that is all.
     let asked_once = matches!(declared.spread, Spread::SubnetsTagged(..)) && declared.follow == Follow::Never;
     let left: BTreeSet<String> = zone.values().filter(|z| asked_once && !names.contains(z)).cloned().collect();
@@ -125,7 +145,8 @@ pub(super) fn placed(
     }
     let parked = zone.values().filter(|z| impaired.contains_key(*z) || left.contains(*z)).count() as u32;
     let total = declared.count - parked.min(declared.count);
-    let placement = place::place(&domains, total, declared.skew);
+    let placement = place::place(&roomy, total, declared.skew);
+    elsewhere(draft, group, &full, &roomy, &placement.target, &place::place(&domains, total, declared.skew).target);
     if !placement.relaxed_by.is_empty() {
         draft.notes.push(Note {
             kind: "skew".into(),
@@ -200,6 +221,36 @@ pub(super) fn placed(
         }
     }
     (zone, moved)
+}
+
+/// Whether the machine itself must be made anew: one that is stopped may yet be started.
+fn needs_successor(keeper: &Member<'_>) -> bool {
+    let up = matches!(keeper.object.phase, Phase::Starting | Phase::Up);
+    up && matches!(keeper.verdict.state, State::Unhealthy { .. } | State::Flapping)
+}
+
+/// Says which zones had no room and what stands elsewhere for that reason alone.
+fn elsewhere(
+    draft: &mut Draft<'_>,
+    group: &Group,
+    full: &BTreeMap<String, Full>,
+    domains: &[Domain],
+    target: &[u32],
+    otherwise: &[u32],
+) {
+    let differs = |more: bool| {
+        let all = domains.iter().zip(target.iter().zip(otherwise));
+        all.filter(move |(_, (is, would))| if more { is > would } else { is < would }).map(|(d, _)| d.name.as_str())
+    };
+    let instead: Vec<&str> = differs(true).collect();
+    let short: Vec<&Full> = differs(false).filter_map(|z| full.get(z)).collect();
+    for f in short {
+        draft.look_again_by(Some(f.until));
+        if !instead.is_empty() {
+            let says = format!("{}; placed in {} instead", f.says, instead.join(" and "));
+            draft.notes.push(Note { kind: "no-room".into(), about: group.to_string(), says });
+        }
+    }
 }
 
 /// The place of a slot in its zone; several subnets of one zone are taken in turn.

@@ -134,7 +134,14 @@ impl<'a> Order<'_, 'a> {
             home(self.draft, &address).and_then(|s| self.machine.get(&s).map(|w| (Target::New(s.clone()), vec![*w])));
         let there = c.successor.clone().map(|id| (Target::Id(id), vec![]));
         let Some((machine, mut needs)) = new.or(there) else {
-            self.draft.hold(c.change, Hold::Unresolved, "its machine, which is not there and not in this plan");
+            // It waits for what its machine waits for.
+            let home = home(self.draft, &address);
+            let waits = self.draft.held.iter().find(|h| Some(&h.change.address) == home.as_ref());
+            let (by, words) = match waits {
+                Some(h) => (h.by, format!("its machine, and that for {}", h.waits_for)),
+                None => (Hold::Unresolved, "its machine, which is not there and not in this plan".into()),
+            };
+            self.draft.hold(c.change, by, words);
             return;
         };
         let hangs = c.member.as_ref().is_some_and(|m| m.object.attached.is_some());
