@@ -4,6 +4,7 @@ mod cli;
 mod examples;
 #[cfg(feature = "aws")]
 mod front;
+mod kubernetes;
 mod laws;
 mod layering;
 #[cfg(feature = "aws")]
