@@ -5,6 +5,7 @@
 mod lab;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -117,6 +118,102 @@ fn a_cluster_leaves_no_process_and_no_folder_whether_it_ends_or_is_killed() {
         assert!(!folder.exists(), "{}", folder.display());
         assert!(!processes.values().any(|pid| runs(*pid)), "{processes:?}");
     }
+}
+
+/// A pod that says its name and then sleeps.
+fn sleeper(name: &str) -> String {
+    format!(
+        r#"
+apiVersion: v1
+kind: Pod
+metadata:
+  name: {name}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: main
+    image: lab.example/busybox:1
+    command: [sh, -c, "echo $(hostname) speaks; sleep inf"]
+"#
+    )
+}
+
+#[test]
+fn on_a_real_node_a_pod_really_runs_says_something_and_can_be_entered() {
+    let Some(cluster) = lab::real() else { return };
+    let zones = ["us-east-1a", "us-east-1b"].map(|zone| (zone.to_owned(), 1));
+    assert_eq!(ready_by_zone(cluster), zones.into());
+    cluster.namespace("speaks");
+    cluster.kubectl_with("--namespace speaks apply -f -", &sleeper("speaker"));
+    cluster.kubectl("--namespace speaks wait pod/speaker --for=condition=Ready --timeout=120s");
+    assert_eq!(cluster.kubectl("--namespace speaks logs speaker"), "speaker speaks\n");
+    let processes = cluster.kubectl("--namespace speaks exec speaker -- ps -o args");
+    assert!(processes.contains("sleep inf"), "{processes}");
+}
+
+#[test]
+fn a_real_node_can_fall_silent_while_its_pods_run_and_lose_them_with_its_power() {
+    let Some(cluster) = Cluster::start("--real-nodes 1") else { return };
+    let becomes = |status| cluster.kubectl(&format!("wait node/real-1 --for=condition=Ready={status} --timeout=120s"));
+    let container = || cluster.get("pod/sleeper")["status"]["containerStatuses"][0].clone();
+    cluster.kubectl_with("apply -f -", &sleeper("sleeper"));
+    cluster.kubectl("wait pod/sleeper --for=condition=Ready --timeout=120s");
+    let first = container();
+
+    cluster.tell("pause real-1");
+    becomes("Unknown");
+    cluster.tell("resume real-1");
+    becomes("True");
+    assert_eq!(container()["containerID"], first["containerID"], "it ran on");
+
+    cluster.tell("kill real-1");
+    becomes("Unknown");
+    cluster.tell("start real-1");
+    let restarted = "--for=jsonpath={.status.containerStatuses[0].restartCount}=1";
+    cluster.kubectl(&format!("wait pod/sleeper {restarted} --timeout=120s"));
+    assert_ne!(container()["containerID"], first["containerID"], "a new one");
+}
+
+#[test]
+fn real_nodes_leave_no_mount_no_control_group_and_no_process_even_when_the_launcher_is_killed() {
+    let Some(cluster) = Cluster::start("--real-nodes 1") else { return };
+    cluster.kubectl_with("apply -f -", &sleeper("sleeper"));
+    cluster.kubectl("wait pod/sleeper --for=condition=Ready --timeout=120s");
+    let kept = cluster.folder.join("real-1/var/lib/containerd/io.containerd.grpc.v1.cri/containers");
+    let containers: Vec<String> = std::fs::read_dir(kept)
+        .expect("containerd keeps a folder for each container")
+        .map(|entry| entry.expect("it can be read").file_name().into_string().expect("an id"))
+        .collect();
+    assert!(!containers.is_empty());
+    assert!(containers.iter().all(|id| has_control_group(id)), "{containers:?}");
+    let (folder, processes) = (cluster.folder.clone(), cluster.processes.clone());
+
+    let launcher = Pid::from_raw(cluster.launcher().cast_signed()).expect("a process");
+    kill_process(launcher, Signal::KILL).expect("it is ours");
+    drop(cluster);
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("Linux has it");
+    assert!(!mounts.contains(folder.to_str().expect("a plain path")), "{mounts}");
+    assert!(!folder.exists(), "{}", folder.display());
+    assert!(!containers.iter().any(|id| has_control_group(id)), "{containers:?}");
+    assert!(!processes.values().any(|pid| runs(*pid)), "{processes:?}");
+}
+
+/// Of either version.
+fn has_control_group(id: &str) -> bool {
+    let root = Path::new("/sys/fs/cgroup");
+    let hierarchies = root.read_dir().expect("it is mounted").map(|entry| entry.expect("it can be read").path());
+    hierarchies.chain([root.to_owned()]).any(|hierarchy| hierarchy.join("k8s.io").join(id).exists())
+}
+
+#[test]
+fn a_zone_of_simulated_nodes_falls_silent_and_speaks_again() {
+    let Some(cluster) = Cluster::start("--nodes 3") else { return };
+    cluster.tell("pause kwok-us-east-1b");
+    cluster.kubectl("wait node/node-2 --for=condition=Ready=Unknown --timeout=120s");
+    let others = ["us-east-1a", "us-east-1c"].map(|zone| (zone.to_owned(), 1));
+    assert_eq!(ready_by_zone(&cluster), others.into());
+    cluster.tell("resume kwok-us-east-1b");
+    cluster.kubectl("wait node/node-2 --for=condition=Ready --timeout=120s");
 }
 
 /// Whether there is such a process, other than as an entry that nobody has waited for yet.

@@ -20,7 +20,8 @@ pub struct Cluster {
     pub kubeconfig: PathBuf,
     /// The cluster's own folder, gone with it: logs (`log/`), kubeconfigs.
     pub folder: PathBuf,
-    /// The process of each server: `etcd`, `apiserver`, `controller-manager`, `scheduler`, `kwok`.
+    /// The process of each server at the start: `etcd`, `apiserver`, `controller-manager`, `scheduler`, `kwok-ZONE`,
+    /// `real-1` …
     pub processes: BTreeMap<String, u32>,
     kubectl: PathBuf,
     authority: PathBuf,
@@ -41,6 +42,14 @@ pub fn shared() -> Option<&'static Cluster> {
     if launcher().is_none() { None } else { SHARED.get_or_init(|| Cluster::start("--nodes 9")).as_ref() }
 }
 
+/// The same of two real nodes: what runs on them really runs. Images: `lab.example/busybox:1`, `:2`, `:3`, all the same.
+pub fn real() -> Option<&'static Cluster> {
+    static REAL: OnceLock<Result<Cluster, String>> = OnceLock::new();
+    launcher()?;
+    let real = REAL.get_or_init(|| Cluster::launch("--real-nodes 2"));
+    real.as_ref().map_err(|why| skipped(why)).ok()
+}
+
 fn launcher() -> Option<String> {
     let launcher = std::env::var("EVENKEEL_TEST_CONTROLPLANE").ok();
     if launcher.is_none() {
@@ -58,7 +67,13 @@ impl Cluster {
     /// Starts one with the launcher's own options (`tests/lab/README.md`), for a test that kills servers or needs the
     /// whole cluster; `None` (said aloud) where there is none to be had.
     pub fn start(options: &str) -> Option<Self> {
-        let launcher = launcher()?;
+        launcher()?;
+        Self::launch(options).map_err(|why| skipped(&why)).ok()
+    }
+
+    /// The error is why this machine cannot do it.
+    fn launch(options: &str) -> Result<Self, String> {
+        let launcher = std::env::var("EVENKEEL_TEST_CONTROLPLANE").expect("it was looked at");
         let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("controlplane-{}.log", std::process::id()));
         let log = File::options().create(true).append(true).open(log).expect("the target folder can be written");
         let mut process = Command::new(launcher)
@@ -74,8 +89,12 @@ impl Cluster {
         stdout.read_line(&mut line).expect("the launcher says what runs");
         let facts: Value = serde_json::from_str(&line)
             .unwrap_or_else(|e| panic!("the cluster did not start ({e}); why is in controlplane-*.log in target/tmp"));
+        if let Some(why) = facts["cannot"].as_str() {
+            let _ = process.wait();
+            return Err(why.to_owned());
+        }
         let fact = |name: &str| facts[name].as_str().unwrap_or_else(|| panic!("no {name} in {facts}")).to_owned();
-        Some(Self {
+        Ok(Self {
             server: fact("server"),
             kubeconfig: fact("kubeconfig").into(),
             folder: fact("folder").into(),

@@ -24,6 +24,7 @@ found() {
 }
 found && exit 0
 
+[ "$(uname -s)" = Linux ] || cannot "the lab's Kubernetes runs on Linux only, and this is $(uname -s)"
 command -v go >/dev/null || cannot "go is missing: the lab's Kubernetes is built with Go 1.26 or newer (https://go.dev/dl)"
 mkdir -p "$cache" || cannot "the folder $cache cannot be made"
 # Two test runs at once: the second waits and then finds it built.

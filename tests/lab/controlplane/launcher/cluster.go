@@ -74,8 +74,7 @@ func start(wish wish, end <-chan string) (*cluster, error) {
 		if err := c.register(); err != nil {
 			return c, err
 		}
-		c.simulate()
-		if err := c.bring(c.processes[len(c.processes)-1:]); err != nil {
+		if err := c.bring(c.simulate()); err != nil {
 			return c, err
 		}
 	}

@@ -8,13 +8,23 @@ import (
 	"strings"
 )
 
-// Who keeps the simulated nodes and their pods running: kwok.
-func (c *cluster) simulate() {
-	c.add("kwok", c.nodesReady, "kwok",
-		"--kubeconfig", c.kubeconfig(), "--config", filepath.Join(c.binaries, "stages.yaml"),
-		"--manage-all-nodes=false", "--manage-nodes-with-annotation-selector", "kwok.x-k8s.io/node=fake",
-		"--node-lease-duration-seconds", "12")
+// Who keeps the simulated nodes and their pods running: kwok, one for each zone, so that a zone can fall silent.
+func (c *cluster) simulate() []*process {
+	first := len(c.processes)
+	for i, zone := range c.zones {
+		if i >= c.simulated {
+			break
+		}
+		c.add("kwok-"+zone, c.nodesReady, "kwok",
+			"--kubeconfig", c.kubeconfig(), "--config", filepath.Join(c.binaries, "stages.yaml"),
+			"--manage-all-nodes=false",
+			"--manage-nodes-with-label-selector", simulatedLabel+"=true,topology.kubernetes.io/zone="+zone,
+			"--node-lease-duration-seconds", "12")
+	}
+	return c.processes[first:]
 }
+
+const simulatedLabel = "lab.example/simulated"
 
 // The nodes themselves, in turn in each zone, as a cloud would have registered them.
 func (c *cluster) register() error {
@@ -25,9 +35,9 @@ func (c *cluster) register() error {
 			"apiVersion": "v1",
 			"kind":       "Node",
 			"metadata": map[string]any{
-				"name":        name,
-				"annotations": map[string]string{"kwok.x-k8s.io/node": "fake"},
+				"name": name,
 				"labels": map[string]string{
+					simulatedLabel:                     "true",
 					"kubernetes.io/hostname":           name,
 					"kubernetes.io/arch":               "amd64",
 					"kubernetes.io/os":                 "linux",
