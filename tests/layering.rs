@@ -20,7 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("aws", &["core", "engine", "ec2"]),
     ("kubernetes", &["core", "engine"]),
     ("kube", &["core", "engine", "kubernetes"]),
-    ("sim", &["core", "engine", "ec2"]),
+    ("sim", &["core", "engine", "ec2", "kubernetes"]),
     ("front", &["core", "engine", "ec2", "sim"]),
 ];
 

@@ -1,4 +1,5 @@
-//! The wire calls the sim understands, by EC2's own names: what faults, buckets and counters speak about.
+//! The wire calls the sim understands: EC2's by EC2's own names, and Kubernetes' verbs on objects. What faults, buckets
+//! and counters speak about.
 
 use std::fmt;
 
@@ -16,7 +17,7 @@ macro_rules! actions {
             /// Every call.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// EC2's name for it.
+            /// EC2's name for it; Kubernetes' verb and what it is about.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)* }
             }
@@ -60,6 +61,29 @@ actions! {
     AttachVolume: true,
     DetachVolume: true,
     DeleteVolume: true,
+    ServerVersion: false,
+    Discovery: false,
+    ListObjects: false,
+    GetObject: false,
+    ReadLog: false,
+    DryRunApply: false,
+    ApplyObject: true,
+    ForceApply: true,
+    PatchObject: true,
+    DeleteObject: true,
+}
+
+impl Action {
+    /// The verb of a call to Kubernetes, as its permissions know it; `None` for EC2's.
+    pub fn verb(self) -> Option<&'static str> {
+        Some(match self {
+            Self::ServerVersion | Self::Discovery | Self::GetObject | Self::ReadLog => "get",
+            Self::ListObjects => "list",
+            Self::DryRunApply | Self::ApplyObject | Self::ForceApply | Self::PatchObject => "patch",
+            Self::DeleteObject => "delete",
+            _ => return None,
+        })
+    }
 }
 
 impl fmt::Display for Action {

@@ -20,6 +20,9 @@ pub struct Fault {
     /// To which calls; empty for all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub on: Vec<Action>,
+    /// Only to calls about this kind of Kubernetes object: `Deployment.apps`, `Secret`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// Only to calls that change the world.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub changing: bool,
@@ -67,6 +70,8 @@ pub enum Effect {
     FreezeLists(Span),
     /// What this call makes stays hidden for so much longer.
     HideNew(Span),
+    /// The token of a list's next page is too old (Kubernetes only).
+    ExpirePages,
 }
 
 /// When the calling process dies.
@@ -87,7 +92,17 @@ pub(crate) fn is_zero(n: &u32) -> bool {
 impl Fault {
     /// `effect`, to every call.
     pub fn every(effect: Effect) -> Self {
-        Self { effect, on: Vec::new(), changing: false, after: 0, times: None, odds: None, from: None, until: None }
+        Self {
+            effect,
+            on: Vec::new(),
+            kind: None,
+            changing: false,
+            after: 0,
+            times: None,
+            odds: None,
+            from: None,
+            until: None,
+        }
     }
 
     /// `effect`, to one call.
@@ -108,6 +123,12 @@ impl Fault {
     /// Only to this call (and those named before).
     pub fn on(mut self, action: Action) -> Self {
         self.on.push(action);
+        self
+    }
+
+    /// Only to calls about this kind of Kubernetes object: `Deployment.apps`, `Secret`.
+    pub fn about(mut self, kind: impl Into<String>) -> Self {
+        self.kind = Some(kind.into());
         self
     }
 
@@ -159,15 +180,43 @@ impl Fault {
             .collect()
     }
 
-    fn meets(&self, action: Action, now: Timestamp) -> bool {
-        (self.on.is_empty() || self.on.contains(&action))
-            && (!self.changing || action.changes())
+    fn meets(&self, call: &Meant<'_>, now: Timestamp) -> bool {
+        let about = |kind: &String| call.about.split('/').next() == Some(kind);
+        (self.on.is_empty() || self.on.contains(&call.action))
+            && (!self.changing || call.action.changes())
+            && self.kind.as_ref().is_none_or(about)
+            && (self.effect != Effect::ExpirePages || call.continues)
             && self.from.is_none_or(|at| at <= now)
             && self.until.is_none_or(|at| now < at)
     }
 
     fn is_spent(&self, now: Timestamp) -> bool {
         self.times == Some(0) || self.until.is_some_and(|at| at <= now)
+    }
+}
+
+/// Which call it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Meant<'a> {
+    pub(crate) action: Action,
+    /// The Kubernetes object or kind: `Deployment.apps/shop/web`, `Secret`; empty for EC2's calls.
+    pub(crate) about: &'a str,
+    /// It asks for a list's next page.
+    pub(crate) continues: bool,
+}
+
+impl<'a> From<Action> for Meant<'a> {
+    fn from(action: Action) -> Self {
+        Self { action, about: "", continues: false }
+    }
+}
+
+impl std::fmt::Display for Meant<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.action.verb() {
+            Some(verb) if !self.about.is_empty() => write!(f, "{verb} {}", self.about),
+            Some(_) | None => self.action.fmt(f),
+        }
     }
 }
 
@@ -180,6 +229,7 @@ pub(crate) struct Weather {
     pub(crate) twice: bool,
     pub(crate) empty_page: bool,
     pub(crate) cut_pages: bool,
+    pub(crate) expire_pages: bool,
     pub(crate) slow: Duration,
     /// When it arrives instead of now.
     pub(crate) late: Option<Timestamp>,
@@ -192,12 +242,12 @@ pub(crate) struct Weather {
 
 impl World {
     /// What happens to this call; spends the faults that strike. Sets the weather for it.
-    pub(crate) fn forecast(&mut self, action: Action, call: u64) {
+    pub(crate) fn forecast(&mut self, meant: &Meant<'_>, call: u64) {
         let (now, seed) = (self.now, self.seed);
         let mut weather = Weather::default();
         let mut freeze = None;
         for (n, fault) in self.faults.iter_mut().enumerate() {
-            if !fault.meets(action, now) || fault.is_spent(now) {
+            if !fault.meets(meant, now) || fault.is_spent(now) {
                 continue;
             }
             if fault.after > 0 {
@@ -214,7 +264,7 @@ impl World {
             let time = |span: Span| span.draw(seed, "weather", format_args!("{call} {n}"));
             match &fault.effect {
                 Effect::Fail(class) => {
-                    weather.fail.get_or_insert_with(|| failure(*class));
+                    weather.fail.get_or_insert_with(|| failure(*class, meant));
                 }
                 Effect::LoseAnswer => weather.lose_answer = true,
                 Effect::Kill(moment) => weather.kill = Some(*moment),
@@ -224,6 +274,7 @@ impl World {
                 Effect::Echo(span) => weather.echo = Some(later(now, time(*span))),
                 Effect::EmptyPage => weather.empty_page = true,
                 Effect::CutPages => weather.cut_pages = true,
+                Effect::ExpirePages => weather.expire_pages = true,
                 Effect::FreezeLists(span) => freeze = Some(later(now, time(*span))),
                 Effect::HideNew(span) => weather.hide += time(*span),
             }
@@ -237,8 +288,36 @@ impl World {
     }
 }
 
+/// A failure of this class, in words a Kubernetes API server might use.
+fn refusal(class: Class, meant: &Meant<'_>) -> Failure {
+    let (code, says) = match class {
+        Class::Throttled => {
+            ("TooManyRequests", "the server has received too many requests and has asked us to try again later")
+        }
+        Class::Transient | Class::Capacity => {
+            ("InternalError", "Internal error occurred: etcdserver: request timed out")
+        }
+        Class::Quota => ("Forbidden", "exceeded quota"),
+        Class::Denied => {
+            let verb = meant.action.verb().unwrap_or_default();
+            let says = format!("{} is forbidden: User \"evenkeel\" cannot {verb} it", meant.about);
+            return Failure::new(class, "Forbidden", says);
+        }
+        Class::Credentials => ("Unauthorized", "Unauthorized"),
+        Class::NotFound => ("NotFound", "the server could not find the requested resource"),
+        Class::Busy | Class::TokenMismatch | Class::TokenSpent => {
+            ("Conflict", "Operation cannot be fulfilled: the object has been modified")
+        }
+        Class::Protected | Class::Invalid => ("Invalid", "is invalid"),
+    };
+    Failure::new(class, code, says)
+}
+
 /// A failure of this class, in words EC2 might use.
-fn failure(class: Class) -> Failure {
+fn failure(class: Class, meant: &Meant<'_>) -> Failure {
+    if meant.action.verb().is_some() {
+        return refusal(class, meant);
+    }
     let (code, says) = match class {
         Class::Throttled => ("RequestLimitExceeded", "Request limit exceeded."),
         Class::Transient => ("InternalError", "An internal error has occurred."),

@@ -1,4 +1,4 @@
-//! The laws that no call of ours may break, as far as EC2 can see them. A broken one is written down, not punished:
+//! The laws that no call of ours may break, as far as EC2 can see them (Kubernetes': [`crate::cluster::laws`]). A broken one is written down, not punished:
 //! the run goes on, and the test that reads [`World::violations`] fails.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +35,8 @@ pub enum Law {
     TwoHolders,
     /// Two live machines claim one slot, and neither replaces the other.
     Duplicate,
+    /// Our call applied an object without saying who we are.
+    Anonymous,
 }
 
 /// A broken law.
@@ -242,7 +244,7 @@ fn is_lost(world: &World, zone: &str) -> bool {
     })
 }
 
-fn violate(world: &mut World, law: Law, says: String) {
+pub(crate) fn violate(world: &mut World, law: Law, says: String) {
     let (at, call) = (world.now, world.call_count());
     world.violations.push(Violation { at, call, law, says });
 }

@@ -6,6 +6,7 @@
 pub mod action;
 mod api;
 pub mod clock;
+pub mod cluster;
 pub mod dice;
 pub mod faults;
 pub mod laws;
@@ -21,6 +22,7 @@ mod wire;
 pub mod world;
 
 pub use clock::{SimClock, runtime};
+pub use cluster::SimCluster;
 pub use sim::{Call, Sim};
 pub use store::BadWorld;
 pub use wire::Wire;

@@ -62,6 +62,8 @@ pub enum Request {
     DetachAny { volume: String, instance: Option<String>, device: Option<String> },
     /// `DeleteVolume`.
     DeleteVolume { id: String },
+    /// A call to a Kubernetes cluster.
+    Kubernetes(Box<crate::cluster::Request>),
 }
 
 /// What a changing call did, as its answer tells it.
@@ -88,7 +90,7 @@ pub enum Done {
 }
 
 impl Request {
-    /// EC2's name for it.
+    /// Which call it is.
     pub fn action(&self) -> Action {
         match self {
             Self::RunInstances(_) | Self::RunBetween { .. } => Action::RunInstances,
@@ -119,6 +121,7 @@ impl Request {
             Self::Attach { .. } => Action::AttachVolume,
             Self::Detach { .. } | Self::DetachAny { .. } => Action::DetachVolume,
             Self::DeleteVolume { .. } => Action::DeleteVolume,
+            Self::Kubernetes(request) => request.action(),
         }
     }
 
@@ -195,6 +198,7 @@ impl World {
                 self.arrive(&Request::Detach { volume: volume.clone(), instance, device })
             }
             Request::DeleteVolume { id } => self.delete_volume(id).map(|()| Done::It),
+            Request::Kubernetes(r) => self.serve(r).map(|_| Done::It).map_err(|refusal| refusal.failure),
         }
     }
 

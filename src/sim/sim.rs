@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::action::Action;
 use crate::clock::{SimClock, later};
-use crate::faults::Moment;
+use crate::faults::{Meant, Moment};
 use crate::laws::{self, Violation};
 use crate::ops::{Deed, Refusal, Scripted};
 use crate::refusal::invalid;
@@ -70,14 +70,33 @@ pub struct Call {
     pub at: Timestamp,
     /// What it was.
     pub action: Action,
+    /// The Kubernetes object or kind it was about: `Deployment.apps/shop/web`, `Secret`; empty for EC2's.
+    pub about: String,
     /// `None` for success; the caller may not have learnt of it.
     pub failed: Option<Failure>,
 }
 
 /// What came of a call inside the world.
-enum Outcome<T> {
-    Answer(Result<T, Failure>, Duration),
+enum Outcome<T, E> {
+    Answer(Result<T, E>, Duration),
     Dead,
+}
+
+/// How a call can fail: with a failure, and with more to say about it where the interface has room for that.
+pub(crate) trait Trouble: From<Failure> + Send {
+    fn failure(&mut self) -> &mut Failure;
+}
+
+impl Trouble for Failure {
+    fn failure(&mut self) -> &mut Failure {
+        self
+    }
+}
+
+impl Trouble for evenkeel_kubernetes::api::Refusal {
+    fn failure(&mut self) -> &mut Failure {
+        &mut self.failure
+    }
 }
 
 impl Sim {
@@ -243,7 +262,7 @@ impl Sim {
                 Err(failure) => Err(failure),
             }
         };
-        self.call(action, cost, try_out, || None).await
+        self.call(&action.into(), cost, try_out, || None).await
     }
 
     /// One wire call that reads.
@@ -253,7 +272,7 @@ impl Sim {
         cost: Cost,
         work: impl Fn(&mut World) -> Result<T, Failure> + Send,
     ) -> Result<T, Failure> {
-        self.call(action, cost, work, || None).await
+        self.call(&action.into(), cost, work, || None).await
     }
 
     /// One wire call that changes the world; `request` is the same call as a value.
@@ -264,22 +283,22 @@ impl Sim {
         work: impl Fn(&mut World) -> Result<T, Failure> + Send,
         request: impl Fn() -> Request + Send,
     ) -> Result<T, Failure> {
-        self.call(action, cost, work, move || Some(request())).await
+        self.call(&action.into(), cost, work, move || Some(request())).await
     }
 
     /// One wire call: half its time on the way there, its effect in the world, the other half on the way back.
-    async fn call<T: Send>(
+    pub(crate) async fn call<T: Send, E: Trouble>(
         &self,
-        action: Action,
+        meant: &Meant<'_>,
         cost: Cost,
-        work: impl Fn(&mut World) -> Result<T, Failure> + Send,
+        work: impl Fn(&mut World) -> Result<T, E> + Send,
         request: impl Fn() -> Option<Request> + Send,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, E> {
         self.wait_if_dead().await;
         let half = self.latency() / 2;
         self.clock.sleep(half).await;
         self.wait_if_dead().await;
-        let outcome = self.strike(action, cost, work, request);
+        let outcome = self.strike(meant, cost, work, request);
         match outcome {
             Outcome::Answer(answer, slow) => {
                 self.clock.sleep(half + slow).await;
@@ -303,24 +322,25 @@ impl Sim {
     }
 
     /// The call reaches the world.
-    fn strike<T>(
+    fn strike<T, E: Trouble>(
         &self,
-        action: Action,
+        meant: &Meant<'_>,
         cost: Cost,
-        work: impl Fn(&mut World) -> Result<T, Failure>,
+        work: impl Fn(&mut World) -> Result<T, E>,
         request: impl Fn() -> Option<Request>,
-    ) -> Outcome<T> {
+    ) -> Outcome<T, E> {
+        let action = meant.action;
         let mut state = self.state();
         let ready = if action.changes() { lock(&state).map(Some) } else { Ok(None) };
         let lock = match ready.and_then(|lock| self.catch_up(&mut state).map(|()| lock)) {
             Ok(lock) => lock,
-            Err(bad) => return Outcome::Answer(Err(unusable(&bad)), Duration::ZERO),
+            Err(bad) => return Outcome::Answer(Err(unusable(&bad).into()), Duration::ZERO),
         };
         let world = &mut state.world;
         let calls = world.calls.entry(action).or_default();
         *calls = calls.saturating_add(1);
         let number = world.call_count();
-        world.forecast(action, number);
+        world.forecast(meant, number);
         let stuck = world.weather.late.and_then(|at| send_later(world, at, &request));
         if world.weather.kill == Some(Moment::Before) {
             let _ = keep(&mut state);
@@ -329,8 +349,8 @@ impl Sim {
         let broken = world.violations.len();
         let before = laws::in_service(world);
         let answer = match stuck.or(world.weather.fail.take()) {
-            Some(failure) => Err(failure),
-            None => world.pay(action, cost).and_then(|()| work(world)),
+            Some(failure) => Err(failure.into()),
+            None => world.pay(action, cost).map_err(E::from).and_then(|()| work(world)),
         };
         if world.weather.twice && answer.is_ok() {
             let _ = work(world);
@@ -339,26 +359,34 @@ impl Sim {
             let _ = send_later(world, at, &request);
         }
         laws::after_call(world, action, &before);
-        let answer = answer.map_err(|f| Failure { says: format!("{action}: {}", f.says), ..f });
+        let answer = answer.map_err(|mut e| {
+            let failure = e.failure();
+            failure.says = format!("{meant}: {}", failure.says);
+            e
+        });
         let weather = std::mem::take(&mut world.weather);
         let changed = action.changes() && answer.is_ok() || weather.struck || world.violations.len() > broken;
         let at = world.now;
-        state.log.push(Call { at, action, failed: answer.as_ref().err().cloned() });
+        let (failed, answer) = match answer {
+            Ok(answer) => (None, Ok(answer)),
+            Err(mut e) => (Some(e.failure().clone()), Err(e)),
+        };
+        state.log.push(Call { at, action, about: meant.about.to_owned(), failed });
         if changed && let Err(bad) = keep(&mut state) {
-            return Outcome::Answer(Err(unusable(&bad)), Duration::ZERO);
+            return Outcome::Answer(Err(unusable(&bad).into()), Duration::ZERO);
         }
         drop(lock);
         if weather.kill == Some(Moment::After) {
             return self.die();
         }
         if weather.lose_answer {
-            let broken = Failure::new(Class::Transient, "", format!("{action}: {BROKEN}"));
-            return Outcome::Answer(Err(broken), weather.slow);
+            let broken = Failure::new(Class::Transient, "", format!("{meant}: {BROKEN}"));
+            return Outcome::Answer(Err(broken.into()), weather.slow);
         }
         Outcome::Answer(answer, weather.slow)
     }
 
-    fn die<T>(&self) -> Outcome<T> {
+    fn die<T, E>(&self) -> Outcome<T, E> {
         match self.inner.death {
             Death::Process => kill_this_process(),
             Death::Caller => {

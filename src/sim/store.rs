@@ -9,8 +9,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use evenkeel_core::address::ObjectName;
 use serde::Serialize;
 
+use crate::cluster::Object;
 use crate::world::{Disk, Machine, Token, World};
 
 /// A world's file that cannot be used, in words, with a place and a way out.
@@ -54,6 +56,8 @@ struct Text {
     instances: BTreeMap<String, (Machine, String)>,
     volumes: BTreeMap<String, (Disk, String)>,
     tokens: BTreeMap<String, (Token, String)>,
+    /// Of each cluster.
+    objects: BTreeMap<String, BTreeMap<ObjectName, (Object, String)>>,
 }
 
 impl Text {
@@ -63,6 +67,11 @@ impl Text {
         write_table("instances", &mut self.instances, &world.instances, &mut out);
         write_table("volumes", &mut self.volumes, &world.volumes, &mut out);
         write_table("tokens", &mut self.tokens, &world.tokens, &mut out);
+        self.objects.retain(|name, _| world.clusters.contains_key(name));
+        for (name, cluster) in &world.clusters {
+            let written = self.objects.entry(name.clone()).or_default();
+            write_objects(name, written, &cluster.objects, &mut out);
+        }
         out
     }
 }
@@ -74,14 +83,37 @@ fn write_table<T: Clone + PartialEq + Serialize>(
     now: &BTreeMap<String, T>,
     out: &mut String,
 ) {
+    write_all(written, now, out, |id, object| {
+        toml::to_string(&BTreeMap::from([(name, BTreeMap::from([(id, object)]))]))
+    });
+}
+
+/// Appends `[clusters.name.objects.id]` for each object.
+fn write_objects(
+    name: &str,
+    written: &mut BTreeMap<ObjectName, (Object, String)>,
+    now: &BTreeMap<ObjectName, Object>,
+    out: &mut String,
+) {
+    write_all(written, now, out, |id, object| {
+        let cluster = BTreeMap::from([("objects", BTreeMap::from([(id, object)]))]);
+        toml::to_string_pretty(&BTreeMap::from([("clusters", BTreeMap::from([(name, cluster)]))]))
+    });
+}
+
+fn write_all<K: Clone + Ord, T: Clone + PartialEq>(
+    written: &mut BTreeMap<K, (T, String)>,
+    now: &BTreeMap<K, T>,
+    out: &mut String,
+    write: impl Fn(&K, &T) -> Result<String, toml::ser::Error>,
+) {
     written.retain(|id, _| now.contains_key(id));
     for (id, object) in now {
         let known = written.get(id).filter(|(was, _)| was == object);
         let text = match known {
             Some((_, text)) => text,
             None => {
-                let table = BTreeMap::from([(name, BTreeMap::from([(id, object)]))]);
-                let text = toml::to_string(&table).expect("objects have string keys and no values TOML lacks");
+                let text = write(id, object).expect("objects have string keys and no values TOML lacks");
                 &written.entry(id.clone()).insert_entry((object.clone(), text)).into_mut().1
             }
         };

@@ -27,6 +27,7 @@ pub use self::tokens::Token;
 pub use self::volumes::{Disk, Hold};
 use crate::action::Action;
 use crate::clock::later;
+use crate::cluster::Kube;
 use crate::dice::Span;
 use crate::faults::{Fault, Weather};
 use crate::laws::{Floor, Violation};
@@ -94,6 +95,9 @@ pub struct World {
     /// Client tokens by scope and token.
     #[serde(default, skip_serializing)]
     pub tokens: BTreeMap<String, Token>,
+    /// Kubernetes clusters by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub clusters: BTreeMap<String, Kube>,
     /// Rate buckets that are not full, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub buckets: BTreeMap<String, Bucket>,
@@ -360,6 +364,7 @@ impl World {
     fn settle_objects(&mut self, now: Timestamp) {
         self.settle_machines(now);
         self.settle_volumes(now);
+        self.settle_clusters(now);
         self.tokens.retain(|_, t| !t.is_forgotten(now));
         if self.frozen.as_ref().is_some_and(|f| f.until <= now) {
             self.frozen = None;

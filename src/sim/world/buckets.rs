@@ -37,6 +37,9 @@ fn request_rate(action: Action, unfiltered: bool) -> Option<Rate> {
     use Action::*;
     Some(match action {
         GetCallerIdentity => return None,
+        // A cluster has queues instead of buckets, and no published rate.
+        ServerVersion | Discovery | ListObjects | GetObject | ReadLog | DryRunApply | ApplyObject | ForceApply
+        | PatchObject | DeleteObject => return None,
         GetParameter => (40.0, 40.0),
         DescribeInstances | DescribeInstanceStatus | DescribeSecurityGroups | DescribeVolumes if unfiltered => {
             (50.0, 10.0)

@@ -122,6 +122,7 @@ impl World {
             instances: BTreeMap::new(),
             volumes: BTreeMap::new(),
             tokens: BTreeMap::new(),
+            clusters: BTreeMap::new(),
             buckets: BTreeMap::new(),
             calls: BTreeMap::new(),
             faults: Vec::new(),

@@ -1,0 +1,45 @@
+//! The laws that no call of ours may break, as far as Kubernetes can see them.
+
+use evenkeel_core::address::ObjectName;
+use evenkeel_core::applyset::{DELETE_AFTER, PROTECT, STACK, annotation, is_applied, label};
+use jiff::Timestamp;
+use serde_json::Value as Json;
+
+use crate::laws::{Law, violate};
+use crate::world::World;
+
+/// Before our call deletes an object.
+pub(crate) fn before_deleting(world: &mut World, cluster: &str, name: &ObjectName) {
+    let now = world.now;
+    let Some(object) = world.clusters.get(cluster).and_then(|k| k.get(name)) else { return };
+    let mut broken = Vec::new();
+    if label(object, STACK).is_none() || !is_applied(object) {
+        broken.push((Law::NotOurs, format!("deletion of {name}, which bears no {STACK} or was never applied by us")));
+    }
+    if annotation(object, PROTECT) == Some("true") {
+        broken.push((Law::Protected, format!("deletion of {name}, which bears {PROTECT}")));
+    }
+    if holds_data(name) && !is_ripe(object, now) {
+        broken.push((Law::Data, format!("deletion of {name}, which holds data whose quarantine has not ended")));
+    }
+    for (law, says) in broken {
+        violate(world, law, says);
+    }
+}
+
+/// Before our call applies an object.
+pub(crate) fn before_applying(world: &mut World, name: &ObjectName, manager: &str) {
+    if manager.is_empty() {
+        violate(world, Law::Anonymous, format!("apply of {name} without a field manager"));
+    }
+}
+
+/// Kinds whose deletion may lose data.
+fn holds_data(name: &ObjectName) -> bool {
+    name.api.is_empty() && matches!(name.kind.as_str(), "Namespace" | "PersistentVolumeClaim" | "PersistentVolume")
+}
+
+/// Whether it was marked for deletion, and that time has come.
+fn is_ripe(object: &Json, now: Timestamp) -> bool {
+    annotation(object, DELETE_AFTER).and_then(|t| t.parse::<Timestamp>().ok()).is_some_and(|from| from <= now)
+}

@@ -1,0 +1,10 @@
+//! The API server's verbs on a cluster, as plain functions.
+
+mod delete;
+mod read;
+mod write;
+
+#[allow(unused_imports, reason = "the controllers use it")]
+pub(super) use self::delete::Asked;
+pub(super) use self::read::{expired, first_page};
+pub(super) use self::write::{By, merge_patch};
