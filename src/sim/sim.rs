@@ -386,14 +386,16 @@ impl Sim {
         Outcome::Answer(answer, weather.slow)
     }
 
-    fn die<T, E>(&self) -> Outcome<T, E> {
+    fn die<T, E: Trouble>(&self) -> Outcome<T, E> {
         match self.inner.death {
             Death::Process => kill_this_process(),
             Death::Caller => {
                 self.kill();
                 Outcome::Dead
             }
-            Death::Connection => Outcome::Answer(Err(Failure::new(Class::Transient, "", BROKEN)), Duration::ZERO),
+            Death::Connection => {
+                Outcome::Answer(Err(Failure::new(Class::Transient, "", BROKEN).into()), Duration::ZERO)
+            }
         }
     }
 

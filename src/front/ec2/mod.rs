@@ -48,7 +48,18 @@ pub(crate) async fn answer(sim: &Sim, name: &str, mut form: Form, id: &str) -> R
     let dry_run = form.flag("DryRun")?;
     let call = Call { wire: sim.wire(dry_run), action, id };
     match action {
-        Action::GetCallerIdentity | Action::GetParameter => {
+        Action::GetCallerIdentity
+        | Action::GetParameter
+        | Action::ServerVersion
+        | Action::Discovery
+        | Action::ListObjects
+        | Action::GetObject
+        | Action::ReadLog
+        | Action::DryRunApply
+        | Action::ApplyObject
+        | Action::ForceApply
+        | Action::PatchObject
+        | Action::DeleteObject => {
             refuse("InvalidAction", format!("The action {name} is not valid for this web service."))
         }
         Action::DescribeAvailabilityZones => call.zones(form).await,

@@ -58,25 +58,17 @@ impl Kube {
         for (quota, body) in self.quotas(&name.namespace) {
             let hard = at(body, &["spec", "hard"]).and_then(Json::as_object);
             let used = self.used(&name.namespace);
-            let mut over: Vec<(String, i128, i128, &Json)> = Vec::new();
+            let mut over: Vec<(&str, [String; 3])> = Vec::new();
             for (resource, limit) in hard.into_iter().flatten() {
                 let need = needs.get(resource).copied().unwrap_or(0);
                 let has = used.get(resource).copied().unwrap_or(0);
                 if need > 0 && nano(limit).is_some_and(|limit| has + need > limit) {
-                    over.push((resource.clone(), need, has, limit));
+                    over.push((resource, [amount(need), amount(has), as_text(limit).unwrap_or_default()]));
                 }
             }
             if !over.is_empty() {
-                let part = |what: &dyn Fn(&(String, i128, i128, &Json)) -> String| {
-                    over.iter().map(|o| format!("{}={}", o.0, what(o))).collect::<Vec<_>>().join(",")
-                };
-                let says = format!(
-                    "{}, requested: {}, used: {}, limited: {}",
-                    quota.name,
-                    part(&|o| amount(o.1)),
-                    part(&|o| amount(o.2)),
-                    part(&|o| as_text(o.3).unwrap_or_default()),
-                );
+                let part = |n: usize| over.iter().map(|o| format!("{}={}", o.0, o.1[n])).collect::<Vec<_>>().join(",");
+                let says = format!("{}, requested: {}, used: {}, limited: {}", quota.name, part(0), part(1), part(2));
                 return Err(over_quota(self, name, &says));
             }
         }
@@ -99,6 +91,7 @@ impl Kube {
         sum
     }
 
+    #[allow(dead_code, reason = "the controllers use it")]
     /// What a quota shows of itself.
     pub(super) fn quota_status(&self, namespace: &str, quota: &Json) -> Json {
         let used = self.used(namespace);

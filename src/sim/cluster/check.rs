@@ -108,15 +108,15 @@ impl Kube {
                 }
             }
             ("", "Pod") => fixed_pod(new, live, found),
-            ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
-                if at(new, &["roleRef"]) != at(live, &["roleRef"]) {
-                    let value = at(new, &["roleRef"]).cloned().unwrap_or_default();
-                    found.push(cause(
-                        "FieldValueInvalid",
-                        "roleRef",
-                        format!("Invalid value: {value}: cannot change roleRef"),
-                    ));
-                }
+            ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding")
+                if at(new, &["roleRef"]) != at(live, &["roleRef"]) =>
+            {
+                let value = at(new, &["roleRef"]).cloned().unwrap_or_default();
+                found.push(cause(
+                    "FieldValueInvalid",
+                    "roleRef",
+                    format!("Invalid value: {value}: cannot change roleRef"),
+                ));
             }
             ("storage.k8s.io", "StorageClass") => {
                 for part in ["parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"] {
@@ -126,11 +126,9 @@ impl Kube {
                     }
                 }
             }
-            ("scheduling.k8s.io", "PriorityClass") => {
-                if at(new, &["value"]) != at(live, &["value"]) {
-                    let says = "Forbidden: may not be changed in an update.";
-                    found.push(cause("FieldValueForbidden", "value", says));
-                }
+            ("scheduling.k8s.io", "PriorityClass") if at(new, &["value"]) != at(live, &["value"]) => {
+                let says = "Forbidden: may not be changed in an update.";
+                found.push(cause("FieldValueForbidden", "value", says));
             }
             ("node.k8s.io", "RuntimeClass") => stays(&["handler"]),
             ("networking.k8s.io", "IngressClass") => stays(&["spec", "controller"]),
@@ -292,11 +290,11 @@ fn basics(name: &ObjectName, object: &Json, found: &mut Vec<Cause>) {
                 found.push(required("spec.resources[storage]"));
             }
         }
-        ("policy", "PodDisruptionBudget") => {
-            if at(object, &["spec", "minAvailable"]).is_some() && at(object, &["spec", "maxUnavailable"]).is_some() {
-                let says = "Invalid value: minAvailable and maxUnavailable cannot be both set";
-                found.push(cause("FieldValueInvalid", "spec", says));
-            }
+        ("policy", "PodDisruptionBudget")
+            if at(object, &["spec", "minAvailable"]).is_some() && at(object, &["spec", "maxUnavailable"]).is_some() =>
+        {
+            let says = "Invalid value: minAvailable and maxUnavailable cannot be both set";
+            found.push(cause("FieldValueInvalid", "spec", says));
         }
         ("networking.k8s.io", "Ingress") => {
             for (r, rule) in items(object, &["spec", "rules"]).iter().enumerate() {
@@ -315,10 +313,10 @@ fn basics(name: &ObjectName, object: &Json, found: &mut Vec<Cause>) {
                 found.push(cause("FieldValueInvalid", "metadata.name", says));
             }
         }
-        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
-            if text(object, &["roleRef", "name"]).is_empty() {
-                found.push(required("roleRef.name"));
-            }
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding")
+            if text(object, &["roleRef", "name"]).is_empty() =>
+        {
+            found.push(required("roleRef.name"));
         }
         _ => {}
     }

@@ -1,6 +1,7 @@
 //! Creating and changing objects: what every write goes through, in the order of a real server.
 
 use evenkeel_core::address::ObjectName;
+use evenkeel_core::failure::{Class, Failure};
 use evenkeel_kubernetes::api::{How, Refusal, Which};
 use serde_json::{Value as Json, json};
 
@@ -117,14 +118,7 @@ impl Kube {
             evenkeel_core::applyset::name_of(&body).ok_or_else(|| bad_request("an object needs a kind and a name"))?;
         if self.get(&name).is_some() {
             let says = format!("{} {:?} already exists", refuse::whole(self, &name), name.name);
-            return Err(Refusal {
-                failure: evenkeel_core::failure::Failure::new(
-                    evenkeel_core::failure::Class::Busy,
-                    "AlreadyExists",
-                    says,
-                ),
-                causes: vec![],
-            });
+            return Err(Refusal { failure: Failure::new(Class::Busy, "AlreadyExists", says), causes: vec![] });
         }
         self.settle_parts(&mut body, None, None);
         self.fill(&mut body, None, m);
@@ -283,6 +277,8 @@ impl Kube {
                     name.namespace
                 );
                 let mut refusal = forbidden(self, name, &says);
+                refusal.failure.class = Class::Busy;
+                refusal.failure.code = "NamespaceTerminating".to_owned();
                 refusal.causes.push(cause("NamespaceTerminating", "metadata.namespace", says));
                 Err(refusal)
             }
