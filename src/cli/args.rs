@@ -237,6 +237,9 @@ pub struct Wishes {
     /// Take objects that another tool marks as its own, too
     #[arg(long)]
     pub force: bool,
+    /// Take fields of Kubernetes objects that another manager holds
+    #[arg(long)]
+    pub force_conflicts: bool,
     /// Also read what only a call for each machine shows, such as user data
     #[arg(long)]
     pub deep: bool,

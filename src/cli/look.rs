@@ -152,6 +152,7 @@ impl Look {
             allow_empty: intent.allow_empty,
             max_deletes: intent.max_deletes,
             force: intent.force,
+            force_conflicts: intent.force_conflicts,
         };
         let objections =
             vet::vet(&made.plan, &project.desired, &self.observed, &self.history.objects, &asked, self.now);
@@ -211,6 +212,7 @@ pub fn intent(wishes: &Wishes) -> Result<Intent, Halt> {
         max_deletes: wishes.max_deletes.as_deref().map(amount).transpose().map_err(usage)?,
         replace: wishes.replace.iter().map(|a| a.parse()).collect::<Result<_, _>>().map_err(usage)?,
         force: wishes.force,
+        force_conflicts: wishes.force_conflicts,
     })
 }
 

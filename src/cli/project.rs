@@ -164,7 +164,7 @@ impl Project {
         let d = &self.desired;
         let used = d.machines.values().map(|g| &g.scope).chain(d.volumes.values().map(|g| &g.scope));
         let mut all: BTreeSet<String> = used.chain(d.scopes.keys()).cloned().collect();
-        if all.is_empty() {
+        if all.is_empty() && d.clusters.is_empty() {
             all.insert(String::new());
         }
         all

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
-use evenkeel_core::desired::Scope;
+use evenkeel_core::desired::{Cluster as Wanted, Scope};
+use evenkeel_ec2::api::Ec2;
 use evenkeel_ec2::{Ec2Eyes, Ec2Provider};
 use evenkeel_engine::caller::Caller;
 use evenkeel_engine::clock::{Clock, Paced, Wall};
 use evenkeel_engine::provider::{Eyes, Provider};
+use evenkeel_kubernetes::api::{Cluster, ClusterRead};
+use evenkeel_kubernetes::{KubernetesEyes, KubernetesProvider};
 use evenkeel_sim::{Sim, World};
 
 use crate::args::Global;
@@ -21,9 +24,15 @@ pub struct Session {
     pub clock: Arc<dyn Clock>,
     /// The sim, where it is one.
     pub sim: Option<Sim>,
-    scopes: BTreeMap<String, Arc<Caller>>,
-    #[cfg(feature = "aws")]
-    aws: BTreeMap<String, Arc<evenkeel_aws::AwsEc2>>,
+    /// The stack's id and name.
+    stack: (String, String),
+    places: BTreeMap<String, Place>,
+}
+
+/// What a scope is: an account and region of EC2, or a cluster. Each has a caller, and so a budget, of its own.
+enum Place {
+    Ec2(Arc<dyn Ec2>, Arc<Caller>),
+    Cluster { cluster: Arc<dyn Cluster>, home: String, caller: Arc<Caller> },
 }
 
 /// Runs a command to its end, in virtual time where the world is the sim.
@@ -79,81 +88,76 @@ impl Session {
     /// Opens the world for these scopes. No call is made yet.
     ///
     /// # Errors
-    /// A world file that is none, or no region for a scope.
+    /// A world file that is none, no region for a scope, or no kubeconfig for a cluster.
     pub async fn open(global: &Global, project: &Project) -> Result<Self, Halt> {
+        let d = &project.desired;
+        let stack = (d.stack.id.clone(), d.stack.name.clone());
         let wanted: BTreeMap<String, Scope> = project
             .scopes()
             .into_iter()
             .map(|alias| {
-                let scope = project.desired.scopes.get(&alias).cloned().unwrap_or_default();
+                let scope = d.scopes.get(&alias).cloned().unwrap_or_default();
                 (alias, scope)
             })
             .collect();
-        if global.sim.is_some() {
-            let sim = sim(global, wanted.values().find_map(|s| s.region.as_deref()))?;
-            let clock: Arc<dyn Clock> = Arc::new(sim.clock());
-            let scopes = callers(&clock, wanted.keys());
-            return Ok(Self {
-                clock,
-                sim: Some(sim),
-                scopes,
-                #[cfg(feature = "aws")]
-                aws: BTreeMap::new(),
-            });
+        let mut places = BTreeMap::new();
+        let (clock, sim): (Arc<dyn Clock>, Option<Sim>) = match global.sim {
+            Some(_) => {
+                let sim = sim(global, wanted.values().find_map(|s| s.region.as_deref()))?;
+                (Arc::new(sim.clock()), Some(sim))
+            }
+            None => (wall(&wanted)?, None),
+        };
+        // Jitter only has to differ between processes.
+        let caller = || Arc::new(Caller::new(Arc::clone(&clock), u64::from(std::process::id())));
+        for (alias, scope) in wanted {
+            let ec2: Arc<dyn Ec2> = match &sim {
+                Some(sim) => Arc::new(sim.clone()),
+                None => ec2(scope).await?,
+            };
+            places.insert(alias, Place::Ec2(ec2, caller()));
         }
-        Self::real(wanted).await
-    }
-
-    #[cfg(feature = "aws")]
-    async fn real(wanted: BTreeMap<String, Scope>) -> Result<Self, Halt> {
-        let clock = wall(&wanted)?;
-        let scopes = callers(&clock, wanted.keys());
-        let mut aws = BTreeMap::new();
-        for (alias, s) in wanted {
-            let settings =
-                evenkeel_aws::Settings { region: s.region, profile: s.profile, role: s.role, endpoint: s.endpoint };
-            let one = evenkeel_aws::connect(settings).await.map_err(|f| Halt::error(f.to_string()))?;
-            aws.insert(alias, Arc::new(one));
+        for (scope, wanted) in &d.clusters {
+            let cluster: Arc<dyn Cluster> = match &sim {
+                Some(_) => return Err(Halt::error("the sim does not answer for Kubernetes yet: leave --sim out")),
+                None => cluster(project, wanted).await?,
+            };
+            let home = wanted.namespace().to_owned();
+            places.insert(scope.clone(), Place::Cluster { cluster, home, caller: caller() });
         }
-        Ok(Self { clock, sim: None, scopes, aws })
-    }
-
-    #[cfg(not(feature = "aws"))]
-    async fn real(_: BTreeMap<String, Scope>) -> Result<Self, Halt> {
-        let _ = wall;
-        Err(Halt::error("this evenkeel was built without AWS (feature `aws`); name a sim world with --sim world.toml"))
+        Ok(Self { clock, sim, stack, places })
     }
 
     /// The reading half of every scope: nothing that is given only this can change anything.
     pub fn eyes(&self) -> BTreeMap<String, Arc<dyn Eyes>> {
-        let one = |(alias, caller): (&String, &Arc<Caller>)| {
-            let caller = Arc::clone(caller);
-            let eyes: Arc<dyn Eyes> = match &self.sim {
-                Some(sim) => Arc::new(Ec2Eyes::new(Arc::new(sim.clone()), alias.clone(), caller)),
-                #[cfg(feature = "aws")]
-                None => Arc::new(Ec2Eyes::new(Arc::clone(self.aws.get(alias)?), alias.clone(), caller)),
-                #[cfg(not(feature = "aws"))]
-                None => return None,
+        let one = |(scope, place): (&String, &Place)| {
+            let eyes: Arc<dyn Eyes> = match place {
+                Place::Ec2(ec2, caller) => Arc::new(Ec2Eyes::new(Arc::clone(ec2), scope.clone(), Arc::clone(caller))),
+                Place::Cluster { cluster, home, caller } => {
+                    let cluster: Arc<dyn ClusterRead> = Arc::clone(cluster) as Arc<dyn ClusterRead>;
+                    Arc::new(KubernetesEyes::new(cluster, scope.clone(), home.clone(), Arc::clone(caller)))
+                }
             };
-            Some((alias.clone(), eyes))
+            (scope.clone(), eyes)
         };
-        self.scopes.iter().filter_map(one).collect()
+        self.places.iter().map(one).collect()
     }
 
     /// Both halves of every scope.
     pub fn providers(&self) -> BTreeMap<String, Arc<dyn Provider>> {
-        let one = |(alias, caller): (&String, &Arc<Caller>)| {
-            let caller = Arc::clone(caller);
-            let provider: Arc<dyn Provider> = match &self.sim {
-                Some(sim) => Arc::new(Ec2Provider::new(Arc::new(sim.clone()), alias.clone(), caller)),
-                #[cfg(feature = "aws")]
-                None => Arc::new(Ec2Provider::new(Arc::clone(self.aws.get(alias)?), alias.clone(), caller)),
-                #[cfg(not(feature = "aws"))]
-                None => return None,
+        let one = |(scope, place): (&String, &Place)| {
+            let provider: Arc<dyn Provider> = match place {
+                Place::Ec2(ec2, caller) => {
+                    Arc::new(Ec2Provider::new(Arc::clone(ec2), scope.clone(), Arc::clone(caller)))
+                }
+                Place::Cluster { cluster, home, caller } => {
+                    let (cluster, home, caller) = (Arc::clone(cluster), home.clone(), Arc::clone(caller));
+                    Arc::new(KubernetesProvider::new(cluster, scope.clone(), home, self.stack.clone(), caller))
+                }
             };
-            Some((alias.clone(), provider))
+            (scope.clone(), provider)
         };
-        self.scopes.iter().filter_map(one).collect()
+        self.places.iter().map(one).collect()
     }
 
     /// Keeps what must outlive the process: the sim's time.
@@ -185,9 +189,32 @@ fn wall(wanted: &BTreeMap<String, Scope>) -> Result<Arc<dyn Clock>, Halt> {
     Err(Halt::new(Exit::Usage, says))
 }
 
-/// One caller a scope: accounts and regions have budgets of their own.
-fn callers<'a>(clock: &Arc<dyn Clock>, scopes: impl Iterator<Item = &'a String>) -> BTreeMap<String, Arc<Caller>> {
-    // Jitter only has to differ between processes.
-    let seed = u64::from(std::process::id());
-    scopes.map(|alias| (alias.clone(), Arc::new(Caller::new(Arc::clone(clock), seed)))).collect()
+#[cfg(feature = "aws")]
+async fn ec2(s: Scope) -> Result<Arc<dyn Ec2>, Halt> {
+    let settings = evenkeel_aws::Settings { region: s.region, profile: s.profile, role: s.role, endpoint: s.endpoint };
+    let one = evenkeel_aws::connect(settings).await.map_err(|f| Halt::error(f.to_string()))?;
+    Ok(Arc::new(one))
+}
+
+#[cfg(not(feature = "aws"))]
+async fn ec2(_: Scope) -> Result<Arc<dyn Ec2>, Halt> {
+    Err(Halt::error("this evenkeel was built without AWS (feature `aws`); name a sim world with --sim world.toml"))
+}
+
+#[cfg(feature = "kubernetes")]
+async fn cluster(project: &Project, wanted: &Wanted) -> Result<Arc<dyn Cluster>, Halt> {
+    let settings = evenkeel_kube::Settings {
+        context: wanted.context.clone(),
+        kubeconfig: wanted.kubeconfig.as_ref().map(|p| project.folder.join(p)),
+        namespace: wanted.namespace.clone(),
+    };
+    let one = evenkeel_kube::connect(settings).await.map_err(|f| Halt::error(f.to_string()))?;
+    Ok(Arc::new(one))
+}
+
+#[cfg(not(feature = "kubernetes"))]
+async fn cluster(_: &Project, _: &Wanted) -> Result<Arc<dyn Cluster>, Halt> {
+    Err(Halt::error(
+        "this evenkeel was built without Kubernetes (feature `kubernetes`); name a sim world with --sim world.toml",
+    ))
 }

@@ -25,6 +25,7 @@ pub mod place;
 pub mod plan;
 pub mod policy;
 pub mod progress;
+pub mod ready;
 pub mod repair;
 pub mod rules;
 pub mod schema;

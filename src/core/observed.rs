@@ -64,6 +64,17 @@ pub struct ClusterSeen {
     pub parent: Option<Result<Parent, String>>,
 }
 
+impl ClusterSeen {
+    /// A name as the cluster has it: a kind that belongs to no namespace has none.
+    pub fn resolved(&self, object: &ObjectName) -> ObjectName {
+        let mut object = object.clone();
+        if self.kinds.get(&object.group_kind()).is_some_and(|k| !k.namespaced) {
+            object.namespace.clear();
+        }
+        object
+    }
+}
+
 /// How a cluster serves a kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KindSeen {

@@ -136,6 +136,9 @@ pub struct FieldChange {
     pub why: Why,
     /// Why it forces replacement, if it does.
     pub forces_replacement: Option<String>,
+    /// Who moved it, where the world tells: `kubectl-edit at 2026-11-25 10:04`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// One change.

@@ -50,6 +50,7 @@ rules! {
     EventOver "H13" "A scheduled event that is completed or canceled is ignored."
     FirstSeen "H14" "Without the provider's own time a signal ripens only over two looks at least 60 seconds apart."
     NotYet "H15" "A check that is still initialising after the startup deadline counts as bad from when it was first seen so."
+    Cluster "H16" "A Kubernetes object is as its own status says: rolled out, bound, established, complete, or not yet."
     Blindness "S1" "More than half of the machines blind: all repair and rebalancing is frozen."
     Global "S2" "Most machines unwell in two zones or more and nothing in common: all repair and rebalancing is frozen."
     ZoneDeclared "S3" "A zone that its provider calls unavailable is impaired."

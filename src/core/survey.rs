@@ -248,7 +248,8 @@ impl<'a> Survey<'a> {
         self.groups.get(group).cloned().unwrap_or_default()
     }
 
-    /// The live fingerprint of an address, to hold against a plan's.
+    /// The live fingerprint of a machine's or a volume's address, to hold against a plan's. For Kubernetes objects see
+    /// [`crate::make::object_fingerprint`].
     pub fn fingerprint(&self, address: &Address) -> Digest {
         self.groups
             .get(&address.group)

@@ -10,7 +10,7 @@ use crate::desired::{
     WaitFor,
 };
 use crate::launch::{Launch, token_prefix};
-use crate::make::{Ask, Intent, make};
+use crate::make::{Ask, Intent, Made, make};
 use crate::observed::{Answer, Attached, Found, Object, Observed, Phase, Reading, Reporter, ScopeSeen, Signal, Source};
 use crate::plan::{Call, Change, Do, Plan, Step, Target, Until};
 use crate::policy::Policy;
@@ -135,12 +135,17 @@ impl World {
 
     /// The plan for this look.
     pub fn plan_of(&self, seen: &Observed) -> Plan {
-        let ask =
-            Ask { desired: &self.desired, observed: seen, history: &self.past, intent: &self.intent, now: self.at };
-        let plan = make(&ask).plan;
+        let plan = self.made_of(seen).plan;
         let objections = self.vet_of(&plan, seen);
         assert!(objections.is_empty(), "{objections:#?}\n{}", told(&plan));
         plan
+    }
+
+    /// The same with what travels beside it; nobody has vetted it.
+    pub fn made_of(&self, seen: &Observed) -> Made {
+        let ask =
+            Ask { desired: &self.desired, observed: seen, history: &self.past, intent: &self.intent, now: self.at };
+        make(&ask)
     }
 
     /// What a provider brings back: what bears a stack's mark, or was made with our token.
@@ -159,8 +164,13 @@ impl World {
 
     fn vet_of(&self, plan: &Plan, seen: &Observed) -> Vec<Objection> {
         let i = &self.intent;
-        let asked =
-            Asked { destroy: i.destroy, allow_empty: i.allow_empty, max_deletes: i.max_deletes, force: i.force };
+        let asked = Asked {
+            destroy: i.destroy,
+            allow_empty: i.allow_empty,
+            max_deletes: i.max_deletes,
+            force: i.force,
+            force_conflicts: i.force_conflicts,
+        };
         vet(plan, &self.desired, seen, &self.past.objects, &asked, self.at)
     }
 

@@ -33,6 +33,8 @@ pub enum Family {
     Mutate,
     /// STS and SSM.
     Other,
+    /// A Kubernetes API server.
+    Cluster,
 }
 
 /// A token bucket. Its tokens may go below zero: that is what those who wait have been promised already, so that

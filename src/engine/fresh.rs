@@ -5,8 +5,9 @@
 
 use evenkeel_core::address::Address;
 use evenkeel_core::digest::Digest;
+use evenkeel_core::make::object_fingerprint;
 use evenkeel_core::observed::Observed;
-use evenkeel_core::plan::{Action, Call, Change, Do, Plan, Why};
+use evenkeel_core::plan::{Action, Call, Change, Do, ObjectDoes, OnObject, Plan, Why};
 use evenkeel_core::progress::Progress;
 use evenkeel_core::survey::Survey;
 
@@ -39,7 +40,7 @@ pub fn stale(progress: &Progress, mut now: impl FnMut(&Change) -> Result<Digest,
 }
 
 /// The changes of a plan to refuse in the world of this look: what is not as the plan saw it, what cannot be seen, what
-/// would take from fewer than the plan counted on, and machines whose boot script is not at hand.
+/// would take from fewer than the plan counted on, and what travels beside a plan and is not at hand.
 pub fn refusals(progress: &Progress, seen: &Observed, survey: &Survey<'_>, payloads: &Payloads) -> Vec<Refused> {
     let plan = progress.plan();
     stale(progress, |c| {
@@ -47,21 +48,33 @@ pub fn refusals(progress: &Progress, seen: &Observed, survey: &Survey<'_>, paylo
         if let Some(says) = unseen(plan, c, seen).or_else(thin) {
             return Err(says);
         }
-        match script_of(plan, &c.address) {
-            Some(script) if !payloads.contains_key(script) => {
-                Err("its boot script is not what the plan saw: make a new plan".into())
+        match payload_of(plan, &c.address) {
+            Some(body) if !payloads.contains_key(body) => {
+                let what = if c.address.object.is_some() { "text in the file" } else { "boot script" };
+                Err(format!("its {what} is not what the plan saw: make a new plan"))
             }
-            Some(_) | None => Ok(survey.fingerprint(&c.address)),
+            Some(_) | None => fingerprint(plan, c, seen, survey),
         }
     })
 }
 
-/// The digest of the boot script that a plan gives to a new machine at this address.
-fn script_of<'p>(plan: &'p Plan, address: &Address) -> Option<&'p Digest> {
+/// The digest of what travels beside a plan for this address: the boot script of a new machine, the body of an object.
+fn payload_of<'p>(plan: &'p Plan, address: &Address) -> Option<&'p Digest> {
     plan.steps.iter().find_map(|s| match &s.does {
         Do::Call(Call::Launch(l)) if l.addresses().contains(address) => l.user_data.as_ref(),
+        Do::Call(Call::Object(OnObject { object, does: ObjectDoes::Apply { body, .. }, .. })) => {
+            (address.object.as_deref() == Some(object)).then_some(body)
+        }
         Do::Call(_) | Do::Wait(_) => None,
     })
+}
+
+/// The live fingerprint of what a change is about.
+fn fingerprint(plan: &Plan, change: &Change, seen: &Observed, survey: &Survey<'_>) -> Result<Digest, String> {
+    let Some(object) = &change.address.object else { return Ok(survey.fingerprint(&change.address)) };
+    let of = |i: &u32| plan.changes.get(*i as usize) == Some(change);
+    let step = plan.steps.iter().find(|s| s.changes.iter().any(of));
+    object_fingerprint(seen, step.map_or("", |s| s.scope.as_str()), object)
 }
 
 /// What of the change's scope could not be seen, in words: nothing is done there, because not seen is not absent, and
@@ -86,6 +99,9 @@ pub fn thinner(progress: &Progress, change: &Change, ready: u32) -> Option<Strin
     };
     let plan = progress.plan();
     let group = &change.address.group;
+    if group.kind.is_kubernetes() {
+        return None;
+    }
     let then = plan.forecast.iter().find(|f| f.group == *group && f.wanted > 0).filter(|_| takes(change))?;
     let begun = (0u32..).zip(&plan.changes).filter(|(i, c)| c.address.group == *group && progress.has_begun(*i));
     let counted_on = then.ready.saturating_sub(u32::try_from(begun.count()).unwrap_or(u32::MAX));

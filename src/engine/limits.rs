@@ -121,5 +121,7 @@ pub fn published() -> BTreeMap<Family, (Bucket, Option<Bucket>)> {
         (Family::Stop, (Bucket::new(50.0, 5.0), Some(Bucket::new(1000.0, 20.0)))),
         (Family::Terminate, (Bucket::new(100.0, 5.0), Some(Bucket::new(1000.0, 20.0)))),
         (Family::Other, (Bucket::new(40.0, 20.0), None)),
+        // What kubectl allows itself; beyond it the server's own priority and fairness decides.
+        (Family::Cluster, (Bucket::new(300.0, 50.0), None)),
     ])
 }

@@ -4,3 +4,13 @@
 //! sim proves is the code that users run. It never plans, never retries, and names no client library.
 
 pub mod api;
+mod catalog;
+mod limits;
+mod look;
+mod perform;
+mod read;
+mod trouble;
+mod wire;
+
+pub use perform::KubernetesProvider;
+pub use read::KubernetesEyes;

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::address::{Address, Group, Kind};
+use evenkeel_core::desired::is_cluster;
 use evenkeel_core::plan::{Action, Change, FieldChange, Forecast, Held, Hold, Plan, Why};
 use evenkeel_core::value::Value;
 
@@ -51,7 +52,10 @@ pub fn page(plan: &Plan, view: View) -> Doc {
 
 /// `shop · us-east-1 · account 1234…9012`: which world a person is about to act on.
 pub fn place(plan: &Plan) -> Text {
-    let scopes = plan.basis.scopes.values().map(|(id, region)| {
+    let scopes = plan.basis.scopes.iter().map(|(scope, (id, region))| {
+        if is_cluster(scope) {
+            return Text::from(format!("cluster {region}"));
+        }
         let account = if id.is_empty() { "account not known".to_owned() } else { format!("account {}", account(id)) };
         Text::from(format!("{region} · {account}"))
     });
@@ -308,6 +312,9 @@ fn field(f: &FieldChange, forced: bool) -> Vec<Text> {
             .with(Role::Removed, measured(name, old))
             .plain(" → ")
             .with(Role::Added, measured(name, new));
+        if let Some(by) = &f.by {
+            text = text.dim(format!(" by {by}"));
+        }
         match f.why {
             Why::Drifted => text = text.dim(", set back"),
             Why::Conflict => text = text.dim(", both moved, the file wins"),

@@ -134,6 +134,9 @@ pub struct FieldJson<'a> {
     pub why: Why,
     /// Why it forces replacement, if it does.
     pub forces_replacement: &'a Option<String>,
+    /// Who moved it, where the world tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<&'a str>,
 }
 
 /// One held change.
@@ -296,7 +299,14 @@ pub(crate) fn change(c: &Change) -> ChangeJson<'_> {
 }
 
 fn field(f: &FieldChange) -> FieldJson<'_> {
-    FieldJson { field: &f.field, old: &f.old, new: &f.new, why: f.why, forces_replacement: &f.forces_replacement }
+    FieldJson {
+        field: &f.field,
+        old: &f.old,
+        new: &f.new,
+        why: f.why,
+        forces_replacement: &f.forces_replacement,
+        by: f.by.as_deref(),
+    }
 }
 
 fn held(h: &Held) -> HeldJson<'_> {

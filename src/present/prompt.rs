@@ -4,6 +4,7 @@
 //! yes is the caller's matter.
 
 use evenkeel_core::address::Kind;
+use evenkeel_core::desired::is_cluster;
 use evenkeel_core::plan::{Action, Plan};
 
 use crate::escape::escape;
@@ -45,8 +46,11 @@ fn place(plan: &Plan) -> String {
     let scopes: Vec<String> = plan
         .basis
         .scopes
-        .values()
-        .map(|(account, region)| {
+        .iter()
+        .map(|(scope, (account, region))| {
+            if is_cluster(scope) {
+                return format!("cluster {}", escape(region));
+            }
             let account = if account.is_empty() { "not known" } else { account };
             format!("{}, account {}", escape(region), escape(account))
         })

@@ -74,7 +74,7 @@ pub fn reason(why: Why, says: &str) -> Reason {
 }
 
 pub fn field(name: &str, old: impl Into<Value>, new: impl Into<Value>, why: Why) -> FieldChange {
-    FieldChange { field: name.to_owned(), old: old.into(), new: new.into(), why, forces_replacement: None }
+    FieldChange { field: name.to_owned(), old: old.into(), new: new.into(), why, forces_replacement: None, by: None }
 }
 
 pub fn change(address: Address, action: Action, why: Why, says: &str) -> Change {
@@ -178,6 +178,7 @@ pub fn everyday() -> Plan {
     let mut waiting = change(web().slot(5), Action::Replace, Why::Declared, "image ami-1 → ami-2");
     waiting.fields = vec![FieldChange {
         forces_replacement: Some("EC2 sets it at launch only".to_owned()),
+        by: None,
         ..field("image", "ami-0aaa1111bbb2222cc", "ami-0ddd3333eee4444ff", Why::Declared)
     }];
     plan.held = vec![held(waiting, Hold::Floor, "web/2 (floor 6 of 6)")];
@@ -198,6 +199,7 @@ pub fn every_sort() -> Plan {
             c.fields = vec![
                 FieldChange {
                     forces_replacement: Some("boot scripts run at the first boot only".to_owned()),
+                    by: None,
                     ..field("user-data", "(secret) q5mzk2", "(secret) 7xw2ab", Why::Declared)
                 },
                 field("monitoring", false, true, Why::Conflict),

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use evenkeel_core::address::{Address, Group, Kind};
+use evenkeel_core::desired::is_cluster;
 use evenkeel_core::health::{Planned, State, Verdict};
 use evenkeel_core::observed::Gap;
 use evenkeel_core::rules::Evidence;
@@ -139,7 +140,10 @@ impl StatusReport {
 
     /// The page. With `each`, every healthy member of a large group has its own line.
     pub fn page(&self, each: bool) -> Doc {
-        let scopes = self.scopes.values().map(|(id, region)| {
+        let scopes = self.scopes.iter().map(|(scope, (id, region))| {
+            if is_cluster(scope) {
+                return Text::from(format!("cluster {region}"));
+            }
             let id = if id.is_empty() { "not known".to_owned() } else { account(id) };
             Text::from(format!("{region} · account {id}"))
         });
@@ -202,15 +206,22 @@ impl StatusReport {
         let fold = !each && g.members.len() > MANY;
         let (folded, shown): (Vec<&Member>, Vec<&Member>) = g.members.iter().partition(|m| fold && is_healthy(m));
         if !folded.is_empty() {
-            let cells = vec![
-                Text::from(format!("{}/{}", g.group.name, slots(folded.iter().map(|m| m.address.slot)))),
-                Text::of(Role::Good, format!("{} healthy", number(folded.len() as u64))),
-            ];
+            let name = match g.group.kind {
+                Kind::Machines | Kind::Volumes => {
+                    format!("{}/{}", g.group.name, slots(folded.iter().map(|m| m.address.slot)))
+                }
+                Kind::Workloads | Kind::Manifests => "others".to_owned(),
+            };
+            let cells =
+                vec![Text::from(name), Text::of(Role::Good, format!("{} healthy", number(folded.len() as u64)))];
             rows.push(Row::cells(4, grid, cells));
         }
         let (missing, there): (Vec<&Member>, Vec<&Member>) = shown.into_iter().partition(|m| m.verdict.is_none());
         rows.extend(there.into_iter().flat_map(|m| self.member_rows(m, grid)));
         // Of what is not there, there is nothing to say one by one.
+        let (named, missing): (Vec<&Member>, Vec<&Member>) =
+            missing.into_iter().partition(|m| m.address.object.is_some());
+        rows.extend(named.into_iter().flat_map(|m| self.member_rows(m, grid)));
         if !missing.is_empty() {
             let (state, role) = word(None);
             let many = if missing.len() > 1 { format!("{} ", number(missing.len() as u64)) } else { String::new() };

@@ -123,7 +123,8 @@ pub struct Losses {
 
 /// What the group does not survive once the plan has run; `None` for a group that will be empty.
 pub fn losses(f: &Forecast) -> Option<Losses> {
-    if f.after == 0 {
+    // Where a cluster's objects stand is the scheduler's business, not the plan's.
+    if f.after == 0 || f.group.kind.is_kubernetes() {
         return None;
     }
     let mut zones: Vec<(u32, &String)> =

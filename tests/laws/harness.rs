@@ -109,8 +109,13 @@ impl Life {
         let ask = Ask { desired, observed: &look.observed, history: &disk.history, intent, now: look.now };
         let made = make(&ask);
         let i = intent;
-        let asked =
-            Asked { destroy: i.destroy, allow_empty: i.allow_empty, max_deletes: i.max_deletes, force: i.force };
+        let asked = Asked {
+            destroy: i.destroy,
+            allow_empty: i.allow_empty,
+            max_deletes: i.max_deletes,
+            force: i.force,
+            force_conflicts: i.force_conflicts,
+        };
         let objections = vet(&made.plan, desired, &look.observed, &disk.history.objects, &asked, look.now);
         if !objections.is_empty() {
             let words: Vec<String> = objections.iter().map(ToString::to_string).collect();

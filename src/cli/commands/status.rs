@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::address::{Group, Kind};
 use evenkeel_core::health::{State, Verdict, moment};
+use evenkeel_core::ready;
 use evenkeel_core::rules::{Evidence, Rule};
 use evenkeel_core::survey::GroupSurvey;
 use evenkeel_core::value::Value;
@@ -114,6 +115,21 @@ fn report(project: &Project, seen: &Look) -> StatusReport {
         let ready = g.members().filter(|(_, m)| m.ready()).count();
         let ready = u32::try_from(ready).unwrap_or(u32::MAX);
         groups.push(GroupStatus { group: group.clone(), wanted, ready, members });
+    }
+    for (group, all) in ready::states(d, &seen.observed, seen.now) {
+        let wanted = d.wanted(&group);
+        let ready = all.iter().filter(|o| o.verdict.as_ref().is_some_and(Verdict::ready)).count();
+        let ready = u32::try_from(ready).unwrap_or(u32::MAX);
+        let member = |o: ready::ObjectState| Member {
+            address: o.address,
+            object: o.uid,
+            zone: String::new(),
+            what: String::new(),
+            attached: String::new(),
+            verdict: o.verdict,
+            notes: o.notes,
+        };
+        groups.push(GroupStatus { group, wanted, ready, members: all.into_iter().map(member).collect() });
     }
     let scopes = &seen.observed.scopes;
     StatusReport {

@@ -6,6 +6,7 @@
 mod admit;
 mod forecast;
 mod machines;
+mod objects;
 mod order;
 mod seats;
 mod volumes;
@@ -21,17 +22,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use globset::GlobSet;
 use jiff::Timestamp;
 
-use crate::address::{Address, Group, Kind};
+use crate::address::{Address, Group, Kind, ObjectName};
 use crate::desired::Desired;
 use crate::diff::Differences;
 use crate::digest::Digest;
 use crate::launch::Place;
 use crate::observed::Observed;
-use crate::plan::{Action, Basis, Change, FORMAT, FieldChange, Held, Hold, Note, Plan, Reason, Why};
+use crate::plan::{Action, Basis, Change, FORMAT, FieldChange, Held, Hold, Note, Plan, Reason, Step, Why};
 use crate::policy::Amount;
 use crate::stamp::Vector;
 use crate::survey::{Member, Memory, Survey, survey};
 use crate::value::{Fields, Value};
+
+pub(crate) use objects::{group_of, is_ours};
 
 /// What the user asks beyond the file.
 #[derive(Debug, Clone, Default)]
@@ -50,6 +53,8 @@ pub struct Intent {
     pub replace: BTreeSet<Address>,
     /// Objects that other tools mark as theirs too are taken.
     pub force: bool,
+    /// Fields of Kubernetes objects that another manager holds are taken.
+    pub force_conflicts: bool,
 }
 
 /// Everything a plan is made from. The same `Ask` gives the same plan, byte for byte.
@@ -182,8 +187,11 @@ pub fn make(ask: &Ask<'_>) -> Made {
         candidates.extend(volumes::wishes(&mut draft, group));
     }
     let admitted = admit::admit(&mut draft, candidates);
-    let forecast = forecast::forecast(&draft, &admitted);
-    let (changes, steps) = order::order(&mut draft, admitted);
+    let mut forecast = forecast::forecast(&draft, &admitted);
+    let (mut changes, mut steps) = order::order(&mut draft, admitted);
+    let (more, then, groups) = objects::objects(&mut draft);
+    append(&mut changes, &mut steps, more, then);
+    forecast.extend(groups);
     let takes = forecast::takes(&steps);
     for member in survey.groups.values().flat_map(|g| g.members().map(|(_, m)| m.verdict.recheck)) {
         draft.look_again_by(member);
@@ -216,6 +224,18 @@ pub fn make(ask: &Ask<'_>) -> Made {
         takes,
     };
     Made { plan: plan.seal(), payloads: draft.payloads }
+}
+
+/// Adds the changes and steps of another world, whose addresses come after; their indices follow.
+fn append(changes: &mut Vec<Change>, steps: &mut Vec<Step>, more: Vec<Change>, then: Vec<Step>) {
+    let narrow = |n: usize| u32::try_from(n).expect("a plan has fewer than 2^32 changes and steps");
+    let (c, s) = (narrow(changes.len()), narrow(steps.len()));
+    changes.extend(more);
+    steps.extend(then.into_iter().map(|mut step| {
+        step.changes.iter_mut().for_each(|i| *i += c);
+        step.needs.iter_mut().for_each(|i| *i += s);
+        step
+    }));
 }
 
 impl<'a> Draft<'a> {
@@ -286,7 +306,7 @@ impl<'a> Draft<'a> {
                     (d.live.as_ref().map_or(Value::Text("(not read)".into()), &show), show(&d.want))
                 };
                 let forces_replacement = d.forces_replacement();
-                FieldChange { field: d.field.name.into(), old, new, why: d.why, forces_replacement }
+                FieldChange { field: d.field.name.into(), old, new, why: d.why, forces_replacement, by: None }
             })
             .collect()
     }
@@ -297,6 +317,18 @@ impl<'a> Draft<'a> {
             Value::List(l) => Value::List(l.iter().map(|v| self.labelled(v)).collect()),
             Value::Null | Value::Bool(_) | Value::Int(_) | Value::Map(_) => value.clone(),
         }
+    }
+}
+
+/// The live fingerprint of a Kubernetes object, to hold against a plan's.
+///
+/// # Errors
+/// It cannot be seen now, in words.
+pub fn object_fingerprint(observed: &Observed, scope: &str, object: &ObjectName) -> Result<Digest, String> {
+    let seen = observed.clusters.get(scope).ok_or_else(|| "its cluster cannot be seen now".to_owned())?;
+    match seen.unseen.get(&object.group_kind()) {
+        Some(failure) => Err(format!("{} cannot be seen now: {failure}", object.group_kind())),
+        None => Ok(objects::fingerprint(seen, object)),
     }
 }
 

@@ -64,7 +64,7 @@ pub(super) fn order<'a>(draft: &mut Draft<'a>, admitted: Admitted<'a>) -> (Vec<C
 }
 
 /// Changes in address order, with the steps' indices following.
-fn sorted(changes: Vec<Change>, mut steps: Vec<Step>) -> (Vec<Change>, Vec<Step>) {
+pub(super) fn sorted(changes: Vec<Change>, mut steps: Vec<Step>) -> (Vec<Change>, Vec<Step>) {
     let mut at: Vec<usize> = (0..changes.len()).collect();
     at.sort_by(|a, b| {
         let key = |i: usize| (&changes[i].address, changes[i].action, &changes[i].object);

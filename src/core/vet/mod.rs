@@ -8,6 +8,7 @@ mod data;
 mod graph;
 mod lives;
 mod marks;
+mod objects;
 mod owners;
 mod structure;
 
@@ -90,6 +91,8 @@ pub struct Asked {
     pub max_deletes: Option<Amount>,
     /// What other tools mark as theirs too is taken.
     pub force: bool,
+    /// Fields of Kubernetes objects that another manager holds are taken.
+    pub force_conflicts: bool,
 }
 
 /// Something that a plan must not do.
@@ -149,6 +152,7 @@ pub fn vet(
         data::kept(&case, &mut out);
         marks::made(&case, &mut out);
         marks::tagged(&case, &mut out);
+        objects::objects(&case, &mut out);
     }
     let mut all = out.0;
     all.sort();

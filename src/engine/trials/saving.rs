@@ -21,6 +21,7 @@ fn sample() -> Plan {
         new: Value::set(["web"]),
         why: Why::Drifted,
         forces_replacement: None,
+        by: None,
     }];
     let steps = vec![
         call(&[], &[0], Call::Launch(launch([0, 1]))),

@@ -1,0 +1,514 @@
+//! Kubernetes objects: what the file wishes, what is live, and what becomes of each.
+//!
+//! One object is one change. It is made, changed in place, made again where the server will not change it, given back
+//! its marks, or pruned: never by its name, only by our label and our field manager.
+
+mod shown;
+mod steps;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value as Json, json};
+
+use self::shown::{fields, reasons, what, written};
+use super::Draft;
+use crate::address::{Address, Group, Kind, ObjectName};
+use crate::applyset;
+use crate::desired::{Bundle, Cluster, ObjectWish};
+use crate::digest::{Digest, canonical};
+use crate::health::moment;
+use crate::objects::compare;
+use crate::objects::order::holds_data;
+use crate::objects::settle::settle;
+use crate::objects::{Sort, immutable, redact};
+use crate::observed::{ClusterSeen, Live, Trial};
+use crate::plan::{Action, Change, Forecast, Hold, Note, Reason, Step, Why};
+
+/// What the file wishes of one object.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    group: &'a Group,
+    bundle: &'a Bundle,
+    wish: &'a ObjectWish,
+}
+
+/// What is done to one object.
+enum Doing<'a> {
+    /// Applied; with the uid of the live one, if it stays.
+    Apply(Wanted<'a>, Option<String>),
+    /// Deleted, and applied anew.
+    Remake(Wanted<'a>, String),
+    /// Deleted.
+    Delete(String),
+    /// Annotations of our own.
+    Mark { uid: String, set: BTreeMap<String, String>, unset: Vec<String> },
+}
+
+/// An object with what is done to it.
+struct Work<'a> {
+    object: ObjectName,
+    api_version: String,
+    change: Change,
+    doing: Doing<'a>,
+}
+
+/// Everything that is done to objects of clusters: changes, steps, forecasts. Steps are numbered from 0.
+pub(super) fn objects<'a>(draft: &mut Draft<'a>) -> (Vec<Change>, Vec<Step>, Vec<Forecast>) {
+    let mut out = steps::Steps::default();
+    let mut forecasts = Vec::new();
+    let desired = draft.ask.desired;
+    for (scope, cluster) in &desired.clusters {
+        let wanted: Vec<Wanted<'a>> = (desired.bundles.iter())
+            .filter(|(_, b)| b.scope == *scope)
+            .flat_map(|(group, bundle)| bundle.objects.iter().map(move |wish| Wanted { group, bundle, wish }))
+            .collect();
+        for w in &wanted {
+            draft.payloads.insert(w.wish.body.digest().clone(), canonical(w.wish.body.json()).into_bytes());
+        }
+        let Some(seen) = draft.ask.observed.clusters.get(scope) else {
+            if !draft.ask.intent.destroy {
+                unseen_cluster(draft, scope, &wanted);
+            }
+            continue;
+        };
+        let place = Place { scope, cluster, seen };
+        let (work, groups) = place.decide(draft, wanted);
+        forecasts.extend(groups);
+        out.add(draft, &place, work);
+    }
+    let (changes, steps) = out.sorted();
+    (changes, steps, forecasts)
+}
+
+/// Not one of its objects can be judged.
+fn unseen_cluster(draft: &mut Draft<'_>, scope: &str, wanted: &[Wanted<'_>]) {
+    let gap = draft.ask.observed.gaps.iter().find(|g| g.scope == scope);
+    let why = gap.map_or_else(|| "it was not looked at".to_owned(), |g| g.failure.to_string());
+    for w in wanted {
+        let says = vec![Reason { why: Why::Declared, says: "declared".into() }];
+        let change = blank(&w.group.object(w.wish.object.clone()), Action::Update, says);
+        draft.hold(change, Hold::Blind, format!("a look at the cluster: {why}"));
+    }
+}
+
+/// One cluster.
+struct Place<'a> {
+    scope: &'a str,
+    cluster: &'a Cluster,
+    seen: &'a ClusterSeen,
+}
+
+/// A change without a fingerprint yet.
+fn blank(address: &Address, action: Action, reasons: Vec<Reason>) -> Change {
+    Change {
+        address: address.clone(),
+        object: None,
+        action,
+        reasons,
+        fields: vec![],
+        zone: String::new(),
+        what: String::new(),
+        how: String::new(),
+        fingerprint: Digest(String::new()),
+    }
+}
+
+/// The fingerprint of an object: everything about it that can justify a change. What controllers write into it as they
+/// work (status, generation, who holds what) is left out.
+pub fn fingerprint(seen: &ClusterSeen, object: &ObjectName) -> Digest {
+    let Some(live) = seen.objects.get(object) else { return Digest::of(b"absent") };
+    let mut body = live.body.clone();
+    if let Some(all) = body.as_object_mut() {
+        all.remove("status");
+        if let Some(metadata) = all.get_mut("metadata").and_then(Json::as_object_mut) {
+            for key in ["managedFields", "resourceVersion", "generation"] {
+                metadata.remove(key);
+            }
+        }
+    }
+    Digest::of_json(&(&live.uid, body))
+}
+
+impl<'a> Place<'a> {
+    fn decide(&self, draft: &mut Draft<'a>, wanted: Vec<Wanted<'a>>) -> (Vec<Work<'a>>, Vec<Forecast>) {
+        let named: BTreeMap<ObjectName, Wanted<'a>> =
+            wanted.into_iter().map(|w| (self.seen.resolved(&w.wish.object), w)).collect();
+        let mut work = Vec::new();
+        if let Some(Err(tool)) = &self.seen.parent {
+            let about = applyset::parent_name(draft.key(), self.cluster.namespace()).to_string();
+            let says = format!("is the set of {tool}: nothing of this stack is made or pruned in this cluster");
+            draft.notes.push(Note { kind: "foreign".into(), about, says });
+            for (object, w) in &named {
+                let change = self.change(&w.group.object(object.clone()), Action::Update, Why::Declared, "declared");
+                draft.hold(change, Hold::Foreign, format!("a person: the stack's own mark belongs to {tool}"));
+            }
+            return (work, vec![]);
+        }
+        if !draft.ask.intent.destroy {
+            for (object, w) in &named {
+                work.extend(self.wished(draft, object, *w));
+            }
+        }
+        let forecasts = self.forecasts(draft, &named);
+        work.extend(self.pruned(draft, &named));
+        (work, forecasts)
+    }
+
+    fn change(&self, address: &Address, action: Action, why: Why, says: impl Into<String>) -> Change {
+        let mut change = blank(address, action, vec![Reason { why, says: says.into() }]);
+        if let Some(object) = &address.object {
+            change.object = self.seen.objects.get(&**object).map(|l| l.uid.clone());
+            change.fingerprint = fingerprint(self.seen, object);
+        }
+        change
+    }
+
+    /// What becomes of one object that the file wishes.
+    fn wished(&self, draft: &mut Draft<'a>, object: &ObjectName, w: Wanted<'a>) -> Option<Work<'a>> {
+        let address = w.group.object(object.clone());
+        let kind = object.group_kind();
+        let live = self.seen.objects.get(object);
+        let mut change = match live {
+            None => self.change(&address, Action::Create, Why::Declared, "declared"),
+            Some(_) => self.change(&address, Action::Update, Why::Declared, "declared"),
+        };
+        change.what = what(w.wish.body.json());
+        if let Some(failure) = self.seen.unseen.get(&kind) {
+            draft.hold(change, Hold::Blind, format!("a full look at {kind}: {failure}"));
+            return None;
+        }
+        let Some(live) = live else { return self.made(draft, change, object, w) };
+        if let Some(who) = other_owner(&live.body, draft.key(), draft.ask.intent.force) {
+            draft.hold(change, Hold::Foreign, format!("a person: it is managed by {who}; --force takes it"));
+            return None;
+        }
+        if let Some(says) = leaving(&live.body) {
+            draft.look_again_by(draft.ask.now.saturating_add(SignedDuration::from_secs(30)).ok());
+            draft.hold(change, Hold::Time, format!("it is being deleted and {says}"));
+            return None;
+        }
+        self.changed(draft, change, object, w, live)
+    }
+
+    /// An object that is not there.
+    fn made(&self, draft: &mut Draft<'a>, mut change: Change, object: &ObjectName, w: Wanted<'a>) -> Option<Work<'a>> {
+        let kind = object.group_kind();
+        let version = &w.wish.api_version;
+        match self.seen.kinds.get(&kind) {
+            Some(k) if !k.api_versions.contains(version) => {
+                let served = k.api_versions.join(", ");
+                let says = format!("{kind} is not served in {version}, but in {served}: change its apiVersion");
+                draft.hold(change, Hold::Unresolved, says);
+                return None;
+            }
+            None if !steps::defines(draft.ask.desired, self.scope, object) => {
+                let says = format!("the cluster serves no {kind}: install its definition, or mend apiVersion and kind");
+                draft.hold(change, Hold::Unresolved, says);
+                return None;
+            }
+            Some(_) | None => {}
+        }
+        if let Some(Trial::Refused(failure, causes)) = self.seen.trials.get(object) {
+            draft.hold(change, Hold::Unresolved, refused(failure, causes));
+            return None;
+        }
+        if let Some(words) = draft.left_out(&change.address) {
+            draft.hold(change, Hold::Filter, words);
+            return None;
+        }
+        if w.group.kind == Kind::Workloads {
+            change.fields = written(w.wish.body.json());
+        }
+        let doing = Doing::Apply(w, None);
+        Some(Work { object: object.clone(), api_version: version.clone(), change, doing })
+    }
+
+    /// An object that is there.
+    fn changed(
+        &self,
+        draft: &mut Draft<'a>,
+        mut change: Change,
+        object: &ObjectName,
+        w: Wanted<'a>,
+        live: &'a Live,
+    ) -> Option<Work<'a>> {
+        let mut wish = redact::redacted(w.wish.body.json().clone(), draft.key());
+        if object.namespace.is_empty() {
+            wish.get_mut("metadata").and_then(Json::as_object_mut).map(|m| m.remove("namespace"));
+        }
+        let mut found = compare::compare(&wish, &live.body, applyset::MANAGER);
+        let trial = self.seen.trials.get(object).filter(|_| found.may_differ());
+        if let Some(Trial::Becomes(becomes)) = trial {
+            found = settle(found, becomes, &live.body, applyset::MANAGER);
+        }
+        for problem in &found.problems {
+            draft.notes.push(Note { kind: "unread".into(), about: change.address.to_string(), says: problem.clone() });
+        }
+        let quarantined = applyset::annotation(&live.body, applyset::DELETE_AFTER).is_some();
+        if !found.may_differ() && !quarantined {
+            return None;
+        }
+        let sort = Sort::of(&wish);
+        change.fields = fields(&live.body, &found);
+        change.reasons = reasons(&change.fields, &found);
+        let uid = live.uid.clone();
+        let version = w.wish.api_version.clone();
+        let work = |change, doing| Work { object: object.clone(), api_version: version.clone(), change, doing };
+        if let Some(words) = draft.left_out(&change.address) {
+            draft.hold(change, Hold::Filter, words);
+            return None;
+        }
+        if !found.may_differ() {
+            change.action = Action::Release;
+            change.reasons =
+                vec![Reason { why: Why::Declared, says: "is in the file again; its quarantine ends".into() }];
+            let unset = vec![applyset::DELETE_AFTER.to_owned()];
+            return Some(work(change, Doing::Mark { uid, set: BTreeMap::new(), unset }));
+        }
+        let force = draft.ask.intent.force_conflicts || w.bundle.force_conflicts;
+        let taken: Vec<String> = (found.differences.iter())
+            .filter(|d| matches!(d.why, compare::Why::Drift | compare::Why::Conflict))
+            .filter_map(|d| Some(format!("{} by {}", d.path, d.held.last()?)))
+            .collect();
+        if !taken.is_empty() && !force {
+            let says = format!("--force-conflicts: {} is held by another manager", taken.join(", "));
+            draft.hold(change, Hold::Foreign, says);
+            return None;
+        }
+        let forced = change.fields.iter().find_map(|f| f.forces_replacement.clone());
+        let server = match trial {
+            Some(Trial::Refused(failure, causes)) => match unchangeable(causes) {
+                Some(says) => Some(says),
+                None => {
+                    draft.hold(change, Hold::Unresolved, refused(failure, causes));
+                    return None;
+                }
+            },
+            Some(Trial::Becomes(_) | Trial::Conflicts(_) | Trial::TooEarly) | None => None,
+        };
+        // The server has the last word on what it changes in place; where it could not be asked, the table has.
+        let again = match trial {
+            Some(Trial::Becomes(_)) => None,
+            Some(Trial::Refused(..) | Trial::Conflicts(_) | Trial::TooEarly) | None => server.or(forced),
+        };
+        let Some(because) = again else {
+            for f in &mut change.fields {
+                f.forces_replacement = None;
+            }
+            if !found.values_differ() {
+                change.action = Action::Restamp;
+            } else {
+                change.how = "in place".into();
+            }
+            return Some(work(change, Doing::Apply(w, Some(uid))));
+        };
+        change.action = Action::Replace;
+        change.how = "delete · make anew".into();
+        let blamed = change.fields.iter().any(|f| f.forces_replacement.is_some());
+        if let Some(first) = change.fields.first_mut().filter(|_| !blamed) {
+            first.forces_replacement = Some(because.clone());
+        }
+        if let Some(loses) = holds_data(sort) {
+            let says = format!("a person: {because}, and {loses}; make one of another name and copy it");
+            draft.hold(change, Hold::Protection, says);
+            return None;
+        }
+        if is_protected(&live.body) {
+            let says = format!("`evenkeel unprotect {}`", change.address);
+            draft.hold(change, Hold::Protection, says);
+            return None;
+        }
+        Some(work(change, Doing::Remake(w, uid)))
+    }
+
+    /// What of ours the file no longer wishes.
+    fn pruned(&self, draft: &mut Draft<'a>, named: &BTreeMap<ObjectName, Wanted<'a>>) -> Vec<Work<'a>> {
+        let destroy = draft.ask.intent.destroy;
+        let ours: BTreeMap<&ObjectName, &Live> =
+            self.seen.objects.iter().filter(|(_, l)| is_ours(&l.body, draft.key())).collect();
+        let gone: Vec<(&ObjectName, &Live)> =
+            ours.iter().filter(|(o, _)| destroy || !named.contains_key(**o)).map(|(o, l)| (*o, *l)).collect();
+        let emptied = !destroy && !draft.ask.intent.allow_empty && named.is_empty() && gone.len() > 1;
+        let owned = u32::try_from(ours.len()).unwrap_or(u32::MAX);
+        let policy = &draft.ask.desired.policy;
+        let mut room = draft.ask.intent.max_deletes.map_or_else(|| policy.deletes(owned), |a| a.floor_of(owned));
+        if destroy {
+            room = draft.ask.intent.max_deletes.map_or(u32::MAX, |a| a.floor_of(owned));
+        }
+        let mut work = Vec::new();
+        for (object, live) in gone {
+            let address = group_of(&live.body).object(object.clone());
+            let (why, says) = match destroy {
+                true => (Why::Asked, "destroy"),
+                false => (Why::Declared, "no longer in the file"),
+            };
+            let mut change = self.change(&address, Action::Delete, why, says);
+            change.what = what(&live.body);
+            let kind = object.group_kind();
+            if leaving(&live.body).is_some() {
+                continue;
+            }
+            if let Some(failure) = self.seen.unseen.get(&kind) {
+                draft.hold(change, Hold::Blind, format!("a full look at {kind}: {failure}"));
+                continue;
+            }
+            if is_protected(&live.body) {
+                draft.hold(change, Hold::Protection, format!("`evenkeel unprotect {address}`"));
+                continue;
+            }
+            if let Some(who) = other_owner(&live.body, draft.key(), draft.ask.intent.force) {
+                draft.hold(change, Hold::Foreign, format!("a person: it is managed by {who}"));
+                continue;
+            }
+            if emptied {
+                let says = "--allow-empty: nothing of the stack would be left in this cluster";
+                draft.hold(change, Hold::ZeroDesired, says);
+                continue;
+            }
+            if let Some(words) = draft.left_out(&address) {
+                draft.hold(change, Hold::Filter, words);
+                continue;
+            }
+            let Some(doing) = self.goes(draft, object, live, &mut change) else {
+                let at = quarantine(&live.body).unwrap_or(draft.ask.now);
+                draft.look_again_by(Some(at));
+                let says = format!("the end of its quarantine at {}; putting it back cancels", moment(at));
+                draft.hold(change, Hold::Quarantine, says);
+                continue;
+            };
+            if room == 0 {
+                let most = draft.ask.desired.policy.deletes(owned);
+                let says = format!("--max-deletes: this run may take {most} of {owned} objects");
+                draft.hold(change, Hold::DeleteCap, says);
+                continue;
+            }
+            room -= 1;
+            let api_version = live.body.get("apiVersion").and_then(Json::as_str).unwrap_or_default().to_owned();
+            work.push(Work { object: object.clone(), api_version, change, doing });
+        }
+        work
+    }
+
+    /// How an object goes: at once, or first into quarantine; `None` while that lasts.
+    fn goes(&self, draft: &Draft<'a>, object: &ObjectName, live: &Live, change: &mut Change) -> Option<Doing<'a>> {
+        let uid = live.uid.clone();
+        let sort = Sort { group: &object.api, kind: &object.kind };
+        if holds_data(sort).is_none() || draft.ask.intent.destroy {
+            return Some(Doing::Delete(uid));
+        }
+        match quarantine(&live.body) {
+            Some(at) if at <= draft.ask.now => Some(Doing::Delete(uid)),
+            Some(_) => None,
+            None => {
+                change.action = Action::Quarantine;
+                let keep = i64::try_from(draft.ask.desired.policy.quarantine).unwrap_or(i64::MAX);
+                let at = draft.ask.now.saturating_add(SignedDuration::from_secs(keep)).unwrap_or(Timestamp::MAX);
+                change.how = format!("kept until {}, then deleted", moment(at));
+                let set = BTreeMap::from([(applyset::DELETE_AFTER.to_owned(), at.to_string())]);
+                Some(Doing::Mark { uid, set, unset: vec![] })
+            }
+        }
+    }
+
+    /// How many objects of each group there are and should be.
+    fn forecasts(&self, draft: &Draft<'_>, named: &BTreeMap<ObjectName, Wanted<'a>>) -> Vec<Forecast> {
+        let mut groups: BTreeMap<Group, (u32, u32)> = BTreeMap::new();
+        for (object, w) in named {
+            let g = groups.entry(w.group.clone()).or_default();
+            g.1 += u32::from(!draft.ask.intent.destroy);
+            g.0 += u32::from(self.seen.objects.get(object).is_some_and(|l| is_ours(&l.body, draft.key())));
+        }
+        for (object, live) in &self.seen.objects {
+            if is_ours(&live.body, draft.key()) && !named.contains_key(object) {
+                groups.entry(group_of(&live.body)).or_default().0 += 1;
+            }
+        }
+        let one = |(group, (before, wanted)): (Group, (u32, u32))| Forecast {
+            group,
+            before,
+            after: wanted,
+            wanted,
+            zones: BTreeMap::new(),
+            floor: 0,
+            ready: before,
+            needed: 0,
+            left_after_machine: 0,
+            left_after_zone: BTreeMap::new(),
+        };
+        groups.into_iter().map(one).filter(|f| f.before + f.wanted > 0).collect()
+    }
+}
+
+/// Bears our label and our field manager: controllers copy labels, nobody copies a manager.
+pub fn is_ours(body: &Json, stack: &str) -> bool {
+    applyset::label(body, applyset::STACK) == Some(stack) && applyset::is_applied(body)
+}
+
+fn is_protected(body: &Json) -> bool {
+    applyset::annotation(body, applyset::PROTECT) == Some("true")
+}
+
+fn quarantine(body: &Json) -> Option<Timestamp> {
+    applyset::annotation(body, applyset::DELETE_AFTER)?.parse().ok()
+}
+
+/// The group that declared it, by its own mark.
+pub fn group_of(body: &Json) -> Group {
+    let marked = applyset::annotation(body, applyset::ADDRESS).and_then(|a| a.parse::<Group>().ok());
+    let lost = || Group { kind: Kind::Manifests, name: "removed".into() };
+    marked.filter(|g| g.kind.is_kubernetes()).unwrap_or_else(lost)
+}
+
+/// Who else manages an object, if anybody does: another stack, another set, or a tool that reverts what we do.
+fn other_owner(body: &Json, stack: &str, force: bool) -> Option<String> {
+    let label = |key: &str| applyset::label(body, key);
+    let annotation = |key: &str| applyset::annotation(body, key);
+    if let Some(other) = label(applyset::STACK).filter(|id| *id != stack) {
+        return Some(format!("the evenkeel stack {other}"));
+    }
+    if force {
+        return None;
+    }
+    if label(applyset::STACK).is_none()
+        && let Some(set) = label(applyset::PART_OF)
+    {
+        return Some(format!("the ApplySet {set}"));
+    }
+    let named = |tool: &str, what: Option<&str>| what.map(|w| format!("{tool} ({w})"));
+    if label("app.kubernetes.io/managed-by") == Some("Helm") {
+        return named("Helm", annotation("meta.helm.sh/release-name").or(Some("a release")));
+    }
+    named("Argo CD", annotation("argocd.argoproj.io/tracking-id").or_else(|| label("argocd.argoproj.io/instance")))
+        .or_else(|| named("Flux", label("kustomize.toolkit.fluxcd.io/name")))
+        .or_else(|| named("Flux", label("helm.toolkit.fluxcd.io/name")))
+}
+
+/// What an object that is being deleted waits for.
+fn leaving(body: &Json) -> Option<String> {
+    if applyset::text(body, "deletionTimestamp").is_empty() {
+        return None;
+    }
+    let finalizers = body.get("metadata").and_then(|m| m.get("finalizers")).and_then(Json::as_array);
+    let names: Vec<&str> = finalizers.into_iter().flatten().filter_map(Json::as_str).collect();
+    Some(if names.is_empty() { "is about to go".into() } else { format!("waits for {}", names.join(", ")) })
+}
+
+/// The fields that the server will not change, in its words; `None` where it refuses for another reason.
+fn unchangeable(causes: &[(String, String)]) -> Option<String> {
+    let causes: Vec<Json> = causes.iter().map(|(f, m)| json!({ "field": f, "message": m })).collect();
+    let all = immutable::refused(&json!({ "code": 422, "details": { "causes": causes } }));
+    let words: Vec<String> = all.into_iter().map(|r| format!("{}: {}", r.field, r.says)).collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+/// What the server refuses, in its words.
+fn refused(failure: &crate::failure::Failure, causes: &[(String, String)]) -> String {
+    let unsaid = |c: &&(String, String)| !c.0.is_empty() && !failure.says.contains(c.0.trim_start_matches('.'));
+    let more: Vec<String> = causes.iter().filter(unsaid).map(|(f, says)| format!("{f}: {says}")).collect();
+    let more = if more.is_empty() { String::new() } else { format!(" ({})", more.join(", ")) };
+    format!("the server refuses it: {failure}{more}")
+}

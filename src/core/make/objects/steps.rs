@@ -1,0 +1,323 @@
+//! The order of calls on a cluster's objects.
+//!
+//! The stack's own mark grows before anything is made and shrinks after all is gone. A namespace and a definition are
+//! waited for before what stands on them; what names another object comes after it; what goes, goes last, and what
+//! stands on it before it. Everything else is independent.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value as Json;
+
+use super::{Doing, Place, Work};
+use crate::address::ObjectName;
+use crate::applyset;
+use crate::desired::Desired;
+use crate::make::Draft;
+use crate::make::order::sorted;
+use crate::objects::Sort;
+use crate::objects::order::{Wave, wave};
+use crate::objects::readiness::{Readiness, readiness};
+use crate::observed::Parent;
+use crate::plan::{Action, Call, Change, Do, ObjectDoes, OnObject, Step, Target, Until, Wait};
+
+/// A namespace or definition may take so long to be there, in seconds.
+const BASE: u64 = 120;
+/// What goes may take so long, in seconds: finalizers have work to do.
+const GONE: u64 = 600;
+/// The kind of a definition.
+const DEFINITION: &str = "CustomResourceDefinition.apiextensions.k8s.io";
+
+/// Changes and steps as they are found.
+#[derive(Default)]
+pub(super) struct Steps {
+    changes: Vec<Change>,
+    steps: Vec<Step>,
+}
+
+/// Whether some object of the file defines this object's kind.
+pub(super) fn defines(desired: &Desired, scope: &str, object: &ObjectName) -> bool {
+    desired.wishes(scope).any(|w| defined_by(w.body.json()).as_deref() == Some(&object.group_kind()))
+}
+
+/// `Widget.example.org`, for the definition of it.
+fn defined_by(body: &Json) -> Option<String> {
+    let is = applyset::name_of(body)?.group_kind() == DEFINITION;
+    let spec = body.get("spec").filter(|_| is)?;
+    Some(format!("{}.{}", spec.get("names")?.get("kind")?.as_str()?, spec.get("group")?.as_str()?))
+}
+
+/// What is made or changed: its call, and the wait that ends it.
+struct Made {
+    object: ObjectName,
+    defines: Option<String>,
+    wave: Wave,
+    call: u32,
+    done: u32,
+}
+
+impl Steps {
+    /// Everything that is done in one cluster.
+    pub(super) fn add(&mut self, draft: &Draft<'_>, place: &Place<'_>, work: Vec<Work<'_>>) {
+        if work.is_empty() {
+            return;
+        }
+        let (goes, comes): (Vec<_>, Vec<_>) =
+            work.into_iter().partition(|w| matches!(w.doing, Doing::Delete(_) | Doing::Mark { .. }));
+        let mut comes = comes;
+        comes.sort_by_key(|w| (wave(sort(&w.object)), w.object.clone()));
+        let before = self.changes.len();
+        let first = index(before);
+        self.changes.extend(comes.iter().chain(&goes).map(|w| w.change.clone()));
+        let marks = Marks::of(draft, place);
+        let mut made: Vec<Made> = Vec::new();
+        let grown = marks.grow(&comes).map(|does| {
+            let all = (first..first + index(comes.len())).collect();
+            self.step(place.scope, vec![], all, object_call(&marks.object, "v1", does))
+        });
+        for (i, w) in comes.iter().enumerate() {
+            made.push(self.comes(draft, place, w, first + index(i), grown, &made));
+        }
+        let offset = first + index(comes.len());
+        self.goes(place, &goes, offset, &made, &comes);
+        // Only what was wholly taken away can shrink the mark.
+        let last: Vec<u32> = (0..self.steps.len()).map(index).filter(|s| self.is_of(*s, offset)).collect();
+        if let Some(does) = marks.shrink(draft, place, &comes, &goes) {
+            let all = (offset..offset + index(goes.len())).filter(|c| self.deletes(*c)).collect::<Vec<_>>();
+            if !all.is_empty() {
+                self.step(place.scope, last, all, object_call(&marks.object, "v1", does));
+            }
+        }
+    }
+
+    /// Whether a step serves a change from `first` on.
+    fn is_of(&self, step: u32, first: u32) -> bool {
+        self.steps[step as usize].changes.iter().all(|c| *c >= first)
+    }
+
+    fn deletes(&self, change: u32) -> bool {
+        self.changes[change as usize].action == Action::Delete
+    }
+
+    fn comes(
+        &mut self,
+        draft: &Draft<'_>,
+        place: &Place<'_>,
+        w: &Work<'_>,
+        change: u32,
+        grown: Option<u32>,
+        made: &[Made],
+    ) -> Made {
+        let (wanted, uid) = match &w.doing {
+            Doing::Apply(wanted, uid) => (*wanted, uid.clone()),
+            Doing::Remake(wanted, _) => (*wanted, None),
+            Doing::Delete(_) | Doing::Mark { .. } => unreachable!("these go, they do not come"),
+        };
+        let body = wanted.wish.body.json();
+        let own = wave(sort(&w.object));
+        let mut needs: Vec<u32> = grown.into_iter().collect();
+        for other in made {
+            let holds_it = other.object.kind == "Namespace"
+                && other.object.api.is_empty()
+                && other.object.name == w.object.namespace;
+            let defines_it = other.defines.as_deref() == Some(&w.object.group_kind());
+            if holds_it || defines_it {
+                needs.push(other.done);
+            } else if other.wave < own && near(&other.object, &w.object) && names(body, &other.object.name) {
+                needs.push(other.call);
+            }
+        }
+        if let Doing::Remake(_, old) = &w.doing {
+            let does = ObjectDoes::Delete { uid: old.clone() };
+            let call = self.step(place.scope, needs, vec![change], object_call(&w.object, &w.api_version, does));
+            let gone = format!("{}@{old}", w.object);
+            needs = vec![self.wait(place.scope, vec![call], change, gone, Until::Deleted, GONE)];
+        }
+        let force = draft.ask.intent.force_conflicts || wanted.bundle.force_conflicts;
+        let does = ObjectDoes::Apply { body: wanted.wish.body.digest().clone(), uid, force };
+        let call = self.step(place.scope, needs, vec![change], object_call(&w.object, &w.api_version, does));
+        let base = matches!(w.object.group_kind().as_str(), "Namespace" | DEFINITION);
+        let waits = base || (wanted.bundle.wait && can_wait(&w.object, body) && w.change.action != Action::Restamp);
+        let within = if base { BASE } else { wanted.bundle.wait_within };
+        let done = if waits {
+            self.wait(place.scope, vec![call], change, w.object.to_string(), Until::Ready, within)
+        } else {
+            call
+        };
+        Made { object: w.object.clone(), defines: defined_by(body), wave: own, call, done }
+    }
+
+    fn goes(&mut self, place: &Place<'_>, goes: &[Work<'_>], offset: u32, made: &[Made], comes: &[Work<'_>]) {
+        let mut order: Vec<usize> = (0..goes.len()).collect();
+        order.sort_by_key(|i| (std::cmp::Reverse(wave(sort(&goes[*i].object))), goes[*i].object.clone()));
+        let mut gone: Vec<(ObjectName, u32)> = Vec::new();
+        for i in order {
+            let w = &goes[i];
+            let change = offset + index(i);
+            let does = match &w.doing {
+                Doing::Delete(uid) => ObjectDoes::Delete { uid: uid.clone() },
+                Doing::Mark { uid, set, unset } => {
+                    ObjectDoes::Mark { uid: uid.clone(), set: set.clone(), unset: unset.clone() }
+                }
+                Doing::Apply(..) | Doing::Remake(..) => unreachable!("these come, they do not go"),
+            };
+            let is_delete = matches!(w.doing, Doing::Delete(_));
+            // What takes its place may fail to come: then the old one stays.
+            let mut needs: Vec<u32> = comes
+                .iter()
+                .zip(made)
+                .filter(|(c, _)| is_delete && c.change.address.group == w.change.address.group)
+                .map(|(_, m)| m.call)
+                .collect();
+            if is_delete {
+                let on = |o: &ObjectName| {
+                    (w.object.kind == "Namespace" && w.object.api.is_empty() && o.namespace == w.object.name)
+                        || w.change.address.object.as_deref().is_some_and(|_| o.group_kind() == self.defined(place, w))
+                };
+                needs.extend(gone.iter().filter(|(o, _)| on(o)).map(|(_, s)| *s));
+            }
+            let call = self.step(place.scope, needs, vec![change], object_call(&w.object, &w.api_version, does));
+            if let Doing::Delete(uid) = &w.doing {
+                let id = format!("{}@{uid}", w.object);
+                let wait = self.wait(place.scope, vec![call], change, id, Until::Deleted, GONE);
+                gone.push((w.object.clone(), wait));
+            }
+        }
+    }
+
+    /// The kind that a definition which goes defines; empty for anything else.
+    fn defined(&self, place: &Place<'_>, w: &Work<'_>) -> String {
+        place.seen.objects.get(&w.object).and_then(|l| defined_by(&l.body)).unwrap_or_default()
+    }
+
+    fn step(&mut self, scope: &str, mut needs: Vec<u32>, changes: Vec<u32>, does: Do) -> u32 {
+        needs.sort_unstable();
+        needs.dedup();
+        self.steps.push(Step { scope: scope.to_owned(), needs, changes, does });
+        index(self.steps.len() - 1)
+    }
+
+    fn wait(&mut self, scope: &str, needs: Vec<u32>, change: u32, id: String, until: Until, within: u64) -> u32 {
+        self.step(scope, needs, vec![change], Do::Wait(Wait { targets: vec![Target::Id(id)], until, within }))
+    }
+
+    /// Changes in address order.
+    pub(super) fn sorted(self) -> (Vec<Change>, Vec<Step>) {
+        sorted(self.changes, self.steps)
+    }
+}
+
+fn object_call(object: &ObjectName, api_version: &str, does: ObjectDoes) -> Do {
+    Do::Call(Call::Object(OnObject { object: object.clone(), api_version: api_version.to_owned(), does }))
+}
+
+fn sort(object: &ObjectName) -> Sort<'_> {
+    Sort { group: &object.api, kind: &object.kind }
+}
+
+/// Whether an object of this kind has anything to wait for. A claim may wait for its first pod, which waits for
+/// nothing less than the claim's own step.
+fn can_wait(object: &ObjectName, body: &Json) -> bool {
+    let unborn = match readiness(body) {
+        Readiness::Progressing { .. } | Readiness::Stuck { .. } => true,
+        Readiness::Ready | Readiness::Unknown => false,
+    };
+    unborn && object.group_kind() != "PersistentVolumeClaim"
+}
+
+fn index(n: usize) -> u32 {
+    u32::try_from(n).expect("a plan has fewer than 2^32 changes and steps")
+}
+
+/// Whether one object can be named by the other: in one namespace, or in none.
+fn near(named: &ObjectName, by: &ObjectName) -> bool {
+    named.namespace.is_empty() || named.namespace == by.namespace
+}
+
+/// Whether a name stands anywhere in an object as a text of its own.
+fn names(body: &Json, name: &str) -> bool {
+    match body {
+        Json::String(s) => s == name,
+        Json::Array(all) => all.iter().any(|v| names(v, name)),
+        Json::Object(all) => all.values().any(|v| names(v, name)),
+        Json::Null | Json::Bool(_) | Json::Number(_) => false,
+    }
+}
+
+/// The stack's own mark, before and after.
+struct Marks {
+    object: ObjectName,
+    kinds: BTreeSet<String>,
+    namespaces: BTreeSet<String>,
+    there: bool,
+}
+
+impl Marks {
+    fn of(draft: &Draft<'_>, place: &Place<'_>) -> Self {
+        let home = place.cluster.namespace();
+        let known = match &place.seen.parent {
+            Some(Ok(parent)) if parent.namespace == home => Some(parent.clone()),
+            Some(_) | None => None,
+        };
+        let there = known.is_some();
+        let Parent { kinds, namespaces, .. } = known.unwrap_or(Parent {
+            namespace: home.to_owned(),
+            uid: String::new(),
+            kinds: BTreeSet::new(),
+            namespaces: BTreeSet::new(),
+        });
+        Self { object: applyset::parent_name(draft.key(), home), kinds, namespaces, there }
+    }
+
+    /// What must be known before anything is made; `None`: it is.
+    fn grow(&self, comes: &[Work<'_>]) -> Option<ObjectDoes> {
+        let (kinds, namespaces) = hints(comes.iter().map(|w| &w.object), &self.object.namespace);
+        if comes.is_empty() || (self.there && kinds.is_subset(&self.kinds) && namespaces.is_subset(&self.namespaces)) {
+            return None;
+        }
+        let kinds = self.kinds.union(&kinds).cloned().collect();
+        let namespaces = self.namespaces.union(&namespaces).cloned().collect();
+        Some(ObjectDoes::Parent { kinds, namespaces })
+    }
+
+    /// What is left once everything has gone; `None`: as it stands.
+    fn shrink(
+        &self,
+        draft: &Draft<'_>,
+        place: &Place<'_>,
+        comes: &[Work<'_>],
+        goes: &[Work<'_>],
+    ) -> Option<ObjectDoes> {
+        let going: BTreeSet<&ObjectName> =
+            goes.iter().filter(|w| matches!(w.doing, Doing::Delete(_))).map(|w| &w.object).collect();
+        let ours = place.seen.objects.iter().filter(|(_, l)| super::is_ours(&l.body, draft.key())).map(|(o, _)| o);
+        let stay: BTreeSet<&ObjectName> =
+            ours.filter(|o| !going.contains(o)).chain(comes.iter().map(|w| &w.object)).collect();
+        if !self.there || going.is_empty() {
+            return None;
+        }
+        if stay.is_empty() && draft.ask.intent.destroy {
+            let uid = match &place.seen.parent {
+                Some(Ok(parent)) => parent.uid.clone(),
+                Some(Err(_)) | None => return None,
+            };
+            return Some(ObjectDoes::Delete { uid });
+        }
+        // What could not be listed may still have objects.
+        let (mut kinds, namespaces) = hints(stay.iter().copied(), &self.object.namespace);
+        kinds.extend(self.kinds.iter().filter(|k| place.seen.unseen.contains_key(*k)).cloned());
+        let whole = place.seen.unseen.is_empty();
+        let namespaces = if whole { namespaces } else { self.namespaces.union(&namespaces).cloned().collect() };
+        (kinds != self.kinds || namespaces != self.namespaces).then_some(ObjectDoes::Parent { kinds, namespaces })
+    }
+}
+
+fn hints<'o>(objects: impl Iterator<Item = &'o ObjectName>, home: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+    let (mut kinds, mut namespaces) = (BTreeSet::new(), BTreeSet::new());
+    for o in objects {
+        kinds.insert(o.group_kind());
+        if !o.namespace.is_empty() && o.namespace != home {
+            namespaces.insert(o.namespace.clone());
+        }
+    }
+    (kinds, namespaces)
+}

@@ -1,0 +1,375 @@
+//! What becomes of Kubernetes objects, one rule a test.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value as Json, json};
+
+use crate::address::{Group, Kind, ObjectName};
+use crate::applyset;
+use crate::desired::{Body, Bundle, Cluster, ObjectWish, cluster_scope};
+use crate::failure::{Class, Failure};
+use crate::make::{Intent, Made};
+use crate::observed::{ClusterSeen, KindSeen, Live, Parent, ScopeSeen, Trial};
+use crate::plan::{Action, Call, Do, Hold, ObjectDoes, Plan, Why};
+use crate::policy::Amount;
+use crate::testing::World;
+
+/// A world of no machines and one cluster.
+struct Stage {
+    world: World,
+}
+
+const STACK_NS: &str = "default";
+
+impl Stage {
+    fn new() -> Self {
+        let mut world = World::new(0);
+        world.desired.machines.clear();
+        let scope = cluster_scope("");
+        world.desired.clusters.insert(scope.clone(), Cluster::default());
+        world.seen.scopes.insert(scope.clone(), ScopeSeen { region: "test".into(), ..ScopeSeen::default() });
+        let kind = |versions: &[&str], plural: &str, namespaced: bool| KindSeen {
+            api_versions: versions.iter().map(|v| (*v).to_owned()).collect(),
+            plural: plural.into(),
+            namespaced,
+        };
+        let kinds = BTreeMap::from([
+            ("ConfigMap".to_owned(), kind(&["v1"], "configmaps", true)),
+            ("Service".to_owned(), kind(&["v1"], "services", true)),
+            ("Secret".to_owned(), kind(&["v1"], "secrets", true)),
+            ("Namespace".to_owned(), kind(&["v1"], "namespaces", false)),
+            ("PersistentVolumeClaim".to_owned(), kind(&["v1"], "persistentvolumeclaims", true)),
+            ("Deployment.apps".to_owned(), kind(&["apps/v1"], "deployments", true)),
+            (
+                "CustomResourceDefinition.apiextensions.k8s.io".to_owned(),
+                kind(&["apiextensions.k8s.io/v1"], "customresourcedefinitions", false),
+            ),
+        ]);
+        world.seen.clusters.insert(scope, ClusterSeen { kinds, ..ClusterSeen::default() });
+        Self { world }
+    }
+
+    fn cluster(&mut self) -> &mut ClusterSeen {
+        self.world.seen.clusters.get_mut(&cluster_scope("")).unwrap()
+    }
+
+    fn bundle(&mut self) -> &mut Bundle {
+        self.world.desired.bundles.entry(group()).or_insert(Bundle {
+            scope: cluster_scope(""),
+            objects: vec![],
+            wait: true,
+            wait_within: 600,
+            force_conflicts: false,
+            protect: false,
+        })
+    }
+
+    fn stack(&self) -> String {
+        self.world.desired.stack.id.clone()
+    }
+
+    /// The body as the declaration gives it.
+    fn marked(&self, mut body: Json) -> Json {
+        applyset::mark(&mut body, &self.stack(), STACK_NS, &group(), false);
+        body
+    }
+
+    fn wish(mut self, body: Json) -> Self {
+        let body = self.marked(body);
+        let object = applyset::name_of(&body).unwrap();
+        let api_version = body["apiVersion"].as_str().unwrap().to_owned();
+        let body = Body::new(body, &self.stack());
+        self.bundle().objects.push(ObjectWish { object, api_version, body, file: String::new() });
+        self
+    }
+
+    /// The same object, applied by us and live.
+    fn live(self, body: Json) -> Self {
+        let body = self.marked(body);
+        self.live_of(body, "evenkeel")
+    }
+
+    /// An object as it stands, all of it held by `manager`.
+    fn live_of(mut self, mut body: Json, manager: &str) -> Self {
+        let name = applyset::name_of(&body).unwrap();
+        let fields = held(&body);
+        let operation = if manager == "evenkeel" { "Apply" } else { "Update" };
+        body["metadata"]["uid"] = format!("uid-{}", name.name).into();
+        body["metadata"]["managedFields"] = json!([{
+            "manager": manager, "operation": operation, "apiVersion": body["apiVersion"],
+            "time": "2026-01-01T00:00:00Z", "fieldsType": "FieldsV1", "fieldsV1": fields,
+        }]);
+        self.cluster().objects.insert(name.clone(), Live { uid: format!("uid-{}", name.name), body });
+        self
+    }
+
+    fn parent(mut self, kinds: &[&str]) -> Self {
+        let kinds = kinds.iter().map(|k| (*k).to_owned()).collect();
+        let parent = Parent {
+            namespace: STACK_NS.into(),
+            uid: "uid-parent".into(),
+            kinds,
+            namespaces: BTreeSet::from(["shop".to_owned()]),
+        };
+        self.cluster().parent = Some(Ok(parent));
+        self
+    }
+
+    fn made(&self) -> Made {
+        let made = self.world.made_of(&self.world.look());
+        assert_eq!(self.world.vet(&made.plan), [], "{:#?}", made.plan);
+        made
+    }
+
+    fn plan(&self) -> Plan {
+        self.made().plan
+    }
+}
+
+fn group() -> Group {
+    Group { kind: Kind::Manifests, name: "extras".into() }
+}
+
+/// The managed fields of somebody who has set everything.
+fn held(body: &Json) -> Json {
+    let Some(all) = body.as_object() else { return json!({}) };
+    let skip = |k: &str| matches!(k, "apiVersion" | "kind" | "name" | "namespace");
+    let one = |(k, v): (&String, &Json)| (format!("f:{k}"), if v.is_object() { held(v) } else { json!({}) });
+    Json::Object(all.iter().filter(|(k, _)| !skip(k)).map(one).collect())
+}
+
+fn config(name: &str, value: &str) -> Json {
+    json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name, "namespace": "shop" }, "data": { "k": value } })
+}
+
+fn namespace(name: &str) -> Json {
+    json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } })
+}
+
+fn claim(name: &str) -> Json {
+    json!({ "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": { "name": name, "namespace": "shop" },
+        "spec": { "accessModes": ["ReadWriteOnce"] } })
+}
+
+/// Each step as `apply ConfigMap/shop/a <- 0`.
+fn steps(plan: &Plan) -> Vec<String> {
+    let one = |s: &crate::plan::Step| {
+        let what = match &s.does {
+            Do::Call(Call::Object(on)) => match &on.does {
+                ObjectDoes::Apply { .. } => format!("apply {}", on.object.short()),
+                ObjectDoes::Delete { .. } => format!("delete {}", on.object.short()),
+                ObjectDoes::Mark { .. } => format!("mark {}", on.object.short()),
+                ObjectDoes::Parent { .. } => "parent".to_owned(),
+            },
+            Do::Call(_) => "?".to_owned(),
+            Do::Wait(w) => format!("wait {:?} {:?}", w.until, w.targets.len()),
+        };
+        format!("{what} {:?}", s.needs)
+    };
+    plan.steps.iter().map(one).collect()
+}
+
+fn holds(plan: &Plan) -> Vec<(Hold, String)> {
+    plan.held.iter().map(|h| (h.by, h.waits_for.clone())).collect()
+}
+
+#[test]
+fn what_is_as_the_file_says_is_left_alone() {
+    let stage = Stage::new().wish(config("a", "1")).live(config("a", "1")).parent(&["ConfigMap"]);
+    let plan = stage.plan();
+    assert!(plan.is_empty() && plan.held.is_empty(), "{plan:#?}");
+}
+
+#[test]
+fn a_new_object_is_applied_after_the_mark_and_its_namespace() {
+    let stage = Stage::new().wish(config("a", "1")).wish(namespace("shop"));
+    let plan = stage.plan();
+    assert_eq!(
+        steps(&plan),
+        ["parent []", "apply Namespace shop [0]", "wait Ready 1 [1]", "apply ConfigMap shop/a [0, 2]"]
+    );
+    assert!(plan.changes.iter().all(|c| c.action == Action::Create));
+    let body = &stage.world.desired.bundles[&group()].objects[0].body;
+    assert!(stage.made().payloads.contains_key(body.digest()));
+}
+
+#[test]
+fn a_custom_object_waits_for_its_definition() {
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": { "name": "widgets.example.org" },
+        "spec": { "group": "example.org", "names": { "kind": "Widget", "plural": "widgets" } },
+    });
+    let widget =
+        json!({ "apiVersion": "example.org/v1", "kind": "Widget", "metadata": { "name": "w", "namespace": "shop" } });
+    let stage = Stage::new().wish(widget.clone()).wish(definition);
+    let all = steps(&stage.plan());
+    assert_eq!(all[1], "apply CustomResourceDefinition widgets.example.org [0]");
+    assert_eq!(all[3], "apply Widget shop/w [0, 2]");
+    let alone = Stage::new().wish(widget).plan();
+    let (by, says) = &holds(&alone)[0];
+    assert!(*by == Hold::Unresolved && says.contains("serves no Widget.example.org"), "{says}");
+}
+
+#[test]
+fn a_kind_that_could_not_be_listed_is_neither_made_nor_pruned() {
+    let mut stage = Stage::new().wish(config("new", "1")).live(config("old", "1")).parent(&["ConfigMap"]);
+    stage.cluster().unseen.insert("ConfigMap".into(), Failure::new(Class::Denied, "Forbidden", "no"));
+    let plan = stage.plan();
+    assert!(plan.steps.is_empty());
+    assert_eq!(holds(&plan).iter().map(|(by, _)| *by).collect::<Vec<_>>(), [Hold::Blind, Hold::Blind]);
+}
+
+#[test]
+fn a_cluster_that_could_not_be_looked_at_gets_nothing() {
+    let mut stage = Stage::new().wish(config("new", "1"));
+    stage.world.seen.clusters.clear();
+    let plan = stage.plan();
+    assert!(plan.steps.is_empty() && plan.held[0].by == Hold::Blind);
+}
+
+#[test]
+fn the_file_moves_and_the_object_follows() {
+    let stage = Stage::new().wish(config("a", "2")).live(config("a", "1")).parent(&["ConfigMap"]);
+    let plan = stage.plan();
+    let change = &plan.changes[0];
+    assert_eq!((change.action, change.reasons[0].why), (Action::Update, Why::Declared));
+    assert_eq!(change.fields[0].field, "data.k");
+    assert_eq!(steps(&plan), ["apply ConfigMap shop/a []"]);
+}
+
+#[test]
+fn what_another_manager_took_is_named_and_taken_back_by_force_alone() {
+    let mut stage = Stage::new().wish(config("a", "1")).live(config("a", "1")).parent(&["ConfigMap"]);
+    let name: ObjectName = "ConfigMap/shop/a".parse().unwrap();
+    let live = stage.cluster().objects.get_mut(&name).unwrap();
+    live.body["data"]["k"] = "9".into();
+    let entries = live.body["metadata"]["managedFields"].as_array_mut().unwrap();
+    entries[0]["fieldsV1"].as_object_mut().unwrap().remove("f:data");
+    entries.push(json!({ "manager": "kubectl-edit", "operation": "Update", "apiVersion": "v1",
+        "time": "2026-01-02T00:00:00Z", "fieldsType": "FieldsV1", "fieldsV1": { "f:data": { "f:k": {} } } }));
+    let plan = stage.plan();
+    let held = &plan.held[0];
+    assert!(plan.steps.is_empty() && held.by == Hold::Foreign);
+    assert!(held.waits_for.contains("data.k by kubectl-edit"), "{}", held.waits_for);
+    assert_eq!(held.change.fields[0].why, Why::Drifted);
+    assert_eq!(held.change.fields[0].by.as_deref(), Some("kubectl-edit"));
+    stage.world.intent = Intent { force_conflicts: true, ..Intent::default() };
+    let forced = stage.plan();
+    let Do::Call(Call::Object(on)) = &forced.steps[0].does else { panic!("{forced:#?}") };
+    assert!(matches!(on.does, ObjectDoes::Apply { force: true, .. }));
+}
+
+#[test]
+fn only_what_bears_our_label_and_our_hand_is_pruned() {
+    let theirs = {
+        let stage = Stage::new();
+        let copied = stage.marked(config("copied", "1"));
+        stage.live_of(copied, "kube-controller-manager")
+    };
+    let stage = theirs
+        .live_of(config("plain", "1"), "evenkeel")
+        .live(config("ours", "1"))
+        .wish(config("kept", "1"))
+        .live(config("kept", "1"))
+        .parent(&["ConfigMap"]);
+    let plan = stage.plan();
+    assert_eq!(plan.changes.len(), 1, "{plan:#?}");
+    assert_eq!(plan.changes[0].address.to_string(), "manifests.extras/ConfigMap/shop/ours");
+    assert_eq!(steps(&plan), ["delete ConfigMap shop/ours []", "wait Deleted 1 [0]"]);
+}
+
+#[test]
+fn an_object_of_another_stack_or_tool_is_not_touched() {
+    let mut body = config("a", "1");
+    body["metadata"]["labels"] = json!({ "evenkeel.dev/stack": "other234" });
+    let stage = Stage::new().wish(config("a", "1")).live_of(body, "evenkeel");
+    assert!(matches!(holds(&stage.plan())[0], (Hold::Foreign, _)));
+    let mut body = config("a", "1");
+    body["metadata"]["labels"] = json!({ "app.kubernetes.io/managed-by": "Helm" });
+    let mut stage = Stage::new().wish(config("a", "1")).live_of(body, "helm");
+    assert!(holds(&stage.plan())[0].1.contains("Helm"));
+    stage.world.intent = Intent { force: true, force_conflicts: true, ..Intent::default() };
+    assert_eq!(stage.plan().changes[0].action, Action::Update);
+}
+
+#[test]
+fn a_mark_of_another_tool_stops_everything_in_the_cluster() {
+    let mut stage = Stage::new().wish(config("a", "1")).live(config("old", "1"));
+    stage.cluster().parent = Some(Err("kubectl/v1.37".into()));
+    let plan = stage.plan();
+    assert!(plan.steps.is_empty() && holds(&plan).iter().all(|(by, _)| *by == Hold::Foreign));
+}
+
+#[test]
+fn data_goes_into_quarantine_first_and_comes_back_when_it_is_wished_again() {
+    let stage = Stage::new().wish(config("a", "1")).live(config("a", "1")).live(claim("data")).parent(&["ConfigMap"]);
+    let plan = stage.plan();
+    assert_eq!(plan.changes[0].action, Action::Quarantine);
+    assert_eq!(steps(&plan), ["mark PersistentVolumeClaim shop/data []"]);
+    let at = |stage: &mut Stage, when: &str| {
+        let name: ObjectName = "PersistentVolumeClaim/shop/data".parse().unwrap();
+        let live = stage.cluster().objects.get_mut(&name).unwrap();
+        live.body["metadata"]["annotations"][applyset::DELETE_AFTER] = when.into();
+    };
+    let mut waiting = stage;
+    at(&mut waiting, "2999-01-01T00:00:00Z");
+    assert_eq!(waiting.plan().held[0].by, Hold::Quarantine);
+    let mut back = waiting.wish(claim("data"));
+    assert_eq!(back.plan().changes[0].action, Action::Release);
+    back.bundle().objects.pop();
+    at(&mut back, "1999-01-01T00:00:00Z");
+    assert_eq!(steps(&back.plan())[0], "delete PersistentVolumeClaim shop/data []");
+}
+
+#[test]
+fn a_run_deletes_no_more_than_it_may() {
+    let mut stage = Stage::new().wish(config("kept", "1")).live(config("kept", "1")).parent(&["ConfigMap"]);
+    for n in 0..30 {
+        stage = stage.live(config(&format!("old-{n:02}"), "1"));
+    }
+    stage.world.desired.policy.max_deletes = Amount::Percent(10);
+    let plan = stage.plan();
+    assert_eq!(plan.changes.len(), 3, "10% of 31");
+    assert!(holds(&plan).iter().all(|(by, _)| *by == Hold::DeleteCap));
+    stage.world.intent = Intent { max_deletes: Some(Amount::Percent(100)), ..Intent::default() };
+    assert_eq!(stage.plan().changes.len(), 30);
+}
+
+#[test]
+fn an_empty_file_does_not_empty_a_cluster() {
+    let mut stage = Stage::new().live(config("a", "1")).live(config("b", "1")).parent(&["ConfigMap"]);
+    stage.world.desired.policy.max_deletes = Amount::Percent(100);
+    assert!(stage.plan().held.iter().all(|h| h.by == Hold::ZeroDesired));
+    stage.world.intent = Intent { allow_empty: true, ..Intent::default() };
+    assert_eq!(stage.plan().changes.len(), 2);
+}
+
+#[test]
+fn destroy_takes_everything_of_ours_and_the_mark_last() {
+    let mut stage = Stage::new()
+        .wish(config("a", "1"))
+        .live(config("a", "1"))
+        .live(namespace("shop"))
+        .live(claim("data"))
+        .live_of(config("theirs", "1"), "kubectl")
+        .parent(&["ConfigMap", "Namespace", "PersistentVolumeClaim"]);
+    stage.world.intent = Intent { destroy: true, ..Intent::default() };
+    let plan = stage.plan();
+    let all = steps(&plan);
+    assert_eq!(all.len(), 7, "{all:?}");
+    let namespace = all.iter().position(|s| s.starts_with("delete Namespace")).unwrap();
+    let needs = &plan.steps[namespace].needs;
+    assert_eq!(needs.len(), 2, "what stands in it goes first: {all:?}");
+    assert!(all[6].starts_with("delete ConfigMap default/evenkeel-"), "{all:?}");
+    assert_eq!(plan.steps[6].needs.len(), 6);
+}
+
+#[test]
+fn what_the_server_would_refuse_is_said_before() {
+    let mut stage = Stage::new().wish(config("a", "1"));
+    let failure = Failure::new(Class::Quota, "Forbidden", "exceeded quota: few");
+    stage.cluster().trials.insert("ConfigMap/shop/a".parse().unwrap(), Trial::Refused(failure, vec![]));
+    let (by, says) = &holds(&stage.plan())[0];
+    assert!(*by == Hold::Unresolved && says.contains("exceeded quota: few"), "{says}");
+}

@@ -1,0 +1,109 @@
+//! How the Kubernetes objects of each group are: `status` asks, and nothing is decided.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::address::{Address, Group, ObjectName};
+use crate::applyset;
+use crate::desired::Desired;
+use crate::health::{State, Verdict, moment};
+use crate::make::{group_of, is_ours};
+use crate::objects::readiness::{Readiness, readiness};
+use crate::observed::{ClusterSeen, Live, Observed};
+use crate::rules::{Evidence, Rule};
+
+/// One object of a group.
+#[derive(Debug, Clone)]
+pub struct ObjectState {
+    /// Which.
+    pub address: Address,
+    /// The live one's uid; `None`: there is none, or it could not be seen.
+    pub uid: Option<String>,
+    /// How it is; `None`: it is missing.
+    pub verdict: Option<Verdict>,
+    /// What else a person should know: `protected`, `no longer in the file`.
+    pub notes: Vec<String>,
+}
+
+/// Every group that is declared in a cluster or has objects there, with its objects by name.
+pub fn states(desired: &Desired, observed: &Observed, now: Timestamp) -> BTreeMap<Group, Vec<ObjectState>> {
+    let mut out: BTreeMap<Group, Vec<ObjectState>> = BTreeMap::new();
+    for scope in desired.clusters.keys() {
+        let seen = observed.clusters.get(scope);
+        let mut named: BTreeSet<ObjectName> = BTreeSet::new();
+        for (group, bundle) in desired.bundles.iter().filter(|(_, b)| b.scope == *scope) {
+            let all = out.entry(group.clone()).or_default();
+            for wish in &bundle.objects {
+                let object = seen.map_or_else(|| wish.object.clone(), |s| s.resolved(&wish.object));
+                all.push(one(desired, seen, group.object(object.clone()), bundle.wait_within, now));
+                named.insert(object);
+            }
+        }
+        let ours =
+            |(object, live): &(&ObjectName, &Live)| !named.contains(*object) && is_ours(&live.body, &desired.stack.id);
+        for (object, live) in seen.iter().flat_map(|s| &s.objects).filter(ours) {
+            let group = group_of(&live.body);
+            let mut state = one(desired, seen, group.object(object.clone()), 0, now);
+            state.notes.push("no longer in the file".into());
+            out.entry(group).or_default().push(state);
+        }
+    }
+    for all in out.values_mut() {
+        all.sort_by(|a, b| a.address.cmp(&b.address));
+    }
+    out
+}
+
+fn one(desired: &Desired, seen: Option<&ClusterSeen>, address: Address, within: u64, now: Timestamp) -> ObjectState {
+    let object = address.object.as_deref().expect("the address of an object");
+    let live = seen.and_then(|s| s.objects.get(object));
+    let blind = seen.is_none_or(|s| s.unseen.contains_key(&object.group_kind()));
+    let mut state = ObjectState { uid: live.map(|l| l.uid.clone()), verdict: None, notes: vec![], address };
+    let Some(live) = live else {
+        if blind {
+            state.verdict = Some(verdict(State::Blind, "the list that would show it could not be read"));
+        }
+        return state;
+    };
+    if !is_ours(&live.body, &desired.stack.id) {
+        state.notes.push("not applied by this stack yet".into());
+    }
+    if applyset::annotation(&live.body, applyset::PROTECT) == Some("true") {
+        state.notes.push("protected".into());
+    }
+    if let Some(at) = applyset::annotation(&live.body, applyset::DELETE_AFTER).and_then(|a| a.parse().ok()) {
+        state.notes.push(format!("quarantined until {}", moment(at)));
+    }
+    state.verdict = Some(judge(live, within, now));
+    state
+}
+
+fn judge(live: &Live, within: u64, now: Timestamp) -> Verdict {
+    if !applyset::text(&live.body, "deletionTimestamp").is_empty() {
+        return verdict(State::Gone, "is being deleted");
+    }
+    match readiness(&live.body) {
+        Readiness::Ready | Readiness::Unknown => Verdict { well: true, ..verdict(State::Healthy, "ready") },
+        Readiness::Progressing { says } => {
+            let within = SignedDuration::from_secs(i64::try_from(within).unwrap_or(i64::MAX));
+            let deadline = now.saturating_add(within).unwrap_or(now);
+            verdict(State::Starting { deadline }, says)
+        }
+        Readiness::Stuck { says, why } => {
+            let says = format!("{says}, {why}");
+            verdict(State::Unhealthy { causes: vec![says.clone()], hard: false }, says)
+        }
+    }
+}
+
+fn verdict(state: State, says: impl Into<String>) -> Verdict {
+    Verdict {
+        state,
+        since: None,
+        bad: BTreeSet::new(),
+        well: false,
+        evidence: vec![Evidence::new(Rule::Cluster, says)],
+        recheck: None,
+    }
+}

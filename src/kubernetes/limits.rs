@@ -1,0 +1,16 @@
+//! Every limit of this crate, in one place.
+
+/// Requests for single objects that are under way at once.
+pub const AT_ONCE: usize = 16;
+
+/// How often a list begins anew when its continue token has expired.
+pub const RESTARTS: u32 = 3;
+
+/// Pods of one workload that are asked what ails them.
+pub const PODS: u32 = 50;
+
+/// Last lines of a crashed container's log.
+pub const LOG_LINES: u32 = 3;
+
+/// Characters of such a line that are shown.
+pub const LOG_WIDTH: usize = 160;

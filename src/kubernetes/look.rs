@@ -1,0 +1,101 @@
+//! The fresh look at single objects that a wait needs: is it there, is it ready, and if not, why.
+//!
+//! An id is an object's name, `Deployment.apps/shop/web`; with `@uid` behind it, that one object and no later one of
+//! the same name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use evenkeel_core::address::{Kind, ObjectName};
+use evenkeel_core::applyset;
+use evenkeel_core::failure::Failure;
+use evenkeel_core::objects::readiness::{Readiness, readiness};
+use evenkeel_core::observed::{Object, Phase};
+use evenkeel_core::value::Fields;
+use futures::{StreamExt, stream};
+use jiff::Timestamp;
+use serde_json::Value as Json;
+
+use crate::api::ClusterRead;
+use crate::limits::AT_ONCE;
+use crate::read::{KubernetesEyes, which};
+
+impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
+    /// These objects; those that are not there are missing from the answer.
+    pub(crate) async fn look_at(&self, scope: &str, ids: &BTreeSet<String>) -> Result<Vec<Object>, Failure> {
+        let looks: Vec<_> = ids.iter().map(|id| self.one(scope, id)).collect();
+        let looks: Vec<Result<Option<Object>, Failure>> = stream::iter(looks).buffered(AT_ONCE).collect().await;
+        let all: Result<Vec<Option<Object>>, Failure> = looks.into_iter().collect();
+        Ok(all?.into_iter().flatten().collect())
+    }
+
+    async fn one(&self, scope: &str, id: &str) -> Result<Option<Object>, Failure> {
+        let (name, uid) = id.split_once('@').map_or((id, None), |(name, uid)| (name, Some(uid)));
+        let Ok(name) = name.parse::<ObjectName>() else { return Ok(None) };
+        let mut catalog = self.catalog().await?;
+        if catalog.preferred(&name.group_kind()).is_none() {
+            catalog = self.discover().await?;
+        }
+        let Some(resource) = catalog.preferred(&name.group_kind()) else { return Ok(None) };
+        let Some(body) = self.get(&which(resource, &name)).await? else { return Ok(None) };
+        if uid.is_some_and(|uid| uid != applyset::text(&body, "uid")) {
+            return Ok(None);
+        }
+        let (phase, says) = self.state(&name, &body).await;
+        let created = applyset::text(&body, "creationTimestamp").parse().unwrap_or(Timestamp::UNIX_EPOCH);
+        Ok(Some(Object {
+            scope: scope.to_owned(),
+            kind: Kind::Manifests,
+            id: id.to_owned(),
+            phase,
+            says,
+            zone: String::new(),
+            created,
+            token: None,
+            index: 0,
+            reservation: String::new(),
+            tags: BTreeMap::new(),
+            fields: Fields::new(),
+            signals: vec![],
+            attached: None,
+            links: BTreeMap::new(),
+            facts: Fields::new(),
+        }))
+    }
+
+    async fn state(&self, name: &ObjectName, body: &Json) -> (Phase, String) {
+        if !applyset::text(body, "deletionTimestamp").is_empty() {
+            return (Phase::Leaving, leaving(body));
+        }
+        match readiness(body) {
+            Readiness::Ready | Readiness::Unknown => match self.unserved(name, body).await {
+                Some(says) => (Phase::Starting, says),
+                None => (Phase::Up, String::new()),
+            },
+            Readiness::Progressing { says } => (Phase::Starting, self.with_trouble(body, says).await),
+            Readiness::Stuck { says, why } => {
+                // A job that has failed is over; anything else may still come right when a person mends it.
+                let phase = if name.group_kind() == "Job.batch" { Phase::Failed } else { Phase::Starting };
+                (phase, self.with_trouble(body, format!("{says}, {why}")).await)
+            }
+        }
+    }
+
+    /// A definition that is established may still not be served.
+    async fn unserved(&self, name: &ObjectName, body: &Json) -> Option<String> {
+        if name.group_kind() != "CustomResourceDefinition.apiextensions.k8s.io" {
+            return None;
+        }
+        let of = |path: [&str; 3]| path.iter().try_fold(body, |at, key| at.get(key))?.as_str();
+        let kind = of(["spec", "names", "kind"])?;
+        let group = body.get("spec")?.get("group")?.as_str()?;
+        let catalog = self.discover().await.ok()?;
+        catalog.preferred(&format!("{kind}.{group}")).is_none().then(|| "established, not served yet".to_owned())
+    }
+}
+
+/// What an object that is being deleted waits for.
+fn leaving(body: &Json) -> String {
+    let finalizers = body.get("metadata").and_then(|m| m.get("finalizers")).and_then(Json::as_array);
+    let names: Vec<&str> = finalizers.into_iter().flatten().filter_map(Json::as_str).collect();
+    if names.is_empty() { "being deleted".into() } else { format!("waits for finalizers: {}", names.join(", ")) }
+}
