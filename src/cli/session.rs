@@ -119,7 +119,10 @@ impl Session {
         }
         for (scope, wanted) in &d.clusters {
             let cluster: Arc<dyn Cluster> = match &sim {
-                Some(_) => return Err(Halt::error("the sim does not answer for Kubernetes yet: leave --sim out")),
+                Some(sim) => {
+                    let name = wanted.context.as_deref().unwrap_or("sim");
+                    Arc::new(sim.cluster(name).map_err(|e| Halt::error(e.to_string()))?)
+                }
                 None => cluster(project, wanted).await?,
             };
             let home = wanted.namespace().to_owned();
