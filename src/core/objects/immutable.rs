@@ -34,6 +34,17 @@ pub fn forces_replacement(live: &Value, path: &Path, wish: Option<&Value>) -> Op
         ("", "Secret" | "ConfigMap") if live.get("immutable") == Some(&Value::Bool(true)) => {
             under(&fields, "", &["immutable", "data", "binaryData"], "it is marked immutable")
         }
+        ("", "Node") => {
+            let set = fields.get(1).is_some_and(|f| live.get("spec").is_some_and(|s| s.get(f).is_some()));
+            let keeps = under(
+                &fields,
+                "spec",
+                &["podCIDR", "podCIDRs", "providerID"],
+                "a node keeps its addresses and its machine",
+            );
+            keeps.filter(|_| set)
+        }
+        ("events.k8s.io", "Event") => Some("an event never changes"),
         ("", "ResourceQuota") => under(&fields, "spec", &["scopes"], "a quota keeps its scopes"),
         ("storage.k8s.io", "StorageClass") => under(
             &fields,
@@ -61,11 +72,22 @@ pub fn forces_replacement(live: &Value, path: &Path, wish: Option<&Value>) -> Op
         ("networking.k8s.io", "IngressClass") => {
             under(&fields, "spec", &["controller"], "an ingress class keeps its controller")
         }
+        ("networking.k8s.io", "ServiceCIDR") if fields == ["spec", "cidrs"] => {
+            let list = |v: Option<&Value>| v.and_then(Value::as_array).cloned().unwrap_or_default();
+            let grows = list(wish).starts_with(&list(live.pointer("/spec/cidrs")));
+            (!grows).then_some("a range of service addresses only gains its other family")
+        }
         ("networking.k8s.io", "IPAddress") => under(&fields, "spec", &["parentRef"], "an address keeps its owner"),
         ("discovery.k8s.io", "EndpointSlice") => under(&fields, "", &["addressType"], "a slice keeps its address type"),
         ("resource.k8s.io", "ResourceClaim" | "ResourceClaimTemplate") => {
             under(&fields, "", &["spec"], "a claim of devices never changes")
         }
+        ("resource.k8s.io", "ResourceSlice") => match fields.as_slice() {
+            ["spec", "driver" | "nodeName"] | ["spec", "pool", "name"] => {
+                Some("a slice keeps its driver, node and pool")
+            }
+            _ => None,
+        },
         ("certificates.k8s.io", "CertificateSigningRequest") => {
             under(&fields, "", &["spec"], "a request for a certificate never changes")
         }
@@ -148,7 +170,10 @@ fn claim(live: &Value, path: &Path, fields: &[&str], wish: Option<&Value>) -> Op
 fn volume(live: &Value, path: &Path, fields: &[&str]) -> Option<&'static str> {
     match fields {
         ["spec", "capacity" | "accessModes" | "claimRef" | "persistentVolumeReclaimPolicy", ..]
-        | ["spec", "storageClassName" | "mountOptions" | "nodeAffinity" | "volumeAttributesClassName", ..] => None,
+        | ["spec", "storageClassName" | "mountOptions" | "volumeAttributesClassName", ..] => None,
+        ["spec", "nodeAffinity", ..] => {
+            live.pointer("/spec/nodeAffinity").map(|_| "a volume keeps the nodes that can reach it, once they are set")
+        }
         ["spec", "csi", "controllerExpandSecretRef", ..] if shape::at(live, path).is_none() => None,
         ["spec", ..] => Some("a volume keeps its source"),
         _ => None,
@@ -217,6 +242,9 @@ const PHRASES: &[&str] = &[
     "can not be less than status.capacity",
     "must be less than or equal to previous value",
     "existing toleration can not be modified",
+    "updates to driverName are forbidden",
+    "updates to parameters are forbidden",
+    "node updates may not change",
 ];
 
 /// The fields that the server's answer (a `Status` of 422) refuses to change; empty where it refuses for other reasons.
@@ -300,6 +328,12 @@ mod tests {
             ("node.k8s.io/v1", "RuntimeClass", "handler", true),
             ("networking.k8s.io/v1", "IngressClass", "spec.controller", true),
             ("networking.k8s.io/v1", "IngressClass", "spec.parameters.name", false),
+            ("resource.k8s.io/v1", "ResourceSlice", "spec.driver", true),
+            ("resource.k8s.io/v1", "ResourceSlice", "spec.devices", false),
+            ("events.k8s.io/v1", "Event", "reason", true),
+            ("v1", "Node", "spec.taints", false),
+            ("v1", "Node", "spec.providerID", false),
+            ("v1", "PersistentVolume", "spec.nodeAffinity.required", false),
             ("policy/v1", "PodDisruptionBudget", "spec.selector", false),
             ("coordination.k8s.io/v1", "Lease", "spec.holderIdentity", false),
             ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "spec.scope", true),
@@ -353,6 +387,14 @@ mod tests {
         let waiting = object("batch/v1", "Job", json!({"spec": {"suspend": true}}));
         let at = |p: &str| forces_replacement(&waiting, &path(p), Some(&json!("x"))).is_some();
         assert!(!at("spec.template.spec.nodeSelector.zone") && at("spec.template.spec.containers.image"));
+        let node = object("v1", "Node", json!({"spec": {"providerID": "aws:///a/i-1"}}));
+        assert!(forces_replacement(&node, &path("spec.providerID"), Some(&json!("aws:///a/i-2"))).is_some());
+        let volume = object("v1", "PersistentVolume", json!({"spec": {"nodeAffinity": {"required": {}}}}));
+        assert!(forces_replacement(&volume, &path("spec.nodeAffinity.required"), Some(&json!({}))).is_some());
+        let range = object("networking.k8s.io/v1", "ServiceCIDR", json!({"spec": {"cidrs": ["10.0.0.0/24"]}}));
+        let both = json!(["10.0.0.0/24", "fd00::/120"]);
+        assert_eq!(forces_replacement(&range, &path("spec.cidrs"), Some(&both)), None);
+        assert!(forces_replacement(&range, &path("spec.cidrs"), Some(&json!(["10.1.0.0/24"]))).is_some());
         let indexed = object("batch/v1", "Job", json!({"spec": {"completionMode": "Indexed"}}));
         assert_eq!(forces_replacement(&indexed, &path("spec.completions"), Some(&json!(3))), None);
     }
