@@ -42,6 +42,8 @@ pub struct Difference {
     pub live: Option<Value>,
     /// What the file says; `None`: nothing.
     pub wish: Option<Value>,
+    /// What the server would make of it, once it was asked: a default in the place of what is removed, a webhook's value.
+    pub becomes: Option<Value>,
     /// Who moved.
     pub why: Why,
     /// Who else holds it, the last to come first.
@@ -118,7 +120,8 @@ pub fn compare_knowing(wish: &Value, live: &Value, known: Known<'_>) -> Comparis
     let status = has_status(walk.sort, &managed);
     let mut path = Path::default();
     if let Some(table) = wish.as_object() {
-        for (name, value) in table.iter().filter(|(name, _)| !is_servers(&[name], status)) {
+        let ours = |name: &str| !is_servers(&[name], status) && !is_computed(wish, name);
+        for (name, value) in table.iter().filter(|(name, _)| ours(name)) {
             path.0.push(Step::Field(name.clone()));
             let (live, below) = (live.get(name), views.below(path.0.last()));
             if let (Value::Object(metadata), "metadata") = (value, name.as_str()) {
@@ -162,6 +165,18 @@ pub(super) fn is_servers(fields: &[&str], status: bool) -> bool {
         ),
         _ => false,
     }
+}
+
+/// A role that is put together from others: a controller writes its rules, whatever the file says.
+fn is_computed(wish: &Value, field: &str) -> bool {
+    let is_role = Sort::of(wish) == Sort { group: "rbac.authorization.k8s.io", kind: "ClusterRole" };
+    is_role && field == "rules" && wish.get("aggregationRule").is_some_and(|a| !a.is_null())
+}
+
+/// What the server keeps no holder of and silently keeps as it is: a request that never changes once it is made.
+pub(super) fn is_untracked(sort: Sort<'_>, path: &Path) -> bool {
+    let request = Sort { group: "certificates.k8s.io", kind: "CertificateSigningRequest" };
+    sort == request && path.fields().first() == Some(&"spec")
 }
 
 /// Whether the object's status is another's to write. A custom object without a status of its own has an ordinary
@@ -262,20 +277,15 @@ impl<'a> Walk<'a> {
     /// A list whose items have keys: each item by itself, in any order.
     fn items(&mut self, path: &mut Path, wish: &[Value], live: &[Value], keys: &[String], views: &Views<'_>) {
         let there: BTreeMap<Step, &Value> =
-            live.iter().rev().filter_map(|item| Some((shape::key(item, keys)?, item))).collect();
+            live.iter().rev().filter_map(|item| Some((shape::key(self.sort, item, keys)?, item))).collect();
+        let steps: Vec<Step> = there.keys().cloned().collect();
         let mut seen = BTreeSet::new();
-        for item in wish {
-            let Some(mut step) = shape::key(item, keys) else {
+        for (item, step) in wish.iter().zip(shape::keys_of(self.sort, wish, &steps, keys)) {
+            let Some(step) = step else {
                 self.problem(format!("an item of {path} has no {}", keys.join(" and no ")));
                 continue;
             };
-            let found = there.get(&step).copied().or_else(|| {
-                let all = Value::Array(live.to_vec());
-                let only = shape::below(&all, &step).and_then(|found| shape::key(found, keys))?;
-                let item = there.get(&only).copied();
-                step = only;
-                item
-            });
+            let found = there.get(&step).copied();
             if !seen.insert(step.clone()) {
                 self.problem(format!("{} stands there twice", path.then(step)));
                 continue;
@@ -307,15 +317,15 @@ impl<'a> Walk<'a> {
     }
 
     fn order(&mut self, path: &Path, wish: &[Value], live: &[Value], keys: &[String], views: &Views<'_>) {
-        let steps = |all: &[Value]| all.iter().filter_map(|i| shape::key(i, keys)).collect::<Vec<_>>();
+        let steps = |all: &[Value]| all.iter().filter_map(|i| shape::key(self.sort, i, keys)).collect::<Vec<_>>();
         let (mut wished, mut shown) = (steps(wish), steps(live));
         shown.retain(|s| wished.contains(s));
         wished.retain(|s| shown.contains(s));
         if wished != shown {
             let names = |all: Vec<Step>| Some(all.iter().map(|s| Path(vec![s.clone()]).to_string()).collect::<Value>());
             let held = self.holders(&views.others.iter().filter(|(_, t)| t.holds_any()).cloned().collect::<Vec<_>>());
-            let (live, wish) = (names(shown), names(wished));
-            self.out.differences.push(Difference { path: path.clone(), live, wish, why: Why::Pending, held });
+            let (path, live, wish) = (path.clone(), names(shown), names(wished));
+            self.out.differences.push(Difference { path, live, wish, becomes: None, why: Why::Pending, held });
         }
     }
 
@@ -338,8 +348,10 @@ impl<'a> Walk<'a> {
         };
         let held: Vec<_> = views.others.iter().filter(|(_, t)| t.here).copied().collect();
         let why = match verdict {
-            Same::Equal if ours => None,
+            Same::Equal if ours || is_untracked(self.sort, path) => None,
             Same::Equal => Some(Why::Restamp),
+            // Ours, and the file is the one we applied: what stands there is what the server made of it.
+            Same::No if ours && self.known.moved == Some(false) => None,
             // In other words: to hold it too would be a fight over words.
             Same::Alike => None,
             Same::No => Some(self.moved(ours, &held)),
@@ -349,7 +361,8 @@ impl<'a> Walk<'a> {
             Some(why) => {
                 let held = self.holders(&held);
                 let (live, wish) = (live.cloned(), Some(wish.clone()));
-                self.out.differences.push(Difference { path: path.clone(), live, wish, why, held });
+                let path = path.clone();
+                self.out.differences.push(Difference { path, live, wish, becomes: None, why, held });
             }
         }
     }
@@ -415,7 +428,8 @@ impl<'a> Walk<'a> {
             }
             let why = if inside.is_empty() { Why::Removal } else { Why::Restamp };
             let held = self.holders(&inside);
-            let gone = Difference { path: at.clone(), live: Some(live_below.clone()), wish: None, why, held };
+            let (path, live) = (at.clone(), Some(live_below.clone()));
+            let gone = Difference { path, live, wish: None, becomes: None, why, held };
             found.insert(at, gone);
         }
     }

@@ -29,8 +29,30 @@ fn fill(sort: Sort<'_>, fields: &mut Vec<String>, value: &mut Value) {
                 fields.pop();
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| fill(sort, fields, item)),
+        Value::Array(items) => {
+            list_defaults(sort, fields, items);
+            items.iter_mut().for_each(|item| fill(sort, fields, item));
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn list_defaults(sort: Sort<'_>, fields: &[String], items: &mut Vec<Value>) {
+    if fields == ["spec", "metrics"] && sort.kind == "HorizontalPodAutoscaler" && items.is_empty() {
+        let target = json!({"type": "Utilization", "averageUtilization": 80});
+        items.push(json!({"type": "Resource", "resource": {"name": "cpu", "target": target}}));
+    }
+    if fields == ["spec", "tolerations"] && sort.kind == "Pod" {
+        // Every pod stays for five minutes where the node falls silent, unless it says otherwise.
+        for node in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+            let text = |t: &Value, key: &str| t.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let covers =
+                |t: &Value| ["", node].contains(&&*text(t, "key")) && ["", "NoExecute"].contains(&&*text(t, "effect"));
+            if !items.iter().any(covers) {
+                let (operator, effect) = ("Exists", "NoExecute");
+                items.push(json!({"key": node, "operator": operator, "effect": effect, "tolerationSeconds": 300}));
+            }
+        }
     }
 }
 
@@ -57,6 +79,7 @@ fn table_defaults(sort: Sort<'_>, parent: &str, name: &str, table: &mut Map<Stri
             set(table, "protocol", json!("TCP"));
             set(table, "name", json!(""));
         }
+        ("discovery.k8s.io", _, "endpoints") => set(table, "conditions", json!({})),
         ("admissionregistration.k8s.io", "webhooks", "rules") => set(table, "scope", json!("*")),
         ("admissionregistration.k8s.io", _, "resourceRules" | "excludeResourceRules") => {
             set(table, "scope", json!("*"))

@@ -19,6 +19,10 @@ pub mod shape;
 pub mod trouble;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod recorded;
+#[cfg(test)]
 mod tests;
 
 use serde_json::Value;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::Sort;
-use super::compare::{Comparison, Difference, Why, has_status, is_servers};
+use super::compare::{Comparison, Difference, Why, has_status, is_servers, is_untracked};
 use super::limits;
 use super::managed::{Managed, Tree};
 use super::path::{Path, Scalar, Step};
@@ -28,10 +28,17 @@ pub fn settle(comparison: Comparison, dry: &Value, live: &Value, manager: &str) 
     let mut known: Vec<Path> = Vec::new();
     for difference in comparison.differences {
         let path = &difference.path;
+        if is_untracked(Sort::of(live), path) {
+            // The server answers with what it has, whatever is asked.
+            known.push(path.clone());
+            out.differences.push(difference);
+            continue;
+        }
         if changes.iter().any(|(at, ..)| at.is_within(path) || path.is_within(at)) {
             known.push(path.clone());
             let why = if difference.why == Why::Restamp { Why::Follows } else { difference.why };
-            out.differences.push(Difference { why, ..difference });
+            let becomes = shape::at(dry, path).cloned();
+            out.differences.push(Difference { why, becomes, ..difference });
         } else if holds(&before, path) != holds(&after, path) {
             out.differences.push(Difference { why: Why::Restamp, ..difference });
         } else if difference.wish.is_some() {
@@ -40,7 +47,8 @@ pub fn settle(comparison: Comparison, dry: &Value, live: &Value, manager: &str) 
     }
     for (path, wish, live) in changes {
         if !known.iter().any(|k| path.is_within(k) || k.is_within(&path)) {
-            out.differences.push(Difference { path, live, wish, why: Why::Follows, held: vec![] });
+            let becomes = wish.clone();
+            out.differences.push(Difference { path, live, wish: None, becomes, why: Why::Follows, held: vec![] });
         }
     }
     out.differences.sort_by(|a, b| a.path.cmp(&b.path));
@@ -78,7 +86,7 @@ fn walk(
             List::Atomic => BTreeSet::new(),
             List::Set => a.iter().chain(b).map(|v| Step::Value(Scalar::from(v))).collect(),
             List::Map(keys) => {
-                let steps: Option<BTreeSet<Step>> = a.iter().chain(b).map(|i| shape::key(i, &keys)).collect();
+                let steps: Option<BTreeSet<Step>> = a.iter().chain(b).map(|i| shape::key(sort, i, &keys)).collect();
                 // Items without keys, or one key twice: compared as one piece.
                 steps.filter(|s| s.len() >= a.len().max(b.len())).unwrap_or_default()
             }

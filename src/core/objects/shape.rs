@@ -123,23 +123,40 @@ fn known_piece(sort: Sort<'_>, path: &Path) -> bool {
     }
 }
 
-/// The step to an item of a list with these keys. A key that is left out and has a default counts as that; one without
-/// is null, as the server reads it. `None` for what is no table or has none of the keys.
-pub fn key(item: &Value, keys: &[String]) -> Option<Step> {
+/// The step to an item of a list with these keys, as the server writes it: the one key of Kubernetes' own lists that
+/// has a default counts as that. `None` for what is no table or lacks a key whose default only the server knows.
+pub fn key(sort: Sort<'_>, item: &Value, keys: &[String]) -> Option<Step> {
     let table = item.as_object()?;
-    if !keys.iter().any(|k| table.contains_key(k)) {
-        return None;
-    }
     let value = |k: &String| match table.get(k) {
-        None | Some(Value::Null) => default_key(k),
-        Some(value) => Scalar::from(value),
+        Some(value) if !value.is_null() => Some((k.clone(), Scalar::from(value))),
+        Some(_) | None if k == "protocol" && sort.is_built_in() => Some((k.clone(), Scalar::Text("TCP".to_owned()))),
+        Some(_) | None => None,
     };
-    Some(Step::Key(keys.iter().map(|k| (k.clone(), value(k))).collect()))
+    Some(Step::Key(keys.iter().map(value).collect::<Option<_>>()?))
 }
 
-/// Kubernetes gives one key of a list a default.
-fn default_key(name: &str) -> Scalar {
-    if name == "protocol" { Scalar::Text("TCP".to_owned()) } else { Scalar::Null }
+/// The steps to all items of the file's list, in its order. An item that leaves a key out goes with the one live item
+/// that it fits and that no other item names; where there is none, its missing keys count as null. `None` for an item
+/// that is no table or has none of the keys.
+pub fn keys_of(sort: Sort<'_>, wish: &[Value], live: &[Step], keys: &[String]) -> Vec<Option<Step>> {
+    let named: Vec<Option<Step>> = wish.iter().map(|item| key(sort, item, keys)).collect();
+    let choose = |(item, named_step): (&Value, &Option<Step>)| {
+        if named_step.is_some() {
+            return named_step.clone();
+        }
+        let table = item.as_object().filter(|t| keys.iter().any(|k| t.contains_key(k)))?;
+        let fit =
+            |step: &&Step| matches!(step, Step::Key(k) if fits(item, k)) && !named.iter().flatten().any(|n| n == *step);
+        let mut fitting = live.iter().filter(fit);
+        match (fitting.next(), fitting.next()) {
+            (Some(only), None) => Some(only.clone()),
+            (Some(_) | None, _) => {
+                let value = |k: &String| (k.clone(), Scalar::from(table.get(k).unwrap_or(&Value::Null)));
+                Some(Step::Key(keys.iter().map(value).collect()))
+            }
+        }
+    };
+    wish.iter().zip(&named).map(choose).collect()
 }
 
 /// What stands one step below a value.
@@ -147,9 +164,18 @@ pub fn below<'a>(value: &'a Value, step: &Step) -> Option<&'a Value> {
     let found = match step {
         Step::Field(name) => value.get(name),
         Step::Key(keys) => {
-            let names: Vec<String> = keys.keys().cloned().collect();
             let items = value.as_array()?;
-            items.iter().find(|item| key(item, &names).as_ref() == Some(step)).or_else(|| {
+            let has = |item: &Value, k: &str, wanted: &Scalar| match item.get(k) {
+                Some(value) if !value.is_null() => Scalar::from(value) == *wanted,
+                Some(_) | None => {
+                    *wanted == Scalar::Null || (k == "protocol" && *wanted == Scalar::Text("TCP".to_owned()))
+                }
+            };
+            let exact = items.iter().find(|item| {
+                item.is_object() && keys.iter().all(|(k, v)| item.get(k).is_some_and(|i| Scalar::from(i) == *v))
+            });
+            let default = || items.iter().find(|item| item.is_object() && keys.iter().all(|(k, v)| has(item, k, v)));
+            exact.or_else(default).or_else(|| {
                 // A key that the file leaves out and whose default only the server knows: the one item it can be.
                 let mut fits = items.iter().filter(|item| fits(item, keys));
                 fits.next().filter(|_| fits.next().is_none())

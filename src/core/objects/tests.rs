@@ -144,11 +144,12 @@ fn taken(mut live: Value, ours: &str, theirs: Value) -> Value {
 
 const CONTAINER: &str = "/f:spec/f:template/f:spec/f:containers/k:{\"name\":\"web\"}";
 
-fn says(comparison: &Comparison) -> Vec<String> {
+pub(super) fn says(comparison: &Comparison) -> Vec<String> {
     let one = |v: &Option<Value>| v.as_ref().map_or("-".to_owned(), Value::to_string);
     let held = |d: &super::compare::Difference| d.held.iter().map(|h| format!(" {h}")).collect::<String>();
     let line = |d: &super::compare::Difference| {
-        format!("{:?} {} {} → {}{}", d.why, d.path, one(&d.live), one(&d.wish), held(d))
+        let wish = if d.why == Why::Follows { &d.becomes } else { &d.wish };
+        format!("{:?} {} {} → {}{}", d.why, d.path, one(&d.live), one(wish), held(d))
     };
     comparison.differences.iter().map(line).collect()
 }
@@ -411,4 +412,54 @@ fn a_removal_that_leaves_the_default_only_gives_up_the_hold() {
     let removal = compare(&without(wish(), "/spec/replicas"), &live(), "evenkeel");
     let dry = without(live(), "/metadata/managedFields/0/fieldsV1/f:spec/f:replicas");
     assert_eq!(says(&settle(removal, &dry, &live(), "evenkeel")), ["Restamp spec.replicas 3 → -"]);
+}
+
+#[test]
+fn a_request_that_the_server_keeps_as_it_is_stays_a_difference() {
+    let request = |signer: &str| {
+        json!({
+            "apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest", "metadata": {"name": "r"},
+            "spec": {"signerName": signer, "usages": ["client auth"]},
+        })
+    };
+    assert_eq!(verdict(&request("x.io/a"), &request("x.io/a")), NOTHING, "nobody is its holder, ever");
+    let (file, live) = (request("x.io/b"), request("x.io/a"));
+    let settled = settle(compare(&file, &live, "evenkeel"), &live, &live, "evenkeel");
+    assert_eq!(says(&settled), ["Pending spec.signerName \"x.io/a\" → \"x.io/b\""]);
+}
+
+#[test]
+fn the_rules_of_a_role_made_of_others_are_its_controllers() {
+    let role = |rules: Value| {
+        let selectors = json!([{"matchLabels": {"a": "b"}}]);
+        let aggregation = json!({"clusterRoleSelectors": selectors});
+        let meta = json!({"name": "r", "managedFields": [
+            {"manager": "evenkeel", "operation": "Apply", "fieldsV1": {"f:aggregationRule": {"f:clusterRoleSelectors": {}}}},
+            {"manager": "clusterrole-aggregation-controller", "operation": "Apply", "fieldsV1": {"f:rules": {}}},
+        ]});
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": meta,
+            "aggregationRule": aggregation, "rules": rules,
+        })
+    };
+    assert_eq!(verdict(&role(json!([])), &role(json!([{"verbs": ["get"]}]))), NOTHING);
+}
+
+#[test]
+fn a_key_that_only_the_servers_schema_fills_in_is_found_by_elimination() {
+    let thing = |ports: Value, fields: Value| {
+        let managed =
+            json!([{"manager": "evenkeel", "operation": "Apply", "fieldsV1": {"f:spec": {"f:ports": fields}}}]);
+        let meta = json!({"name": "t", "managedFields": managed});
+        json!({"apiVersion": "x.io/v1", "kind": "Thing", "metadata": meta, "spec": {"ports": ports}})
+    };
+    let fields = json!({
+        "k:{\"port\":80,\"protocol\":\"SCTP\"}": {".": {}, "f:name": {}, "f:port": {}},
+        "k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:port": {}, "f:protocol": {}},
+    });
+    let live = thing(json!([{"port": 80, "protocol": "SCTP", "name": "a"}, {"port": 80, "protocol": "TCP"}]), fields);
+    let file = thing(json!([{"port": 80, "name": "a"}, {"port": 80, "protocol": "TCP"}]), json!({}));
+    assert_eq!(verdict(&file, &live), NOTHING);
+    let file = thing(json!([{"port": 80, "name": "b"}, {"port": 80, "protocol": "TCP"}]), json!({}));
+    assert_eq!(verdict(&file, &live), ["Pending spec.ports[port=80,protocol=SCTP].name \"a\" → \"b\""]);
 }
