@@ -18,6 +18,9 @@ use crate::limits;
 /// How deep a chain of causes is followed; the longest seen has nine.
 const DEEPEST: usize = 32;
 
+/// Our code for a kind and version that the server does not know (any more, or yet).
+const NOT_SERVED: &str = "NotServed";
+
 /// The program that a kubeconfig asks for credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plugin {
@@ -41,7 +44,7 @@ pub(crate) fn answered(asked: &str, status: u16, body: &[u8]) -> Refusal {
         return Refusal::from(stranger(asked, status, body));
     };
     let causes: Vec<Cause> = said.details.iter().flat_map(|details| &details.causes).map(cause).collect();
-    let message = one_line(&said.message);
+    let message = one_line(unquoted(&said.message));
     let mut class = class_of(&said.reason, status);
     let mut code = said.reason.clone();
     let mut says = if message.is_empty() {
@@ -59,6 +62,11 @@ pub(crate) fn answered(asked: &str, status: u16, body: &[u8]) -> Refusal {
         Class::Credentials => {
             says.push_str("; the server does not accept these credentials: sign in again, or name another context")
         }
+        // What is missing is named, unless it is the kind itself. It must never read as "this object is not there".
+        Class::NotFound if said.details.as_ref().is_none_or(|details| details.name.is_empty()) => {
+            (class, code) = (Class::Invalid, NOT_SERVED.into());
+            says.push_str("; this kind and version is not served");
+        }
         // A body that does not fit the kind's schema is an error without a reason (`managedfields` makes it).
         Class::Transient if said.reason.is_empty() && message.starts_with("failed to create typed patch object") => {
             class = Class::Invalid;
@@ -72,7 +80,16 @@ pub(crate) fn answered(asked: &str, status: u16, body: &[u8]) -> Refusal {
                 ));
             }
         }
-        _ => {}
+        Class::Denied
+        | Class::NotFound
+        | Class::Throttled
+        | Class::Capacity
+        | Class::Quota
+        | Class::Busy
+        | Class::Protected
+        | Class::TokenMismatch
+        | Class::TokenSpent
+        | Class::Invalid => {}
     }
     Refusal { failure: Failure::new(class, code, says), causes }
 }
@@ -113,7 +130,7 @@ fn stranger(asked: &str, status: u16, body: &[u8]) -> Failure {
         401 => (Class::Credentials, "", "the credentials are not accepted"),
         403 => (Class::Denied, "", "this is not allowed"),
         // Never "not found": only the API server itself can say that an object is not there.
-        404 => (Class::Invalid, "NotServed", "the server does not serve this kind and version, or is no API server"),
+        404 => (Class::Invalid, NOT_SERVED, "the server does not serve this kind and version, or is no API server"),
         407 => (Class::Invalid, "", "the proxy wants to know who asks: put user and password into its URL"),
         409 => (Class::Busy, "", "something stands against it"),
         429 => (Class::Throttled, "", "too many requests"),
@@ -286,6 +303,11 @@ fn one_line(text: &str) -> String {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
     }
+}
+
+/// The words before a value of ours that has the wrong type: a Secret's would stand there in the clear.
+fn unquoted(message: &str) -> &str {
+    message.split_once(", got &value").map_or(message, |(before, _)| before)
 }
 
 fn between<'a>(text: &'a str, before: &str, after: char) -> Option<&'a str> {

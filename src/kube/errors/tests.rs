@@ -11,7 +11,7 @@ use crate::client::testing::door;
 /// A status as the server writes it.
 fn status(reason: &str, code: u16, message: &str) -> Vec<u8> {
     json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message,
-           "reason": reason, "details": {}, "code": code})
+           "reason": reason, "details": {"name": "a", "kind": "configmaps"}, "code": code})
     .to_string()
     .into_bytes()
 }
@@ -105,6 +105,13 @@ fn a_body_that_does_not_fit_the_schema_is_not_tried_again() {
 }
 
 #[test]
+fn a_value_of_the_wrong_type_is_not_quoted() {
+    let words = "failed to create typed patch object (shop/a; /v1, Kind=Secret): .data.pin: expected string, got \
+                 &value.valueUnstructured{Value:4711}";
+    assert!(refused("", 500, words).says.ends_with(".data.pin: expected string"), "{}", refused("", 500, words));
+}
+
+#[test]
 fn a_webhook_that_does_not_answer_is_named() {
     let words = "Internal error occurred: failed calling webhook \"pods.example.com\": failed to call webhook: Post \
                  \"https://hook.shop.svc:443/?timeout=10s\": dial tcp 10.0.0.9:443: connect: connection refused";
@@ -131,6 +138,12 @@ fn only_the_api_server_itself_can_say_that_an_object_is_not_there() {
         let failure = answered("get Pod shop/a", 404, body.as_bytes()).failure;
         assert_eq!((failure.class, failure.code.as_str()), (Class::Invalid, "NotServed"), "{body}");
     }
+    // The server knows the group, and no such kind in it: it names nothing that is missing.
+    let unnamed = br#"{"kind":"Status","status":"Failure","message":"the server could not find the requested resource",
+        "reason":"NotFound","details":{},"code":404}"#;
+    let failure = answered("list Thing", 404, unnamed).failure;
+    assert_eq!((failure.class, failure.code.as_str()), (Class::Invalid, "NotServed"), "{failure}");
+
     let failure = answered("get Pod shop/a", 404, b"404 page not found\n").failure;
     assert!(failure.says.contains("does not serve this kind and version"), "{failure}");
     assert!(failure.says.ends_with("(HTTP status 404: 404 page not found)"), "{failure}");
