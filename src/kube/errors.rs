@@ -67,10 +67,7 @@ pub(crate) fn answered(asked: &str, status: u16, body: &[u8]) -> Refusal {
             (class, code) = (Class::Invalid, NOT_SERVED.into());
             says.push_str("; this kind and version is not served");
         }
-        // A body that does not fit the kind's schema is an error without a reason (`managedfields` makes it).
-        Class::Transient if said.reason.is_empty() && message.starts_with("failed to create typed patch object") => {
-            class = Class::Invalid;
-        }
+        Class::Transient if said.reason.is_empty() && misfit(&message) => class = Class::Invalid,
         Class::Transient if status == 410 => code = "Expired".into(),
         Class::Transient => {
             if let Some(webhook) = between(&message, "failed calling webhook \"", '"') {
@@ -303,6 +300,13 @@ fn one_line(text: &str) -> String {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
     }
+}
+
+/// Words of server-side apply about a body that does not fit its kind, which come as an error without a reason, as
+/// those of a conversion webhook do that is down.
+fn misfit(message: &str) -> bool {
+    message.starts_with("failed to create typed patch object")
+        || (message.starts_with("failed to convert new object") && message.contains("error decoding from json"))
 }
 
 /// The words before a value of ours that has the wrong type: a Secret's would stand there in the clear.

@@ -101,6 +101,12 @@ fn a_body_that_does_not_fit_the_schema_is_not_tried_again() {
     let words = "failed to create typed patch object (shop/web; apps/v1, Kind=Deployment): .spec.replica: field not \
                  declared in schema";
     assert_eq!(refused("", 500, words).class, Class::Invalid);
+    let decoding = "failed to convert new object (shop/a; /v1, Kind=Secret) to proper version: unable to convert \
+                    unstructured object to /v1, Kind=Secret: error decoding from json: illegal base64 data at input byte 8";
+    assert_eq!(refused("", 500, decoding).class, Class::Invalid);
+    let webhook = "failed to convert new object (shop/a; x.example/v1, Kind=A) to proper version: conversion webhook for \
+                   x.example/v1, Kind=A failed: Post \"https://10.0.0.9\": connection refused";
+    assert_eq!(refused("", 500, webhook).class, Class::Transient);
     assert_eq!(refused("InternalError", 500, words).class, Class::Transient, "only the error without a reason");
 }
 
