@@ -1,3 +1,5 @@
+//! What is learned of a launch that met no room, and for how long it is heeded.
+
 use std::collections::BTreeMap;
 
 use super::*;
