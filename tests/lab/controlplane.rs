@@ -136,13 +136,20 @@ impl Cluster {
         self.try_kubectl(words, stdin).unwrap_or_else(|said| panic!("kubectl {words}: {said}"))
     }
 
+    /// kubectl, as the admin, for whoever needs an `EDITOR` or a word with a space in it.
+    pub fn command(&self) -> Command {
+        let mut kubectl = Command::new(&self.kubectl);
+        kubectl.env("KUBECONFIG", &self.kubeconfig).env("KUBECTL_APPLYSET", "true");
+        // Its cache of what the server knows.
+        kubectl.env("HOME", &self.folder);
+        kubectl
+    }
+
     /// What kubectl says on stdout, or, when it fails, on stderr.
     pub fn try_kubectl(&self, words: &str, stdin: &str) -> Result<String, String> {
-        let mut kubectl = Command::new(&self.kubectl)
+        let mut kubectl = self
+            .command()
             .args(words.split_whitespace())
-            .env("KUBECONFIG", &self.kubeconfig)
-            // Its cache of what the server knows.
-            .env("HOME", &self.folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -34,10 +34,10 @@ type cluster struct {
 	processes []*process
 	janitor   *exec.Cmd
 	held      *os.File
-	end       <-chan string
+	end       <-chan struct{}
 }
 
-func start(wish wish, end <-chan string) (*cluster, error) {
+func start(wish wish, end <-chan struct{}) (*cluster, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -50,11 +50,11 @@ func start(wish wish, end <-chan string) (*cluster, error) {
 	if c.janitor, c.held, err = startJanitor(folder); err != nil {
 		return nil, err
 	}
-	for _, port := range []*int{&c.etcdPort, &c.etcdPeer, &c.port} {
-		if *port, err = freePort(); err != nil {
-			return c, err
-		}
+	ports, err := freePorts(3)
+	if err != nil {
+		return c, err
 	}
+	c.etcdPort, c.etcdPeer, c.port = ports[0], ports[1], ports[2]
 	if err := c.write(); err != nil {
 		return c, err
 	}
@@ -230,18 +230,20 @@ contexts:
 current-context: lab
 `
 
-// A port below the ephemeral ones: no outgoing connection of anybody takes it while its server is down.
-func freePort() (int, error) {
-	for range 200 {
-		number := make([]byte, 2)
-		if _, err := rand.Read(number); err != nil {
-			return 0, err
-		}
-		port := 20000 + (int(number[0])<<8|int(number[1]))%12000
+// Ports below the ephemeral ones: no outgoing connection of anybody takes one while its server is down. Each launcher
+// looks in its own corner, so that two that start at once do not find the same.
+func freePorts(count int) ([]int, error) {
+	var found []int
+	for i := range 12000 {
+		port := 20000 + (os.Getpid()*8+i)%12000
 		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			return port, listener.Close()
+		if err != nil {
+			continue
+		}
+		listener.Close()
+		if found = append(found, port); len(found) == count {
+			return found, nil
 		}
 	}
-	return 0, fmt.Errorf("no free port on 127.0.0.1")
+	return nil, fmt.Errorf("there are no %d free ports on 127.0.0.1", count)
 }

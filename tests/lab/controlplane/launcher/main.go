@@ -1,9 +1,9 @@
 // A Kubernetes cluster for tests, on loopback, for as long as its starter lives: etcd, kube-apiserver,
 // kube-controller-manager, kube-scheduler, simulated nodes and real ones.
 //
-// Its first line on stdout is the cluster as JSON, or {"cannot": why} and exit code 3 where the machine cannot do it. Then it takes commands on stdin, one a line, and answers each with
-// one line of JSON. It ends when stdin closes, when its parent dies or on a signal, and leaves nothing behind, not even
-// when it is killed: README.md one folder up says how.
+// Its first line on stdout is the cluster as JSON, or {"cannot": why} and exit code 3 where the machine cannot do it.
+// Then it takes commands on stdin, one a line, and answers each with one line of JSON. It ends when stdin closes, when
+// its parent dies or on a signal, and leaves nothing behind, not even when it is killed: tests/lab/README.md says how.
 package main
 
 import (
@@ -53,9 +53,8 @@ func main() {
 		}
 	}
 
-	end := make(chan string, 4)
-	go endWithParent(os.Getppid(), end)
-	go endWithSignal(end)
+	end := make(chan struct{})
+	go endWithParentOrSignal(os.Getppid(), end)
 	lines := make(chan string)
 	go read(lines)
 
@@ -110,15 +109,16 @@ func read(lines chan<- string) {
 	close(lines)
 }
 
-func endWithParent(parent int, end chan<- string) {
-	for os.Getppid() == parent {
-		time.Sleep(time.Second)
-	}
-	end <- "the parent ended"
-}
-
-func endWithSignal(end chan<- string) {
+// Closes the channel when it is time to end.
+func endWithParentOrSignal(parent int, end chan<- struct{}) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	end <- (<-signals).String()
+	defer close(end)
+	for os.Getppid() == parent {
+		select {
+		case <-signals:
+			return
+		case <-time.After(time.Second):
+		}
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -25,6 +26,7 @@ type process struct {
 
 	running *exec.Cmd
 	dead    chan struct{} // closed when the running one has ended
+	killed  atomic.Bool   // by us
 }
 
 func (p *process) start() error {
@@ -48,8 +50,12 @@ func (p *process) start() error {
 	}
 	dead := make(chan struct{})
 	p.running, p.dead = command, dead
+	p.killed.Store(false)
 	go func() {
 		_ = command.Wait()
+		if !p.killed.Load() {
+			fmt.Fprintf(os.Stderr, "%s ended by itself (%s); the last of its log:\n%s\n", p.name, command.ProcessState, tail(p.log))
+		}
 		close(dead)
 	}()
 	return nil
@@ -68,7 +74,7 @@ func (p *process) alive() bool {
 }
 
 // Waits until it serves. Gives up when it ends, when the patience does, or when the cluster is to end.
-func (p *process) wait(end <-chan string) error {
+func (p *process) wait(end <-chan struct{}) error {
 	deadline := time.After(patience)
 	for {
 		err := p.ready()
@@ -77,11 +83,11 @@ func (p *process) wait(end <-chan string) error {
 		}
 		select {
 		case <-p.dead:
-			return fmt.Errorf("%s ended at its start; the last of its log:\n%s", p.name, tail(p.log))
+			return fmt.Errorf("%s ended at its start", p.name)
 		case <-deadline:
 			return fmt.Errorf("%s is not ready after %s (%w); the last of its log:\n%s", p.name, patience, err, tail(p.log))
-		case why := <-end:
-			return errors.New(why)
+		case <-end:
+			return errors.New("the cluster is to end")
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
@@ -109,6 +115,7 @@ func (p *process) pause(signal syscall.Signal) error {
 
 // There is nothing to save: SIGKILL.
 func (p *process) kill() error {
+	p.killed.Store(true)
 	if err := p.signal(syscall.SIGKILL); err != nil {
 		return err
 	}

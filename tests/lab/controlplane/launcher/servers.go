@@ -63,14 +63,17 @@ func (c *cluster) store() {
 
 // The two that make objects come true.
 func (c *cluster) controllers() {
-	c.add("controller-manager", func() error { return c.account() }, "kube-controller-manager",
+	common := []string{
 		"--kubeconfig", c.kubeconfig(), "--secure-port", "0", "--leader-elect=false", "--profiling=false",
+		// Their own limits, of 20 and 50 calls a second, would make hundreds of nodes take minutes.
+		"--kube-api-qps", "1000", "--kube-api-burst", "2000",
+	}
+	c.add("controller-manager", c.account, "kube-controller-manager", append([]string{
 		"--service-account-private-key-file", c.in("accounts.key"), "--root-ca-file", c.authority(),
 		// A node that falls silent is Unknown after these sixteen seconds.
-		"--node-monitor-grace-period", "16s", "--node-monitor-period", "1s")
-
-	c.add("scheduler", func() error { return nil }, "kube-scheduler",
-		"--kubeconfig", c.kubeconfig(), "--secure-port", "0", "--leader-elect=false", "--profiling=false")
+		"--node-monitor-grace-period", "16s", "--node-monitor-period", "1s",
+	}, common...)...)
+	c.add("scheduler", func() error { return nil }, "kube-scheduler", common...)
 }
 
 // The controller manager works: it has made the account that every pod needs.

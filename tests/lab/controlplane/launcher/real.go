@@ -57,7 +57,7 @@ func possible() error {
 	return nil
 }
 
-// What a node has for itself. Its network is the rack's.
+// What a node has for itself. All real nodes share one network.
 const isolation = syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC
 
 func realName(i int) string    { return fmt.Sprintf("real-%d", i+1) }
