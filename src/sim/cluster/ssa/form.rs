@@ -91,13 +91,17 @@ impl<'a> Form<'a> {
         }
     }
 
-    /// The step to an item of a list with these keys.
+    /// The step to an item of a list with these keys. A key that is not there and has no default is left out.
     pub(super) fn key(item: &Json, keys: &[String]) -> Option<Step> {
-        match shape::key(item, keys)? {
-            // A key that is not there and has no default is left out.
-            Step::Key(keys) => Some(Step::Key(keys.into_iter().filter(|(_, v)| *v != Scalar::Null).collect())),
-            other => Some(other),
+        let table = item.as_object()?;
+        if !keys.iter().any(|k| table.contains_key(k)) {
+            return None;
         }
+        let value = |k: &String| match table.get(k).filter(|v| !v.is_null()) {
+            Some(value) => Some((k.clone(), Scalar::from(value))),
+            None => (k == "protocol").then(|| (k.clone(), Scalar::Text("TCP".to_owned()))),
+        };
+        Some(Step::Key(keys.iter().filter_map(value).collect()))
     }
 
     /// `None` where core's table answers.
