@@ -17,7 +17,7 @@ pub mod request;
 mod sim;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod wire;
 pub mod world;
 

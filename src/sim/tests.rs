@@ -31,7 +31,7 @@ fn story_in<F: Future<Output = ()>>(world: World, tell: impl FnOnce(Sim) -> F) {
 }
 
 /// A launch of `count` small machines of the group `web` in zone a.
-fn launch(token: &str, count: u32) -> RunInstances {
+pub(crate) fn launch(token: &str, count: u32) -> RunInstances {
     let slots = if count < 2 { "0".to_owned() } else { format!("0-{}", count - 1) };
     RunInstances {
         client_token: token.to_owned(),

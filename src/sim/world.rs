@@ -328,6 +328,7 @@ impl World {
         while let Some(due) = self.script.iter().map(|s| s.at).min().filter(|at| *at <= now) {
             self.settle_objects(due);
             self.now = self.now.max(due);
+            self.settle_clusters(self.now);
             let (acts, waiting) = std::mem::take(&mut self.script).into_iter().partition(|s| s.at == due);
             self.script = waiting;
             let acts: Vec<Scripted> = acts;
@@ -338,6 +339,7 @@ impl World {
         }
         self.settle_objects(now);
         self.now = now;
+        self.settle_clusters(now);
     }
 
     /// Calls ever made.
@@ -364,7 +366,6 @@ impl World {
     fn settle_objects(&mut self, now: Timestamp) {
         self.settle_machines(now);
         self.settle_volumes(now);
-        self.settle_clusters(now);
         self.tokens.retain(|_, t| !t.is_forgotten(now));
         if self.frozen.as_ref().is_some_and(|f| f.until <= now) {
             self.frozen = None;

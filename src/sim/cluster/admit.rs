@@ -39,7 +39,7 @@ pub enum Does {
 
 impl Kube {
     /// Asks the webhooks.
-    pub(super) fn admit(&self, name: &ObjectName, _: Option<&Json>, object: &mut Json) -> Result<(), Refusal> {
+    pub(super) fn admit(&self, name: &ObjectName, object: &mut Json) -> Result<(), Refusal> {
         for hook in &self.webhooks {
             if !hook.kinds.is_empty() && !hook.kinds.contains(&name.group_kind()) {
                 continue;
@@ -91,7 +91,6 @@ impl Kube {
         sum
     }
 
-    #[allow(dead_code, reason = "the controllers use it")]
     /// What a quota shows of itself.
     pub(super) fn quota_status(&self, namespace: &str, quota: &Json) -> Json {
         let used = self.used(namespace);

@@ -97,12 +97,6 @@ pub(super) fn is_built_in(group: &str, kind: &str) -> bool {
     BUILT_IN.iter().any(|(version, k, ..)| group_of(version) == group && *k == kind)
 }
 
-#[allow(dead_code, reason = "the controllers use it")]
-/// The version in which a kind of the server itself is asked for by default.
-pub(super) fn version_of(group: &str, kind: &str) -> Option<&'static str> {
-    BUILT_IN.iter().find(|(version, k, ..)| group_of(version) == group && *k == kind).map(|(version, ..)| *version)
-}
-
 impl Kube {
     /// What it serves now.
     pub fn discovered(&self) -> Discovered {

@@ -58,7 +58,6 @@ pub(super) fn items<'a>(object: &'a Json, fields: &[&str]) -> &'a [Json] {
     at(object, fields).and_then(Json::as_array).map_or(&[], Vec::as_slice)
 }
 
-#[allow(dead_code, reason = "the controllers use it")]
 /// The time at a path of fields.
 pub(super) fn time(object: &Json, fields: &[&str]) -> Option<Timestamp> {
     text(object, fields).parse().ok()

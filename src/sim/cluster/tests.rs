@@ -8,6 +8,9 @@ mod laws;
 mod lists;
 mod managers;
 mod refusals;
+mod rollouts;
+mod spaces;
+mod workloads;
 
 use std::time::Duration;
 
@@ -86,6 +89,33 @@ impl Tale {
         let page = self.kube.list(&resource(version, kind, ""), &query).await.expect("a list");
         page.items.iter().map(|o| text(o, &["metadata", "name"]).to_owned()).collect()
     }
+}
+
+impl Tale {
+    /// The pods of an app in `default`, with their phases' reasons.
+    async fn pods(&self, app: &str) -> Vec<Json> {
+        let query = Query { selector: format!("app={app}"), limit: 500, ..Query::default() };
+        self.kube.list(&resource("v1", "Pod", ""), &query).await.expect("a list").items
+    }
+
+    /// How many of them serve.
+    async fn serving(&self, app: &str) -> usize {
+        self.pods(app).await.iter().filter(|p| truth(p, "Ready")).count()
+    }
+}
+
+/// Whether a condition is true.
+fn truth(object: &Json, kind: &str) -> bool {
+    condition(object, kind).is_some_and(|c| c["status"] == "True")
+}
+
+fn condition<'a>(object: &'a Json, kind: &str) -> Option<&'a Json> {
+    items(object, &["status", "conditions"]).iter().find(|c| text(c, &["type"]) == kind)
+}
+
+/// What a pod's first container waits for.
+fn waits(pod: &Json) -> &str {
+    items(pod, &["status", "containerStatuses"]).first().map_or("", |s| text(s, &["state", "waiting", "reason"]))
 }
 
 /// Where an object is asked for.

@@ -5,6 +5,8 @@ use evenkeel_kubernetes::api::{Deletion, Propagation, Refusal, Which};
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
+use super::super::control::CLEANUP;
+use super::super::kinds::DEFINITION;
 use super::super::object::{finalizers, is_leaving, number, put, set_finalizer, stamp, text};
 use super::super::refuse::{conflict, forbidden, not_found};
 use super::super::{Kube, Moment};
@@ -44,6 +46,9 @@ impl Kube {
         if asked.foreground && !is_leaving(&object) && !namespace {
             set_finalizer(&mut object, FOREGROUND, true);
         }
+        if (name.api.as_str(), name.kind.as_str()) == DEFINITION && !is_leaving(&object) {
+            set_finalizer(&mut object, CLEANUP, true);
+        }
         let grace = if pod { number(&object, &["spec", "terminationGracePeriodSeconds"]).unwrap_or(30) } else { 0 };
         let unscheduled = pod && text(&object, &["spec", "nodeName"]).is_empty();
         let stays = !finalizers(&object).is_empty() || namespace || (pod && !unscheduled);
@@ -75,13 +80,11 @@ impl Kube {
         }
     }
 
-    #[allow(dead_code, reason = "the controllers use it")]
     /// Whether something holds what only its owners' deletion holds.
     pub(in super::super) fn is_foreground(object: &Json) -> bool {
         finalizers(object).contains(&FOREGROUND)
     }
 
-    #[allow(dead_code, reason = "the controllers use it")]
     /// Takes a finalizer away, with which the object may be gone.
     pub(in super::super) fn release(&mut self, name: &ObjectName, finalizer: &str, m: Moment) {
         let Some(mut object) = self.get(name).cloned() else { return };
@@ -91,7 +94,6 @@ impl Kube {
         }
     }
 
-    #[allow(dead_code, reason = "the controllers use it")]
     /// The owners' deletion is done with this object.
     pub(in super::super) fn release_foreground(&mut self, name: &ObjectName, m: Moment) {
         self.release(name, FOREGROUND, m);

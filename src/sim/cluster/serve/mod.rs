@@ -4,7 +4,6 @@ mod delete;
 mod read;
 mod write;
 
-#[allow(unused_imports, reason = "the controllers use it")]
 pub(super) use self::delete::Asked;
 pub(super) use self::read::{expired, first_page};
 pub(super) use self::write::{By, merge_patch};

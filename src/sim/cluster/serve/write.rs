@@ -14,19 +14,12 @@ use super::super::{Body, Kube, Moment, Object, named};
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct By<'a> {
     pub(in super::super) manager: &'a str,
-    /// `status`: only that part is written.
-    pub(in super::super) subresource: Option<&'a str>,
     pub(in super::super) dry_run: bool,
 }
 
 impl<'a> By<'a> {
     pub(in super::super) fn hand(manager: &'a str) -> Self {
-        Self { manager, subresource: None, dry_run: false }
-    }
-
-    #[allow(dead_code, reason = "the controllers use it")]
-    pub(in super::super) fn status(manager: &'a str) -> Self {
-        Self { manager, subresource: Some("status"), dry_run: false }
+        Self { manager, dry_run: false }
     }
 }
 
@@ -68,7 +61,7 @@ impl Kube {
             now: m.now,
         };
         let object = apply(&ask).map_err(|conflicts| refuse::clash(&conflicts))?;
-        let by = By { manager: &how.manager, subresource: None, dry_run };
+        let by = By { manager: &how.manager, dry_run };
         self.finish(&name, live.as_ref(), object, by, m)
     }
 
@@ -91,14 +84,14 @@ impl Kube {
         by: By<'_>,
         m: Moment,
     ) -> Result<Json, Refusal> {
-        self.settle_parts(&mut new, Some(live), by.subresource);
+        self.settle_parts(&mut new, Some(live));
         self.fill(&mut new, Some(live), m);
         let version = text(live, &["apiVersion"]).to_owned();
         let ask = Update {
             before: Some(live),
             after: &new,
             manager: by.manager,
-            subresource: by.subresource,
+            subresource: None,
             form: self.form(&version, &name.kind),
             now: m.now,
         };
@@ -120,7 +113,7 @@ impl Kube {
             let says = format!("{} {:?} already exists", refuse::whole(self, &name), name.name);
             return Err(Refusal { failure: Failure::new(Class::Busy, "AlreadyExists", says), causes: vec![] });
         }
-        self.settle_parts(&mut body, None, None);
+        self.settle_parts(&mut body, None);
         self.fill(&mut body, None, m);
         let version = text(&body, &["apiVersion"]).to_owned();
         if tracked {
@@ -140,16 +133,14 @@ impl Kube {
         by: By<'_>,
         m: Moment,
     ) -> Result<Json, Refusal> {
-        self.settle_parts(&mut object, live, by.subresource);
+        self.settle_parts(&mut object, live);
         self.fill(&mut object, live, m);
-        if by.subresource.is_none() {
-            self.admit(name, live, &mut object)?;
-            self.settle_parts(&mut object, live, by.subresource);
-            self.fill(&mut object, live, m);
-            let causes = self.problems(name, &object, live);
-            if !causes.is_empty() {
-                return Err(invalid(name, causes));
-            }
+        self.admit(name, &mut object)?;
+        self.settle_parts(&mut object, live);
+        self.fill(&mut object, live, m);
+        let causes = self.problems(name, &object, live);
+        if !causes.is_empty() {
+            return Err(invalid(name, causes));
         }
         if live.is_none() {
             self.within_quota(name, &object)?;
@@ -293,8 +284,8 @@ impl Kube {
         object
     }
 
-    /// What a write cannot change: what the server itself keeps, and the part of the other subresource.
-    fn settle_parts(&self, object: &mut Json, live: Option<&Json>, subresource: Option<&str>) {
+    /// What a write cannot change: what the server itself keeps, and the status.
+    fn settle_parts(&self, object: &mut Json, live: Option<&Json>) {
         let Some(live) = live else {
             let (version, kind) = (text(object, &["apiVersion"]).to_owned(), text(object, &["kind"]).to_owned());
             if self.form(&version, &kind).has_status() {
@@ -321,7 +312,7 @@ impl Kube {
             }
         }
         let (version, kind) = (text(live, &["apiVersion"]).to_owned(), text(live, &["kind"]).to_owned());
-        if subresource.is_none() && self.form(&version, &kind).has_status() {
+        if self.form(&version, &kind).has_status() {
             match live.get("status") {
                 Some(status) => put(object, &["status"], status.clone()),
                 None => {

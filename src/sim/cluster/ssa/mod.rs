@@ -110,6 +110,7 @@ pub fn apply(ask: &Apply<'_>) -> Result<Json, Vec<Conflict>> {
         entries.0[n].holder.at = if moved { Some(second(ask.now)) } else { before };
     }
     let mut object = if object.is_object() { object } else { json!({}) };
+    drop_nulls(&mut object);
     entries.write(&mut object);
     Ok(object)
 }
@@ -195,6 +196,18 @@ fn stripped(set: &Tree) -> Tree {
         metadata.below.entry(field(name)).or_default().here = true;
     }
     sets::without(set, &gone)
+}
+
+/// What was emptied by taking things away is not written down.
+fn drop_nulls(value: &mut Json) {
+    match value {
+        Json::Object(table) => {
+            table.retain(|_, v| !v.is_null());
+            table.values_mut().for_each(drop_nulls);
+        }
+        Json::Array(items) => items.iter_mut().for_each(drop_nulls),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+    }
 }
 
 /// The object without its managed fields.
