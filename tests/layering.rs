@@ -42,6 +42,7 @@ const WITHOUT_CLI: [&str; 10] = [
 const CORE: &[&str] = &[
     "data-encoding",
     "globset",
+    "granit-parser",
     "hmac",
     "jiff",
     "minijinja",

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use crate::address::{Group, Kind, ObjectName};
 use crate::digest::{Digest, canonical};
+use crate::objects::readiness::WaitFor as Until;
 use crate::policy::Policy;
 
 /// Everything the file says should exist.
@@ -327,6 +328,10 @@ pub struct Bundle {
     pub force_conflicts: bool,
     /// Never deleted while true.
     pub protect: bool,
+    /// Whether what the file no longer has is deleted (default true); if not, it is let go.
+    pub prune: bool,
+    /// What to wait for by kind (`Certificate.cert-manager.io`), where the kind's own readiness is not enough.
+    pub wait_for: BTreeMap<String, Until>,
 }
 
 /// One object as the file wishes it.
@@ -341,6 +346,8 @@ pub struct ObjectWish {
     pub body: Body,
     /// The file it stands in, for messages; empty for a workload.
     pub file: String,
+    /// The line it begins in, from 1; of a template, the line of the text that it was filled in to. 0 for a workload.
+    pub line: u32,
 }
 
 /// An object's text as it is sent: with secrets, so it is shown nowhere and stands for itself by a keyed digest.

@@ -175,6 +175,7 @@ impl Conform<'_, '_> {
                 self.enough(node, *least, path);
             }
             (Shape::Table(block), Val::Table(table)) => self.table(table, node.key, block, path),
+            (Shape::Free, Val::Table(_)) => {}
             (
                 Shape::Text(_)
                 | Shape::Word(_)
@@ -186,7 +187,8 @@ impl Conform<'_, '_> {
                 | Shape::Amount
                 | Shape::List(..)
                 | Shape::Set(..)
-                | Shape::Table(_),
+                | Shape::Table(_)
+                | Shape::Free,
                 Val::Text(_) | Val::Int(_) | Val::Float(_) | Val::Bool(_) | Val::Date | Val::List(_) | Val::Table(_),
             ) => self.wrong_type(node, shape, path),
         }
@@ -238,7 +240,7 @@ impl Conform<'_, '_> {
     }
 
     fn wrong_type(&mut self, node: &Node, shape: &Shape, path: &str) {
-        let source = self.problems.text(node.at);
+        let source = self.problems.text(node.at).to_owned();
         let says = format!("`{path}` must be {}, not {}", shape.words(), node.val.word());
         let (way_out, fix) = match (shape, &node.val) {
             (Shape::Int(..) | Shape::Amount, Val::Text(s)) if s.parse::<i64>().is_ok() => {
@@ -279,7 +281,7 @@ impl Shape {
             | (Self::Int(..) | Self::Number(..) | Self::Amount, Val::Int(_))
             | (Self::Number(..), Val::Float(_))
             | (Self::List(..) | Self::Set(..), Val::List(_))
-            | (Self::Table(_), Val::Table(_)) => true,
+            | (Self::Table(_) | Self::Free, Val::Table(_)) => true,
             (
                 Self::Text(_)
                 | Self::Word(_)
@@ -291,7 +293,8 @@ impl Shape {
                 | Self::Amount
                 | Self::List(..)
                 | Self::Set(..)
-                | Self::Table(_),
+                | Self::Table(_)
+                | Self::Free,
                 Val::Text(_) | Val::Int(_) | Val::Float(_) | Val::Bool(_) | Val::Date | Val::List(_) | Val::Table(_),
             ) => false,
         }

@@ -97,6 +97,7 @@ fn value(shape: &Shape) -> String {
         Shape::Amount => "count or share, `2` or `\"10%\"`".to_owned(),
         Shape::List(of, _) | Shape::Set(of, _) => format!("list: {}", value(of)),
         Shape::Table(b) => format!("table `{}`", b.title),
+        Shape::Free => "table".to_owned(),
         Shape::Either(shapes) => shapes.iter().map(value).collect::<Vec<_>>().join("; or "),
     }
 }

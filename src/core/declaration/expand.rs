@@ -14,7 +14,12 @@ pub fn expand(root: &mut Node, env: Option<&str>, vars: &Vars, problems: &mut Pr
     let context = context(root, env, vars);
     let Val::Table(table) = &mut root.val else { return };
     for (name, node) in table.iter_mut().filter(|(name, _)| name.as_str() != "vars" && name.as_str() != "outputs") {
-        walk(node, &context, vars, problems, name == "machines");
+        let place = match name.as_str() {
+            "machines" => Place::Machines,
+            "manifests" => Place::Objects,
+            _ => Place::Plain,
+        };
+        walk(node, &context, vars, problems, place);
     }
 }
 
@@ -28,17 +33,30 @@ pub fn context(root: &Node, env: Option<&str>, vars: &Vars) -> Json {
     context
 }
 
-fn walk(node: &mut Node, context: &Json, vars: &Vars, problems: &mut Problems<'_>, machines: bool) {
+/// What part of the file is walked through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Any other.
+    Plain,
+    /// Groups of machines, whose scripts are left alone.
+    Machines,
+    /// Kubernetes objects, whose secrets may hold secrets.
+    Objects,
+    /// The values of a Kubernetes secret.
+    Secret,
+}
+
+fn walk(node: &mut Node, context: &Json, vars: &Vars, problems: &mut Problems<'_>, place: Place) {
     match &mut node.val {
         Val::Text(text) if text.contains("{{") || text.contains("{%") || text.contains("{#") => {
             let text = text.clone();
-            if !at_hand(node, &text, vars, problems) {
+            if !at_hand(node, &text, vars, place, problems) {
                 node.val = Val::Bad;
                 return;
             }
             match made(&text, context, node.at) {
                 Ok(val) => {
-                    if let Some(secret) = leak(&val, vars) {
+                    if let Some(secret) = leak(&val, vars).filter(|_| place != Place::Secret) {
                         only_in_scripts(node, secret, problems);
                     }
                     node.val = val;
@@ -56,13 +74,17 @@ fn walk(node: &mut Node, context: &Json, vars: &Vars, problems: &mut Problems<'_
                 }
             }
         }
-        Val::List(items) => items.iter_mut().for_each(|item| walk(item, context, vars, problems, machines)),
+        Val::List(items) => items.iter_mut().for_each(|item| walk(item, context, vars, problems, place)),
         Val::Table(table) => {
+            let says = |key: &str, what: &str| table.get(key).and_then(Node::text) == Some(what);
+            let secret = place == Place::Objects && says("kind", "Secret") && says("apiVersion", "v1");
             for (name, below) in table.iter_mut() {
-                if machines && name == "user-data" {
+                if place == Place::Machines && name == "user-data" {
                     script(below, context, vars, problems);
+                } else if secret && matches!(name.as_str(), "data" | "stringData") {
+                    walk(below, context, vars, problems, Place::Secret);
                 } else {
-                    walk(below, context, vars, problems, machines);
+                    walk(below, context, vars, problems, place);
                 }
             }
         }
@@ -75,11 +97,11 @@ fn script(node: &mut Node, context: &Json, vars: &Vars, problems: &mut Problems<
     match &mut node.val {
         Val::Table(table) => {
             for (_, below) in table.iter_mut().filter(|(name, _)| name.as_str() != "text") {
-                walk(below, context, vars, problems, false);
+                walk(below, context, vars, problems, Place::Plain);
             }
         }
         Val::Text(_) | Val::List(_) | Val::Int(_) | Val::Float(_) | Val::Bool(_) | Val::Date | Val::Bad => {
-            walk(node, context, vars, problems, false);
+            walk(node, context, vars, problems, Place::Plain);
         }
     }
 }
@@ -108,7 +130,7 @@ fn val(value: Json, at: At) -> Result<Val, String> {
 }
 
 /// Whether all names of a template are at hand; says which are not.
-fn at_hand(node: &Node, text: &str, vars: &Vars, problems: &mut Problems<'_>) -> bool {
+fn at_hand(node: &Node, text: &str, vars: &Vars, place: Place, problems: &mut Problems<'_>) -> bool {
     // A template that does not parse is reported when it is rendered.
     let Ok(names) = jinja::template_names(text) else { return true };
     let mut fine = true;
@@ -116,7 +138,7 @@ fn at_hand(node: &Node, text: &str, vars: &Vars, problems: &mut Problems<'_>) ->
         let (root, rest) = name.split_once('.').unwrap_or((&name, ""));
         let first = rest.split('.').next().unwrap_or("");
         let (says, way_out, near) = match root {
-            "vars" if vars.secret.contains(first) => {
+            "vars" if vars.secret.contains(first) && place != Place::Secret => {
                 only_in_scripts(node, first, problems);
                 fine = false;
                 continue;
@@ -170,6 +192,6 @@ fn only_in_scripts(node: &Node, name: &str, problems: &mut Problems<'_>) {
         "E0206",
         node.at,
         format!("`vars.{name}` is secret, and this text is shown in plans and tags"),
-        "use secrets in user data only",
+        "use secrets in user data, or in the `stringData` of a Kubernetes Secret",
     );
 }

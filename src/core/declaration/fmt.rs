@@ -28,9 +28,9 @@ pub fn fmt_source(source: &Source) -> Result<String, Vec<Diagnostic>> {
     let mut problems = Problems::new(sources);
     let before = parse::parse(0, text, &mut problems);
     let document = text.parse::<DocumentMut>();
-    let Ok(mut document) = document.map_err(|_| ()) else { return Err(problems.sorted()) };
+    let Ok(mut document) = document.map_err(|_| ()) else { return Err(problems.sorted().0) };
     if problems.any_error() {
-        return Err(problems.sorted());
+        return Err(problems.sorted().0);
     }
     reorder(&mut document);
     tidy(&mut document);

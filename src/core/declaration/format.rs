@@ -1,6 +1,7 @@
 //! The forms that text may have: names, ids, regions, devices. Each is said three ways, for a person, for an editor
 //! (a regular expression) and as a check, and a test holds the three together.
 
+use super::kubernetes::forms::Form;
 use super::units::Wrong;
 use crate::address::is_name;
 
@@ -53,11 +54,13 @@ pub enum Format {
     Expression,
     /// A script in the file itself.
     Script,
+    /// A word of Kubernetes'.
+    Kube(Form),
 }
 
 impl Format {
-    /// All of them, for tests and docs.
-    pub const ALL: [Self; 23] = [
+    /// All of them but Kubernetes' ([`Form::ALL`]), for tests and docs.
+    pub const OWN: [Self; 23] = [
         Self::Any,
         Self::Name,
         Self::Var,
@@ -82,6 +85,11 @@ impl Format {
         Self::Expression,
         Self::Script,
     ];
+
+    /// All of them, for tests and docs.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::OWN.into_iter().chain(Form::ALL.into_iter().map(Self::Kube))
+    }
 
     /// (in words, an example, a regular expression).
     fn said(self) -> (&'static str, &'static str, &'static str) {
@@ -135,6 +143,7 @@ impl Format {
                 r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+$",
             ),
             Self::Script => ("a script", "#!/bin/sh\necho hello", r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"),
+            Self::Kube(form) => form.said(),
         }
     }
 
@@ -166,6 +175,7 @@ impl Format {
             Self::StackId => "E0401",
             Self::File => "E0301",
             Self::TagKey | Self::TagValue => "E0701",
+            Self::Kube(form) => form.code(),
             Self::Any
             | Self::Region
             | Self::Zone
@@ -203,7 +213,7 @@ impl Format {
         }
         let wrong = Wrong::new(format!("is not {}", self.said().0), format!("write it like \"{}\"", self.example()));
         Err(match (self, self.correction(s)) {
-            (Self::File, _) => Wrong::new(
+            (Self::File | Self::Kube(Form::Files), _) => Wrong::new(
                 "leads out of the declaration's folder",
                 "put the file beside the declaration, or in a folder below it, and name it from there, such as \"boot.sh.j2\"",
             ),
@@ -228,6 +238,7 @@ impl Format {
             Self::Region if s.ends_with(|c: char| c.is_ascii_lowercase()) => s[..s.len() - 1].to_owned(),
             Self::MachineGroup => format!("machines.{s}"),
             Self::Device if !s.starts_with('/') => format!("/dev/{s}"),
+            Self::Kube(form) => form.candidate(s),
             Self::Any
             | Self::StackId
             | Self::Region
@@ -303,6 +314,7 @@ impl Format {
             Self::OldName => is_name(s.strip_prefix("machines.").or_else(|| s.strip_prefix("volumes.")).unwrap_or(s)),
             Self::TagKey => (1..=128).contains(&s.chars().count()),
             Self::TagValue => s.chars().count() <= 256,
+            Self::Kube(form) => form.fits(s),
         }
     }
 }
@@ -334,7 +346,7 @@ fn is_zone(s: &str) -> bool {
 }
 
 /// Whether a path stays below the folder it starts in: relative, no `..`, no drive, no backslash.
-fn stays_inside(s: &str) -> bool {
+pub fn stays_inside(s: &str) -> bool {
     !s.is_empty() && !s.starts_with('/') && !s.contains('\\') && s.split('/').all(|part| part != "..")
 }
 
@@ -349,7 +361,7 @@ mod tests {
 
     #[test]
     fn every_example_has_its_form_and_no_form_takes_a_control_character() {
-        for f in Format::ALL {
+        for f in Format::all() {
             assert_eq!(f.check(f.example()), Ok(()), "{f:?}");
             assert!(f.check("a\u{1b}[31mb").is_err(), "{f:?}");
             assert!(f.check("a\u{202e}b").is_err(), "{f:?}");

@@ -84,6 +84,13 @@ pub fn render(text: &str, context: &serde_json::Value, fuel: u64) -> Result<Stri
     env.render_str(text, Value::from(Serde(context))).map_err(|e| words(&e))
 }
 
+/// The same for a file: what is wrong, and the line it is wrong in.
+pub fn fill(text: &str, context: &serde_json::Value) -> Result<String, (String, usize)> {
+    tame(text).map_err(|says| (says, 1))?;
+    let env = environment(BIG);
+    env.render_str(text, Value::from(Serde(context))).map_err(|e| (what(&e), e.line().unwrap_or(1)))
+}
+
 /// An expression's value.
 pub fn evaluate(expr: &str, context: &serde_json::Value, fuel: u64) -> Result<serde_json::Value, String> {
     short(expr)?;
@@ -122,7 +129,11 @@ pub fn whole(text: &str) -> Option<&str> {
 
 fn words(e: &minijinja::Error) -> String {
     let line = e.line().filter(|l| *l > 1).map(|l| format!(" (line {l})")).unwrap_or_default();
-    let what = match e.kind() {
+    format!("{}{line}", what(e))
+}
+
+fn what(e: &minijinja::Error) -> String {
+    match e.kind() {
         ErrorKind::OutOfFuel => "it takes too many steps".to_owned(),
         ErrorKind::UndefinedError => "it names something that is not there".to_owned(),
         ErrorKind::TemplateNotFound => "templates cannot include other files".to_owned(),
@@ -130,8 +141,7 @@ fn words(e: &minijinja::Error) -> String {
             Some(detail) => detail.to_owned(),
             None => kind.to_string(),
         },
-    };
-    format!("{what}{line}")
+    }
 }
 
 #[cfg(test)]

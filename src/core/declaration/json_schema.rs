@@ -100,6 +100,7 @@ fn shape(shape: &Shape) -> Json {
             or_template(json!({ "type": "array", "items": self::shape(of), "minItems": least, "uniqueItems": true }))
         }
         Shape::Table(block) => table(block),
+        Shape::Free => json!({ "type": "object" }),
         Shape::Either(shapes) => json!({ "anyOf": shapes.iter().map(self::shape).collect::<Vec<_>>() }),
     }
 }

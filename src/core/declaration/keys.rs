@@ -78,6 +78,8 @@ pub enum Shape {
     Set(&'static Shape, usize),
     /// A table of ours.
     Table(&'static Block),
+    /// A table of whatever its owner wants: a Kubernetes object.
+    Free,
     /// The first of these that takes the value's TOML type.
     Either(&'static [Shape]),
 }
@@ -170,6 +172,7 @@ impl Shape {
                 Some(first) => format!("a table such as {{ {} = {} }}", first.name, first.example),
                 None => "a table".to_owned(),
             },
+            Self::Free => "a table".to_owned(),
             Self::Either(shapes) => {
                 let all: Vec<_> = shapes.iter().map(Self::words).collect();
                 all.join("; or ")
@@ -190,7 +193,8 @@ impl Shape {
             | Self::Number(..)
             | Self::Size(..)
             | Self::Time
-            | Self::Amount => None,
+            | Self::Amount
+            | Self::Free => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Read → lay the environment's file over it → resolve variables → fill in templates → hold against the table of keys →
 //! read the blocks → check what concerns several of them. Refuses to read files: the caller asks [`files_wanted`]
-//! which boot scripts the declaration names, reads those, and calls [`declare`].
+//! which boot scripts and manifests the declaration names, reads those, and calls [`declare`].
 //!
 //! Environments are files of their own (`evenkeel.prod.toml` beside `evenkeel.toml`): tables are merged key by key,
 //! anything else in them replaces what the main file says.
@@ -24,6 +24,7 @@ mod fmt;
 mod format;
 mod jinja;
 mod json_schema;
+mod kubernetes;
 mod lock;
 mod machines;
 mod parse;
@@ -40,14 +41,16 @@ mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::address::Kind;
-use crate::desired::Desired;
+use crate::address::{Group, Kind};
+use crate::desired::{Bundle, Cluster, Desired, Stack};
 use crate::diagnostic::{Diagnostic, Severity};
 
 pub use fix::apply_fixes;
 pub use fmt::{fmt, fmt_source};
 pub use format::Format;
 pub use json_schema::schema;
+pub use kubernetes::limits;
+pub use kubernetes::pattern::Pattern;
 pub use outputs::evaluate;
 pub use starter::starter;
 pub use userdata::{depends_on_slot, depends_on_zone, render_user_data};
@@ -83,6 +86,17 @@ pub struct Inputs {
     pub env_vars: BTreeMap<String, String>,
     /// Files that [`files_wanted`] asked for, as far as they could be read.
     pub files: BTreeMap<String, Vec<u8>>,
+    /// Files and patterns that could not be read although something is there, and why, in words.
+    pub unread: BTreeMap<String, String>,
+}
+
+/// What a declaration is made of beside its own text, seen from its folder; none of it leads out of that.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wanted {
+    /// One file: a boot script.
+    File(String),
+    /// A file, a folder or a pattern: manifests.
+    Files(Pattern),
 }
 
 /// What came of it.
@@ -98,14 +112,18 @@ pub struct Declared {
     pub secrets: BTreeSet<String>,
 }
 
-/// The boot scripts that the declaration names, seen from its folder; none leads out of it.
-pub fn files_wanted(inputs: &Inputs) -> BTreeSet<String> {
+/// The boot scripts and manifests that the declaration names, each once.
+pub fn files_wanted(inputs: &Inputs) -> Vec<Wanted> {
     let sources = sources(inputs);
     let mut problems = Problems::new(&sources);
     let read = read(inputs, &sources, &mut problems);
-    let groups = read.root.get("machines").and_then(Node::table);
-    let scripts = groups.into_iter().flatten().filter_map(|(_, group)| userdata::file(group.get("user-data")?));
-    scripts.map(str::to_owned).collect()
+    let groups = |name: &str| read.root.get(name).and_then(Node::table).into_iter().flatten().map(|(_, group)| group);
+    let scripts = groups("machines").filter_map(|group| userdata::file(group.get("user-data")?));
+    let manifests = groups("manifests").flat_map(kubernetes::manifests::wanted);
+    let mut all: Vec<_> = scripts.map(|s| Wanted::File(s.to_owned())).chain(manifests.map(Wanted::Files)).collect();
+    all.sort();
+    all.dedup();
+    all
 }
 
 /// Reads the declaration.
@@ -120,14 +138,18 @@ pub fn declare(inputs: &Inputs) -> Declared {
     }
     // Of a text that could not be read, only what was understood is held against the table of keys: groups that
     // seem to be missing may stand in the part that was not.
-    let desired = if read.broken || problems.full() { None } else { blocks(&read, inputs, &mut problems) };
+    let mut secrets = read.vars.secrets.clone();
+    kubernetes::manifests::secrets(&read.root, &mut secrets);
+    let desired =
+        if read.broken || problems.full() { None } else { blocks(&read, inputs, &mut secrets, &mut problems) };
     let refused = problems.any_error();
-    let mut diagnostics = problems.sorted();
+    let (mut diagnostics, more) = problems.sorted();
     if read.broken {
         once_a_line(&mut diagnostics, &sources);
     }
-    redact(&mut diagnostics, &read.vars.secrets);
-    Declared { desired: desired.filter(|_| !refused), diagnostics, sources, secrets: read.vars.secrets }
+    redact(&mut diagnostics, &secrets);
+    let sources = sources.iter().cloned().chain(more).collect();
+    Declared { desired: desired.filter(|_| !refused), diagnostics, sources, secrets }
 }
 
 fn sources(inputs: &Inputs) -> Vec<Source> {
@@ -188,7 +210,12 @@ fn read(inputs: &Inputs, sources: &[Source], problems: &mut Problems<'_>) -> Rea
     Read { root, vars, templates, broken, whole }
 }
 
-fn blocks(read: &Read, inputs: &Inputs, problems: &mut Problems<'_>) -> Option<Desired> {
+fn blocks(
+    read: &Read,
+    inputs: &Inputs,
+    secrets: &mut BTreeSet<String>,
+    problems: &mut Problems<'_>,
+) -> Option<Desired> {
     let file = Reader::new(&read.root, &root::FILE)?;
     let table = |name: &str| file.table(name);
     let stack = match table("stack") {
@@ -214,7 +241,8 @@ fn blocks(read: &Read, inputs: &Inputs, problems: &mut Problems<'_>) -> Option<D
     renamed::read(Kind::Volumes, table("volumes").as_ref(), &mut renamed, problems);
     let outputs = outputs::read(table("outputs").as_ref(), problems);
     let lock = lock::read(table("lock").as_ref());
-    let secrets = read.vars.secrets.clone();
+    let clusters = kubernetes::read(table("kubernetes").as_ref());
+    let bundles = bundles(&file, read, inputs, &stack, &clusters, secrets, problems);
     Some(Desired {
         stack,
         scopes,
@@ -224,10 +252,44 @@ fn blocks(read: &Read, inputs: &Inputs, problems: &mut Problems<'_>) -> Option<D
         outputs,
         lock,
         renamed,
-        secrets,
-        clusters: BTreeMap::new(),
-        bundles: BTreeMap::new(),
+        secrets: secrets.clone(),
+        clusters,
+        bundles,
     })
+}
+
+/// Manifests and workloads.
+fn bundles(
+    file: &Reader<'_>,
+    read: &Read,
+    inputs: &Inputs,
+    stack: &Stack,
+    clusters: &BTreeMap<String, Cluster>,
+    secrets: &mut BTreeSet<String>,
+    problems: &mut Problems<'_>,
+) -> BTreeMap<Group, Bundle> {
+    let context = kubernetes::Context {
+        stack,
+        clusters,
+        files: &inputs.files,
+        unread: &inputs.unread,
+        templates: &read.templates,
+        vars: &read.vars,
+        file: &inputs.main.name,
+        text: &inputs.main.text,
+    };
+    let mut shared = kubernetes::Shared::default();
+    let mut all = BTreeMap::new();
+    for (name, r) in file.table("manifests").map(|r| r.groups()).unwrap_or_default() {
+        let bundle = kubernetes::manifests::read(name, &r, &context, &mut shared, problems);
+        all.insert(Group { kind: Kind::Manifests, name: name.to_owned() }, bundle);
+    }
+    // A name that stands in the open is no secret, even where a Secret holds it too.
+    let names = shared.names.iter().chain([&stack.name, &stack.id]).chain(all.keys().map(|g| &g.name));
+    let names: BTreeSet<_> = names.collect();
+    secrets.retain(|s| read.vars.secrets.contains(s) || !names.contains(s));
+    secrets.extend(shared.secrets.iter().filter(|s| !names.contains(s)).cloned());
+    all
 }
 
 /// Makes templates unreadable: in a broken text nothing can be said about their variables.

@@ -1,7 +1,7 @@
 //! The whole file: which blocks there are.
 
 use super::keys::{Block, Shape, key};
-use super::{aws, lock, machines, outputs, policy, stack, vars, volumes};
+use super::{aws, kubernetes, lock, machines, outputs, policy, stack, vars, volumes};
 
 /// The file.
 pub static FILE: Block = Block {
@@ -27,9 +27,14 @@ pub static FILE: Block = Block {
             "Redundant storage: groups of EBS volumes that outlive machines.",
         )
         .aka(&["volume", "storage"]),
+        key("kubernetes", Shape::Table(&kubernetes::KUBERNETES), "Where Kubernetes objects live.")
+            .default("as kubectl finds it")
+            .aka(&["cluster", "k8s"]),
+        key("manifests", Shape::Table(&kubernetes::manifests::GROUPS), "Kubernetes objects of any kind.")
+            .aka(&["manifest", "kubernetes_manifest"]),
         key("policy", Shape::Table(&policy::POLICY), "Budgets, floors and patience."),
         key("outputs", Shape::Table(&outputs::OUTPUTS), "Values for `evenkeel output`.").aka(&["output"]),
     ],
     others: None,
-    later: &["kubernetes", "workloads", "manifests", "tasks"],
+    later: &["workloads", "tasks"],
 };

@@ -45,10 +45,14 @@ pub static VAR: Block = Block {
         key("type", Shape::Word(&["string", "int", "bool", "list"]), "What it must be.")
             .default("that of `default`, or \"string\"")
             .example("\"string\""),
-        key("secret", Shape::Bool, "Its text never appears in any output, and may be used in user data only.")
-            .default("false")
-            .example("true")
-            .aka(&["sensitive"]),
+        key(
+            "secret",
+            Shape::Bool,
+            "Its text never appears in any output, and may be used in user data and in Kubernetes Secrets only.",
+        )
+        .default("false")
+        .example("true")
+        .aka(&["sensitive"]),
         key("description", Shape::Text(Format::Any), "For whoever has to give it.")
             .default("none")
             .example("\"who pays\""),

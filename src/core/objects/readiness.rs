@@ -320,7 +320,8 @@ fn custom(live: &Value) -> Readiness {
 }
 
 /// What a file may ask to be waited for, in kubectl's words.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum WaitFor {
     /// `condition=Synced`, `condition=Synced=False`: a condition has this status (default `True`).
     Condition {

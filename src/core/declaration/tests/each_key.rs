@@ -19,6 +19,9 @@ const TOGETHER: &[(&str, &[(&str, &str)])] = &[
     ("volumes.d.replicas", &[("volumes.d.for", "")]),
     ("volumes.d.zones", &[("volumes.d.for", ""), ("volumes.d.replicas", "1")]),
     ("machines.web.user-data.template", &[("machines.web.user-data.text", "\"x\"")]),
+    ("manifests.m.template", &[("manifests.m.files", "[\"k8s/b.yaml.j2\"]")]),
+    ("manifests.m.vars", &[("manifests.m.files", "[\"k8s/b.yaml.j2\"]")]),
+    ("manifests.m.cluster", &[("kubernetes.west.context", "\"west\"")]),
     ("vars.team.type", &[("vars.team.default", "\"x\"")]),
     ("vars.team.secret", &[("vars.team.default", "\"x\"")]),
     ("vars.team.description", &[("vars.team.default", "\"x\"")]),
@@ -32,6 +35,7 @@ fn base() -> BTreeMap<String, String> {
         ("machines.web.type", "\"t3.nano\""),
         ("volumes.d.for", "\"machines.web\""),
         ("volumes.d.size", "\"30GiB\""),
+        ("manifests.m.files", "[\"k8s/a.yaml\"]"),
     ]
     .into_iter()
     .map(|(k, v)| (k.to_owned(), v.to_owned()))
@@ -42,6 +46,13 @@ fn inputs(lines: &BTreeMap<String, String>) -> Inputs {
     let text: String = lines.iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| format!("{k} = {v}\n")).collect();
     let mut inputs = main(&text);
     inputs.files.insert("boot.sh.j2".into(), b"hello {{ slot }}".to_vec());
+    let manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a }\ndata: { count: '{{ 1 + 1 }}' }\n";
+    inputs.files.insert("k8s/a.yaml".into(), manifest.as_bytes().to_vec());
+    inputs.files.insert("k8s/b.yaml".into(), manifest.replace("name: a", "name: b").into_bytes());
+    inputs.files.insert(
+        "k8s/b.yaml.j2".into(),
+        manifest.replace("1 + 1", "vars.replicas | default(0)").replace("name: a", "name: t").into_bytes(),
+    );
     inputs
 }
 
@@ -63,6 +74,7 @@ fn each(
             "[machines]" => "web",
             "[volumes]" => "d",
             "[vars]" => "team",
+            "[manifests]" => "m",
             _ => "west",
         };
         each(below, &join(name), visit);
@@ -185,7 +197,7 @@ fn the_schema_takes_good_files_and_refuses_bad_ones() {
 
 #[test]
 fn patterns_and_checks_agree() {
-    let mut texts: Vec<String> = Format::ALL.iter().map(|f| f.example().to_owned()).collect();
+    let mut texts: Vec<String> = Format::all().map(|f| f.example().to_owned()).collect();
     for text in [
         "",
         "a",
@@ -216,7 +228,7 @@ fn patterns_and_checks_agree() {
         texts.push(text.to_owned());
     }
     texts.push("x".repeat(300));
-    for f in Format::ALL {
+    for f in Format::all() {
         let validator =
             jsonschema::validator_for(&serde_json::json!({ "type": "string", "pattern": f.pattern() })).unwrap();
         for text in &texts {
@@ -236,10 +248,15 @@ fn every_code_is_known_once_and_used() {
     assert_eq!(names, sorted, "in order, each once");
     let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("declaration");
     let mut source = String::new();
-    for entry in std::fs::read_dir(dir).unwrap().flatten() {
-        let path = entry.path();
-        if path.is_file() && path.file_name().is_some_and(|n| n != "codes.rs") {
-            source += &std::fs::read_to_string(path).unwrap();
+    let mut folders = vec![dir];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() && !path.ends_with("tests") {
+                folders.push(path);
+            } else if path.is_file() && path.file_name().is_some_and(|n| n != "codes.rs") {
+                source += &std::fs::read_to_string(path).unwrap();
+            }
         }
     }
     for name in names {

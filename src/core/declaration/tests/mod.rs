@@ -2,6 +2,7 @@
 
 mod bad;
 mod each_key;
+mod manifests;
 mod properties;
 mod written;
 
@@ -9,7 +10,7 @@ use super::*;
 use crate::desired::{Image, Layout, LockKind, Spread};
 use crate::policy::Amount;
 
-/// The example of the README, with everything that this version knows.
+/// The example of the README.
 const SHOP: &str = r#"#:schema ./evenkeel.schema.json
 
 [stack]
@@ -38,10 +39,20 @@ for = "machines.web"
 size = "50GiB"
 type = "gp3"
 
+[kubernetes]
+context = "prod"
+
+[manifests.extras]
+files = ["k8s/*.yaml"]
+namespace = "shop"
+
 [policy]
 max-unavailable = 0
 max-deletes = "10%"
 "#;
+
+/// A manifest of it.
+const CONFIG: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: extras\ndata:\n  mode: fast\n";
 
 /// The shortest declaration with a machine; more lines of that machine follow.
 const HEAD: &str = "[stack]\nname = \"shop\"\nid = \"7f3kq2x9\"\n[aws]\nregion = \"us-east-1\"\n";
@@ -54,6 +65,7 @@ fn main(text: &str) -> Inputs {
 fn shop() -> Inputs {
     let mut inputs = main(SHOP);
     inputs.files.insert("boot.sh.j2".into(), b"#!/bin/sh\necho {{ slot }} {{ zone }} {{ vars.team }}\n".to_vec());
+    inputs.files.insert("k8s/config.yaml".into(), CONFIG.as_bytes().to_vec());
     inputs
 }
 
@@ -74,7 +86,8 @@ fn codes(inputs: &Inputs) -> Vec<&'static str> {
 
 #[test]
 fn the_example_is_read_whole() {
-    assert_eq!(files_wanted(&shop()), BTreeSet::from(["boot.sh.j2".to_owned()]));
+    let wanted = vec![Wanted::File("boot.sh.j2".into()), Wanted::Files(Pattern::new("k8s/*.yaml").unwrap())];
+    assert_eq!(files_wanted(&shop()), wanted);
     let desired = desired(&shop());
     let web = &desired.machines["web"];
     assert_eq!((web.count, web.types.len(), web.tags["team"].as_str()), (6, 2, "payments"));

@@ -25,7 +25,12 @@ fn hold(text: &str) -> Result<(), TestCaseError> {
     let mut inputs = shop();
     inputs.main.text = text.to_owned();
     let wanted = files_wanted(&inputs);
-    prop_assert!(wanted.iter().all(|f| !f.contains("..") || !f.split('/').any(|p| p == "..")), "{wanted:?}");
+    let inside = |path: &str| !path.starts_with('/') && path.split('/').all(|p| p != "..");
+    let fine = |w: &Wanted| match w {
+        Wanted::File(path) => inside(path),
+        Wanted::Files(pattern) => inside(pattern.text()) && inside(pattern.folder()),
+    };
+    prop_assert!(wanted.iter().all(fine), "{wanted:?}");
     let declared = declare(&inputs);
     sound(&declared.diagnostics, &declared.sources)?;
     let errors = declared.diagnostics.iter().any(|d| d.severity == Severity::Error);
@@ -99,6 +104,56 @@ fn bits() -> impl Strategy<Value = String> {
     ]
 }
 
+/// A bit of text that is likely to matter in YAML.
+fn yaml() -> impl Strategy<Value = String> {
+    prop_oneof![
+        prop::sample::select(vec![
+            "a: ",
+            "- ",
+            "  ",
+            "\n",
+            "\n  ",
+            "\n---\n",
+            "\n...\n",
+            "? ",
+            ": ",
+            "&a ",
+            "*a",
+            "<<: *a\n",
+            "!!str ",
+            "!!int ",
+            "!x ",
+            "| \n",
+            ">-\n",
+            "\"",
+            "'",
+            "[",
+            "]",
+            "{",
+            "}",
+            ",",
+            "#",
+            "%YAML 1.1\n",
+            "0x",
+            "1e9",
+            "-",
+            "~",
+            "yes",
+            "\t",
+            "é",
+            "\u{feff}",
+            "\u{0}",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: b }\n",
+            "kind: List\nitems:\n",
+            "data: { x: eA== }\n",
+            "{{ vars.pw }}",
+            "{% if vars.pw %}",
+        ])
+        .prop_map(str::to_owned),
+        any::<char>().prop_map(String::from),
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2 * ProptestConfig::default().cases))]
 
@@ -123,6 +178,30 @@ proptest! {
             chars.splice(at..end, put.chars());
         }
         hold(&chars.into_iter().collect::<String>())?;
+    }
+
+    #[test]
+    fn no_manifest_panics(
+        bits in prop::collection::vec(yaml(), 0..40),
+        head in prop::bool::ANY,
+        template in prop::bool::ANY,
+    ) {
+        let head = if head { "apiVersion: v1\nkind: Secret\nmetadata: { name: a }\nstringData:\n" } else { "" };
+        let text = head.to_owned() + &bits.concat();
+        let lines = format!("template = {template}\n");
+        let mut inputs = main(&format!("{HEAD}[vars]\npw = {{ secret = true, default = \"canary-1\" }}\n[manifests.m]\nfiles = [\"a.yaml\"]\n{lines}"));
+        inputs.files.insert("a.yaml".into(), text.clone().into_bytes());
+        let declared = declare(&inputs);
+        sound(&declared.diagnostics, &declared.sources)?;
+        let errors = declared.diagnostics.iter().any(|d| d.severity == Severity::Error);
+        prop_assert_eq!(declared.desired.is_none(), errors);
+        prop_assert_eq!(&declare(&inputs).diagnostics, &declared.diagnostics, "the same text, the same words");
+        for bundle in declared.desired.iter().flat_map(|d| d.bundles.values()) {
+            for object in &bundle.objects {
+                let says = crate::applyset::name_of(object.body.json());
+                prop_assert_eq!(Some(&object.object), says.as_ref());
+            }
+        }
     }
 
     #[test]
