@@ -11,6 +11,7 @@ use evenkeel_present::redact::Redactor;
 
 use crate::args::Global;
 use crate::exit::{Exit, Halt};
+use crate::files;
 use crate::out::Out;
 
 /// The usual name of a declaration.
@@ -86,14 +87,11 @@ pub fn inputs(global: &Global) -> Result<Inputs, Halt> {
         })
         .collect();
     let env = global.environment.clone();
-    let mut inputs = Inputs { main: source, env, overlay, var_files, vars, env_vars, files: BTreeMap::new() };
-    let home = base(&main);
-    for file in files_wanted(&inputs) {
-        // What cannot be read is left out: the declaration then says so at the place that names it.
-        if let Ok(bytes) = std::fs::read(home.join(&file)) {
-            inputs.files.insert(file, bytes);
-        }
-    }
+    let mut inputs = Inputs { main: source, env, overlay, var_files, vars, env_vars, ..Inputs::default() };
+    // What cannot be read is noted: the declaration then says so at the place that names it.
+    let beside = files::read(&base(&main), &files_wanted(&inputs));
+    inputs.files = beside.files;
+    inputs.unread = beside.unread;
     Ok(inputs)
 }
 
