@@ -61,6 +61,8 @@ impl Stage {
             wait_within: 600,
             force_conflicts: false,
             protect: false,
+            prune: true,
+            wait_for: BTreeMap::new(),
         })
     }
 
@@ -79,7 +81,7 @@ impl Stage {
         let object = applyset::name_of(&body).unwrap();
         let api_version = body["apiVersion"].as_str().unwrap().to_owned();
         let body = Body::new(body, &self.stack());
-        self.bundle().objects.push(ObjectWish { object, api_version, body, file: String::new() });
+        self.bundle().objects.push(ObjectWish { object, api_version, body, file: String::new(), line: 0 });
         self
     }
 
