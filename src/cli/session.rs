@@ -93,7 +93,7 @@ impl Session {
         let d = &project.desired;
         let stack = (d.stack.id.clone(), d.stack.name.clone());
         let wanted: BTreeMap<String, Scope> = project
-            .scopes()
+            .ec2_scopes()
             .into_iter()
             .map(|alias| {
                 let scope = d.scopes.get(&alias).cloned().unwrap_or_default();

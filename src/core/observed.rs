@@ -339,6 +339,11 @@ impl Observed {
         self.objects.iter().find(|o| o.id == id)
     }
 
+    /// How many objects were seen.
+    pub fn count(&self) -> usize {
+        self.objects.len() + self.clusters.values().map(|c| c.objects.len()).sum::<usize>()
+    }
+
     /// How many read calls it took.
     pub fn calls(&self) -> u32 {
         self.scopes.values().flat_map(|s| s.calls.values()).sum()

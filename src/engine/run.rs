@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_core::address::Address;
+use evenkeel_core::address::{Address, ObjectName};
 use evenkeel_core::event::{Event, Happened, Outcome};
 use evenkeel_core::failure::{Class, Failure};
 use evenkeel_core::observed::Object;
@@ -301,7 +301,7 @@ impl<'a> Run<'a> {
             .enumerate()
             .filter_map(|(i, target)| match target {
                 Target::Id(id) => {
-                    let name = self.names.get(id).cloned().unwrap_or_else(|| id.clone());
+                    let name = self.names.get(id).cloned().unwrap_or_else(|| called(id));
                     Some(Awaited { id: id.clone(), name, young: new.contains(&i) })
                 }
                 Target::New(_) => None,
@@ -456,6 +456,12 @@ impl<'a> Run<'a> {
         self.write(vec![Happened::Ended { outcome }], true);
         Ran { outcome, progress: self.progress, trouble: self.trouble }
     }
+}
+
+/// What people call a thing that the plan has no name for: an object of a cluster by its own, without its uid.
+fn called(id: &str) -> String {
+    let name = id.split(['@', '#']).next().unwrap_or(id);
+    name.parse::<ObjectName>().map_or_else(|_| id.to_owned(), |object| object.short())
 }
 
 /// Whether a create has answered for everything it was asked for: what has no id could not be waited for.

@@ -1,14 +1,14 @@
 //! The fresh look at single objects that a wait needs: is it there, is it ready, and if not, why.
 //!
 //! An id is an object's name, `Deployment.apps/shop/web`; with `@uid` behind it, that one object and no later one of
-//! the same name.
+//! the same name; with `#condition=Synced` behind it, what the file asks to be waited for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::address::{Kind, ObjectName};
 use evenkeel_core::applyset;
 use evenkeel_core::failure::Failure;
-use evenkeel_core::objects::readiness::{Readiness, readiness};
+use evenkeel_core::objects::readiness::{Readiness, WaitFor, readiness};
 use evenkeel_core::observed::{Object, Phase};
 use evenkeel_core::value::Fields;
 use futures::{StreamExt, stream};
@@ -29,7 +29,8 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
     }
 
     async fn one(&self, scope: &str, id: &str) -> Result<Option<Object>, Failure> {
-        let (name, uid) = id.split_once('@').map_or((id, None), |(name, uid)| (name, Some(uid)));
+        let (name, asked) = id.split_once('#').map_or((id, None), |(name, asked)| (name, WaitFor::parse(asked).ok()));
+        let (name, uid) = name.split_once('@').map_or((name, None), |(name, uid)| (name, Some(uid)));
         let Ok(name) = name.parse::<ObjectName>() else { return Ok(None) };
         let mut catalog = self.catalog().await?;
         if catalog.preferred(&name.group_kind()).is_none() {
@@ -40,7 +41,7 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
         if uid.is_some_and(|uid| uid != applyset::text(&body, "uid")) {
             return Ok(None);
         }
-        let (phase, says) = self.state(&name, &body).await;
+        let (phase, says) = self.state(&name, &body, asked.as_ref()).await;
         let created = applyset::text(&body, "creationTimestamp").parse().unwrap_or(Timestamp::UNIX_EPOCH);
         Ok(Some(Object {
             scope: scope.to_owned(),
@@ -62,11 +63,11 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
         }))
     }
 
-    async fn state(&self, name: &ObjectName, body: &Json) -> (Phase, String) {
+    async fn state(&self, name: &ObjectName, body: &Json, asked: Option<&WaitFor>) -> (Phase, String) {
         if !applyset::text(body, "deletionTimestamp").is_empty() {
             return (Phase::Leaving, leaving(body));
         }
-        match readiness(body) {
+        match asked.map_or_else(|| readiness(body), |asked| asked.check(body)) {
             Readiness::Ready | Readiness::Unknown => match self.unserved(name, body).await {
                 Some(says) => (Phase::Starting, says),
                 None => (Phase::Up, String::new()),

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use evenkeel_core::address::{Address, Group};
+use evenkeel_core::address::{Address, Group, ObjectName};
 use evenkeel_core::digest::Digest;
 use evenkeel_core::plan::{Action, Change, Hold, Plan, Reason, Why};
 use evenkeel_core::value::Value;
@@ -64,6 +64,9 @@ pub struct Finding {
     pub live: Value,
     /// Who moved.
     pub moved: Moved,
+    /// By whose hand and when, where the world tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// Why it is called drift.
     pub why: Why,
     /// In words.
@@ -217,34 +220,41 @@ impl<'a> DriftReport<'a> {
                     .with(Role::Removed, measured(field, &finding.live)),
                 None => Text::new().dim(format!("{}: ", why(finding.why))).plain(&finding.says),
             };
+            let by = finding.by.as_ref().map_or_else(Text::new, |by| Text::new().dim(format!("by {by}")));
             let both = match finding.moved {
                 Moved::Both => Text::of(Role::Warning, "the file moved too"),
                 Moved::World | Moved::File => Text::new(),
             };
             let held = Text::of(Role::Warning, if finding.held_by.is_some() { "held" } else { "" });
             let id = Text::new().dim(&finding.id);
-            rows.push(Row::line(8, Text::join([says, both, held, id], " · ")).rank(Rank::Normal));
+            rows.push(Row::line(8, Text::join([says, by, both, held, id], " · ")).rank(Rank::Normal));
         }
         rows
     }
 
     fn pending_rows(&self, names: &Names) -> Vec<Row> {
         let mut rows = Vec::new();
-        let mut same: BTreeMap<(&Group, Action, &str, bool), Vec<&Pending>> = BTreeMap::new();
+        let mut same: BTreeMap<(&Group, Option<&ObjectName>, Action, &str, bool), Vec<&Pending>> = BTreeMap::new();
         for p in &self.pending {
-            let key = (&p.address.group, p.action, p.says.as_str(), p.held_by.is_some());
+            let object = p.address.object.as_deref();
+            let key = (&p.address.group, object, p.action, p.says.as_str(), p.held_by.is_some());
             same.entry(key).or_default().push(p);
         }
-        for ((group, action, says, held), all) in same {
+        for ((group, object, action, says, held), all) in same {
             if rows.is_empty() {
                 let head = Text::of(Role::Strong, "pending").dim(" · the file moved, or something is due");
                 rows.push(Row::line(2, head));
             }
             let (sign, role, word) = look(action);
-            let slots = crate::words::slots(all.iter().map(|p| p.address.slot));
+            let name = match object {
+                Some(object) => object.short(),
+                None => {
+                    format!("{}/{}", names.group(group), crate::words::slots(all.iter().map(|p| p.address.slot)))
+                }
+            };
             let many = if all.len() > 1 { format!("{} × ", number(all.len() as u64)) } else { String::new() };
             let cells = vec![
-                Text::of(role, sign).plain(" ").with(Role::Strong, format!("{}/{slots}", names.group(group))),
+                Text::of(role, sign).plain(" ").with(Role::Strong, name),
                 Text::of(role, format!("{many}{}", if word.is_empty() { "create" } else { word })),
             ];
             let held = Text::of(Role::Warning, if held { "held" } else { "" });
@@ -272,6 +282,7 @@ fn findings(change: &Change, held_by: Option<Hold>) -> Vec<Finding> {
             file,
             live,
             moved: moved(why),
+            by: None,
             why,
             says,
             action: held_by.is_none().then_some(change.action),
@@ -282,7 +293,7 @@ fn findings(change: &Change, held_by: Option<Hold>) -> Vec<Finding> {
     for f in change.fields.iter().filter(|f| world(f.why)) {
         for (name, old, new) in by_key(f) {
             let says = format!("{name} {} → {}", measured(&name, &new), measured(&name, &old));
-            all.push(finding(Some(name), new, old, f.why, says));
+            all.push(Finding { by: f.by.clone(), ..finding(Some(name), new, old, f.why, says) });
         }
     }
     let shown = |r: &Reason| change.fields.iter().any(|f| f.why == r.why);

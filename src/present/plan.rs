@@ -443,7 +443,7 @@ pub(crate) fn way_out(held: &Held) -> String {
         Hold::Protection => ("unprotect", format!("`evenkeel unprotect {address}` lifts it")),
         Hold::DeleteCap => ("--max-deletes", "`--max-deletes N` raises it for one run".to_owned()),
         Hold::ZeroDesired => ("--allow-empty", "`--allow-empty` says that you mean it".to_owned()),
-        Hold::Foreign => ("a person", "settle with its other owner first".to_owned()),
+        Hold::Foreign => ("--force", "settle with its other owner first".to_owned()),
         Hold::Floor
         | Hold::Breaker
         | Hold::Outage

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use evenkeel_core::address::{Address, Group, Kind, ObjectName};
-use evenkeel_core::plan::{Call, Do, ObjectDoes, Plan, Until};
+use evenkeel_core::plan::{Call, Do, ObjectDoes, OnObject, Plan, Until};
 
 use crate::plan::Names;
-use crate::words::slots;
+use crate::words::{count, slots};
 
 /// A step's verb: to do it, and having done it.
 fn verb(does: &Do) -> (&'static str, &'static str) {
@@ -26,7 +26,7 @@ fn verb(does: &Do) -> (&'static str, &'static str) {
                 ObjectDoes::Apply { .. } => ("apply", "applied"),
                 ObjectDoes::Delete { .. } => ("delete", "deleted"),
                 ObjectDoes::Mark { .. } => ("annotate", "annotated"),
-                ObjectDoes::Parent { .. } => ("write the stack's mark for", "marked the stack for"),
+                ObjectDoes::Parent { .. } => ("write the stack's mark for", "wrote the stack's mark for"),
             },
         },
         Do::Wait(wait) => match wait.until {
@@ -86,6 +86,11 @@ pub fn is_call(plan: &Plan, step: u32) -> bool {
 /// from its successor.
 pub fn whom(plan: &Plan, names: &Names, step: u32) -> String {
     let all = addresses(plan, step);
+    if let Some(Do::Call(Call::Object(OnObject { does: ObjectDoes::Parent { .. }, .. }))) =
+        plan.steps.get(step as usize).map(|s| &s.does)
+    {
+        return count(all.len() as u64, "object", "objects");
+    }
     let ids: &[String] = match plan.steps.get(step as usize).map(|s| &s.does) {
         Some(Do::Call(Call::Terminate(ids) | Call::Stop(ids) | Call::Start(ids))) => ids,
         Some(Do::Call(_) | Do::Wait(_)) | None => &[],

@@ -40,17 +40,19 @@ pub fn validate(global: &Global, args: &args::Validate, out: &Out) -> Ends {
     }
     if let (Problems::Human, Some(d)) = (args.format, &declared.desired) {
         let machines: u64 = d.machines.values().map(|g| u64::from(g.count)).sum();
-        let groups = count(d.machines.len() as u64, "machine group", "machine groups");
-        let volumes = match d.volumes.len() as u64 {
-            0 => String::new(),
-            n => format!(", {}", count(n, "volume group", "volume groups")),
-        };
-        out.say(&format!(
-            "{} is fine: stack {}, {groups} with {}{volumes}.",
-            path(global).display(),
-            d.stack.name,
-            count(machines, "machine", "machines"),
-        ));
+        let objects: usize = d.bundles.values().map(|b| b.objects.len()).sum();
+        let mut parts = Vec::new();
+        if !d.machines.is_empty() || (d.volumes.is_empty() && d.bundles.is_empty()) {
+            let groups = count(d.machines.len() as u64, "machine group", "machine groups");
+            parts.push(format!("{groups} with {}", count(machines, "machine", "machines")));
+        }
+        if !d.volumes.is_empty() {
+            parts.push(count(d.volumes.len() as u64, "volume group", "volume groups"));
+        }
+        if !d.bundles.is_empty() {
+            parts.push(count(objects as u64, "Kubernetes object", "Kubernetes objects"));
+        }
+        out.say(&format!("{} is fine: stack {}, {}.", path(global).display(), d.stack.name, parts.join(", ")));
     }
     Ok(Exit::Fine)
 }

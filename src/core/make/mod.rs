@@ -210,7 +210,7 @@ pub fn make(ask: &Ask<'_>) -> Made {
             scopes: (ask.observed.scopes.iter())
                 .map(|(a, s)| (a.clone(), (s.account.clone(), s.region.clone())))
                 .collect(),
-            objects: u32::try_from(ask.observed.objects.len()).unwrap_or(u32::MAX),
+            objects: u32::try_from(ask.observed.count()).unwrap_or(u32::MAX),
             calls: ask.observed.calls(),
         },
         changes,

@@ -9,7 +9,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
@@ -172,10 +172,12 @@ impl<'a> Place<'a> {
         let address = w.group.object(object.clone());
         let kind = object.group_kind();
         let live = self.seen.objects.get(object);
-        let mut change = match live {
-            None => self.change(&address, Action::Create, Why::Declared, "declared"),
-            Some(_) => self.change(&address, Action::Update, Why::Declared, "declared"),
+        let (action, says) = match live {
+            None if w.wish.file.is_empty() => (Action::Create, "in the file"),
+            None => (Action::Create, w.wish.file.as_str()),
+            Some(_) => (Action::Update, "in the file"),
         };
+        let mut change = self.change(&address, action, Why::Declared, says);
         change.what = what(w.wish.body.json());
         if let Some(failure) = self.seen.unseen.get(&kind) {
             draft.hold(change, Hold::Blind, format!("a full look at {kind}: {failure}"));
@@ -270,12 +272,13 @@ impl<'a> Place<'a> {
             return Some(work(change, Doing::Mark { uid, set: BTreeMap::new(), unset }));
         }
         let force = draft.ask.intent.force_conflicts || w.bundle.force_conflicts;
-        let taken: Vec<String> = (found.differences.iter())
+        let holders: BTreeSet<String> = (found.differences.iter())
             .filter(|d| matches!(d.why, compare::Why::Drift | compare::Why::Conflict))
-            .filter_map(|d| Some(format!("{} by {}", d.path, d.held.last()?)))
+            .filter_map(|d| Some(d.held.last()?.to_string()))
             .collect();
-        if !taken.is_empty() && !force {
-            let says = format!("--force-conflicts: {} is held by another manager", taken.join(", "));
+        if !holders.is_empty() && !force {
+            let holders = holders.into_iter().collect::<Vec<_>>().join(" and ");
+            let says = format!("--force-conflicts, which takes it from {holders}");
             draft.hold(change, Hold::Foreign, says);
             return None;
         }
@@ -362,6 +365,13 @@ impl<'a> Place<'a> {
             }
             if let Some(who) = other_owner(&live.body, draft.key(), draft.ask.intent.force) {
                 draft.hold(change, Hold::Foreign, format!("a person: it is managed by {who}"));
+                continue;
+            }
+            let declared = draft.ask.desired.bundles.get(&address.group);
+            if !destroy && declared.is_some_and(|b| !b.prune) {
+                let about = address.to_string();
+                let says = "is no longer in the file and stays: its table says `prune = false`".to_owned();
+                draft.notes.push(Note { kind: "kept".into(), about, says });
                 continue;
             }
             if emptied {

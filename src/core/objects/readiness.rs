@@ -339,6 +339,17 @@ pub enum WaitFor {
     },
 }
 
+impl std::fmt::Display for WaitFor {
+    /// As [`WaitFor::parse`] reads it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Condition { sort, status } => write!(f, "condition={sort}={status}"),
+            Self::Field { path, is: Some(is) } => write!(f, "jsonpath={{.{}}}={is}", path.join(".")),
+            Self::Field { path, is: None } => write!(f, "jsonpath={{.{}}}", path.join(".")),
+        }
+    }
+}
+
 impl WaitFor {
     /// Reads it; the error says what would do.
     pub fn parse(asked: &str) -> Result<Self, String> {

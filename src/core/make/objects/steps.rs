@@ -138,8 +138,10 @@ impl Steps {
         let base = matches!(w.object.group_kind().as_str(), "Namespace" | DEFINITION);
         let waits = base || (wanted.bundle.wait && can_wait(&w.object, body) && w.change.action != Action::Restamp);
         let within = if base { BASE } else { wanted.bundle.wait_within };
-        let done = if waits {
-            self.wait(place.scope, vec![call], change, w.object.to_string(), Until::Ready, within)
+        let asked = wanted.bundle.wait_for.get(&w.object.group_kind()).filter(|_| wanted.bundle.wait);
+        let done = if waits || asked.is_some() {
+            let id = asked.map_or_else(|| w.object.to_string(), |asked| format!("{}#{asked}", w.object));
+            self.wait(place.scope, vec![call], change, id, Until::Ready, within)
         } else {
             call
         };

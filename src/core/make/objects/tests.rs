@@ -253,9 +253,9 @@ fn what_another_manager_took_is_named_and_taken_back_by_force_alone() {
     let plan = stage.plan();
     let held = &plan.held[0];
     assert!(plan.steps.is_empty() && held.by == Hold::Foreign);
-    assert!(held.waits_for.contains("data.k by kubectl-edit"), "{}", held.waits_for);
+    assert!(held.waits_for.contains("takes it from kubectl-edit"), "{}", held.waits_for);
     assert_eq!(held.change.fields[0].why, Why::Drifted);
-    assert_eq!(held.change.fields[0].by.as_deref(), Some("kubectl-edit"));
+    assert_eq!(held.change.fields[0].by.as_deref(), Some("kubectl-edit at 2026-01-02 00:00 UTC"));
     stage.world.intent = Intent { force_conflicts: true, ..Intent::default() };
     let forced = stage.plan();
     let Do::Call(Call::Object(on)) = &forced.steps[0].does else { panic!("{forced:#?}") };
