@@ -40,13 +40,13 @@ pub struct Difference {
     pub path: Path,
     /// What stands there; `None`: nothing.
     pub live: Option<Value>,
-    /// What the file says; `None`: nothing.
+    /// What the file says, or for [`Why::Follows`] what the server puts there; `None`: nothing.
     pub wish: Option<Value>,
     /// What the server would make of it, once it was asked: a default in the place of what is removed, a webhook's value.
     pub becomes: Option<Value>,
     /// Who moved.
     pub why: Why,
-    /// Who else holds it, the last to come first.
+    /// Who else holds it; the last of them came last, so where the world moved it is who moved it.
     pub held: Vec<Holder>,
 }
 
@@ -331,7 +331,7 @@ impl<'a> Walk<'a> {
 
     fn holders(&self, others: &[(usize, &Tree)]) -> Vec<Holder> {
         let mut held: Vec<Holder> = others.iter().map(|(n, _)| self.others[*n].holder.clone()).collect();
-        held.sort_by(|a, b| b.cmp(a));
+        held.sort();
         held
     }
 

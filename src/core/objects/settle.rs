@@ -48,7 +48,7 @@ pub fn settle(comparison: Comparison, dry: &Value, live: &Value, manager: &str) 
     for (path, wish, live) in changes {
         if !known.iter().any(|k| path.is_within(k) || k.is_within(&path)) {
             let becomes = wish.clone();
-            out.differences.push(Difference { path, live, wish: None, becomes, why: Why::Follows, held: vec![] });
+            out.differences.push(Difference { path, live, wish, becomes, why: Why::Follows, held: vec![] });
         }
     }
     out.differences.sort_by(|a, b| a.path.cmp(&b.path));

@@ -148,8 +148,7 @@ pub(super) fn says(comparison: &Comparison) -> Vec<String> {
     let one = |v: &Option<Value>| v.as_ref().map_or("-".to_owned(), Value::to_string);
     let held = |d: &super::compare::Difference| d.held.iter().map(|h| format!(" {h}")).collect::<String>();
     let line = |d: &super::compare::Difference| {
-        let wish = if d.why == Why::Follows { &d.becomes } else { &d.wish };
-        format!("{:?} {} {} → {}{}", d.why, d.path, one(&d.live), one(wish), held(d))
+        format!("{:?} {} {} → {}{}", d.why, d.path, one(&d.live), one(&d.wish), held(d))
     };
     comparison.differences.iter().map(line).collect()
 }
@@ -194,6 +193,14 @@ fn kubectl_scale_is_drift_with_its_author() {
     let when = comparison.differences[0].held[0].at.map(|t| t.to_string());
     assert_eq!(when.as_deref(), Some("2026-11-24T11:00:00Z"));
     assert!(comparison.values_differ());
+}
+
+#[test]
+fn the_last_of_several_holders_is_who_came_last() {
+    let theirs = |who: &str, time: &str| entry(who, "Update", time, json!({"f:spec": {"f:replicas": {}}}));
+    let mut live = with(taken(live(), "/f:spec/f:replicas", theirs("later", "12:00:00")), "/spec/replicas", json!(9));
+    live["metadata"]["managedFields"].as_array_mut().expect("a list").push(theirs("earlier", "11:00:00"));
+    assert_eq!(verdict(&wish(), &live), ["Drift spec.replicas 9 → 3 earlier later"]);
 }
 
 #[test]
