@@ -9,5 +9,7 @@ mod laws;
 mod layering;
 #[cfg(feature = "aws")]
 mod moto;
+#[cfg(all(feature = "aws", feature = "kubernetes"))]
+mod tls;
 #[cfg(feature = "aws")]
 mod wire;
