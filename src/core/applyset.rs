@@ -10,6 +10,8 @@ use serde_json::{Map, Value as Json, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::address::{Group, ObjectName};
+use crate::digest::{Digest, canonical};
+use crate::objects::redact::is_secret;
 use crate::observed::Parent;
 
 /// The field manager of everything that evenkeel applies.
@@ -34,6 +36,10 @@ pub const PROTECT: &str = "evenkeel.dev/protect";
 /// Annotation: when what holds data, and is no longer declared, may be deleted.
 pub const DELETE_AFTER: &str = "evenkeel.dev/delete-after";
 
+/// Annotation: the digest of what was applied last. It tells who moved where nobody holds a field any more: one that
+/// was taken away by hand, or one that is new in the file. A Secret has none: its contents may be guessed.
+pub const APPLIED: &str = "evenkeel.dev/applied";
+
 /// What evenkeel writes into [`TOOLING`]; another tool's set is refused by what stands before the slash.
 const TOOL: &str = concat!("evenkeel/v", env!("CARGO_PKG_VERSION"));
 
@@ -56,6 +62,7 @@ pub fn set_id(stack: &str, namespace: &str) -> String {
 
 /// Writes the marks of a stack onto an object that `group` declares. `namespace` is the parent's.
 pub fn mark(body: &mut Json, stack: &str, namespace: &str, group: &Group, protect: bool) {
+    let secret = is_secret(body);
     let Some(metadata) = table(body, "metadata") else { return };
     if let Some(labels) = entry(metadata, "labels") {
         labels.insert(STACK.into(), stack.into());
@@ -67,7 +74,20 @@ pub fn mark(body: &mut Json, stack: &str, namespace: &str, group: &Group, protec
             annotations.insert(PROTECT.into(), "true".into());
         }
     }
+    let digest = Digest::keyed(stack.as_bytes(), canonical(body).as_bytes());
+    let annotations = table(body, "metadata").and_then(|m| entry(m, "annotations"));
+    if let Some(annotations) = annotations.filter(|_| !secret) {
+        annotations.insert(APPLIED.into(), digest.prefix(DIGEST).into());
+    }
 }
+
+/// Whether the file's object is another than the one that was applied last, as far as the two marks tell.
+pub fn moved(wish: &Json, live: &Json) -> Option<bool> {
+    Some(annotation(wish, APPLIED)? != annotation(live, APPLIED)?)
+}
+
+/// Characters of a digest that stand in [`APPLIED`]: eighty bits.
+const DIGEST: usize = 16;
 
 /// The parent as it is applied.
 pub fn parent_body(stack: &str, name: &str, parent: &Parent) -> Json {

@@ -311,7 +311,8 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
 
 fn may_differ(asked: &Asked<'_>, live: &Live, stack: &str) -> bool {
     let wish = redact::redacted(in_place(asked.wish.body.json(), &asked.object), stack);
-    compare::compare(&wish, &live.body, MANAGER).may_differ()
+    let known = compare::Known { manager: MANAGER, moved: applyset::moved(&wish, &live.body) };
+    compare::compare_knowing(&wish, &live.body, known).may_differ()
 }
 
 fn trial(answer: Result<Json, Refusal>, there: bool, stack: &str) -> Trial {

@@ -50,6 +50,43 @@ wait = "healthy"
     text
 }
 
+/// A declaration of objects in a cluster that stand on each other, with some `more` of them.
+fn objects(replicas: u32, more: &str) -> String {
+    format!(
+        r#"
+[stack]
+name = "shop"
+id = "7f3kq2x9"
+[kubernetes]
+[policy]
+quarantine = "1h"
+[manifests.app]
+namespace = "shop"
+objects = [
+  {{ apiVersion = "v1", kind = "Namespace", metadata = {{ name = "shop" }} }},
+  {{ apiVersion = "v1", kind = "ConfigMap", metadata = {{ name = "settings" }}, data = {{ replicas = "{replicas}" }} }},
+  {{ apiVersion = "apps/v1", kind = "Deployment", metadata = {{ name = "web" }}, spec = {{ replicas = {replicas},
+     selector = {{ matchLabels = {{ app = "web" }} }}, template = {{ metadata = {{ labels = {{ app = "web" }} }},
+     spec = {{ containers = [{{ name = "web", image = "registry.example/web:1",
+     envFrom = [{{ configMapRef = {{ name = "settings" }} }}] }}] }} }} }} }},
+  {more}
+]
+"#
+    )
+}
+
+/// A definition with an object of its kind, a claim, and a secret.
+const MORE: &str = r#"
+  { apiVersion = "apiextensions.k8s.io/v1", kind = "CustomResourceDefinition", metadata = { name = "widgets.example.org" },
+    spec = { group = "example.org", scope = "Namespaced", names = { kind = "Widget", plural = "widgets" }, versions = [
+    { name = "v1", served = true, storage = true, schema = { openAPIV3Schema = { type = "object",
+    x-kubernetes-preserve-unknown-fields = true } } }] } },
+  { apiVersion = "example.org/v1", kind = "Widget", metadata = { name = "one" }, spec = { size = 1 } },
+  { apiVersion = "v1", kind = "PersistentVolumeClaim", metadata = { name = "data" }, spec = {
+    accessModes = ["ReadWriteOnce"], resources = { requests = { storage = "1Gi" } } } },
+  { apiVersion = "v1", kind = "Secret", metadata = { name = "key" }, stringData = { key = "correcthorse" } },
+"#;
+
 fn nothing(_: &mut World) {}
 
 /// A machine whose guest has been ill for half an hour.
@@ -100,6 +137,28 @@ pub fn journeys() -> Vec<Journey> {
             after: file(4, tagged, true),
             intent: all_allowed,
         },
+        Journey { name: "objects", before: None, damage: nothing, after: objects(2, MORE), intent: all_allowed },
+        Journey {
+            name: "objects-change",
+            before: Some(objects(2, MORE)),
+            damage: nothing,
+            after: objects(3, MORE),
+            intent: all_allowed,
+        },
+        Journey {
+            name: "objects-prune",
+            before: Some(objects(2, MORE)),
+            damage: nothing,
+            after: objects(2, ""),
+            intent: all_allowed,
+        },
+        Journey {
+            name: "objects-destroy",
+            before: Some(objects(2, MORE)),
+            damage: nothing,
+            after: objects(2, MORE),
+            intent: destroy,
+        },
         Journey {
             name: "destroy",
             before: Some(file(4, "", true)),
@@ -111,6 +170,11 @@ pub fn journeys() -> Vec<Journey> {
 }
 
 impl Journey {
+    /// Of Kubernetes objects, not of machines.
+    pub fn is_of_objects(&self) -> bool {
+        self.name.starts_with("objects")
+    }
+
     /// The world at its beginning.
     pub async fn begin(&self, hidden: u64) -> World {
         let mut start = world(7);
@@ -211,10 +275,19 @@ impl Journey {
     }
 }
 
-/// Kills at every call of every journey. Gives the number of points for each.
+/// Kills at every call of every journey of machines. Gives the number of points for each.
 fn everywhere(hidden: u64, resume: bool) -> Vec<(&'static str, usize)> {
+    along(journeys().into_iter().filter(|j| !j.is_of_objects()), hidden, resume)
+}
+
+/// The same in a cluster, which shows at once what was made in it.
+fn everywhere_in_a_cluster(resume: bool) -> Vec<(&'static str, usize)> {
+    along(journeys().into_iter().filter(Journey::is_of_objects), 0, resume)
+}
+
+fn along(journeys: impl Iterator<Item = Journey>, hidden: u64, resume: bool) -> Vec<(&'static str, usize)> {
     let mut table = Vec::new();
-    for journey in journeys() {
+    for journey in journeys {
         let points = story(async {
             let start = journey.begin(hidden).await;
             let (whole, calls) = journey.go(start.clone(), resume).await;
@@ -255,6 +328,16 @@ fn a_kill_at_any_call_with_new_objects_hidden_for_a_minute() {
 #[test]
 fn a_kill_at_any_call_with_new_objects_hidden_for_five_minutes() {
     everywhere(300, false);
+}
+
+#[test]
+fn a_kill_at_any_call_of_a_cluster_costs_nothing_but_a_rerun() {
+    everywhere_in_a_cluster(false);
+}
+
+#[test]
+fn a_kill_at_any_call_of_a_cluster_and_the_same_plan_taken_up_again() {
+    everywhere_in_a_cluster(true);
 }
 
 #[test]

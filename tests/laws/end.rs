@@ -5,11 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::address::Group;
+use evenkeel_core::applyset;
 use evenkeel_core::desired::{Desired, Layout};
 use evenkeel_core::launch::token_prefix;
+use evenkeel_core::objects::Sort;
+use evenkeel_core::objects::order::is_namespaced;
 use evenkeel_core::stamp::{LaunchTag, tag};
 use evenkeel_ec2::api::{AttachState, InstanceState, Tags, VolumeState};
 use evenkeel_sim::World;
+use serde_json::Value as Json;
 
 /// The state of a stack with ids, times and generations left out: equal ends are equal values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -68,8 +72,36 @@ pub fn ending(world: &World, stack: &str) -> Ending {
         let says = format!("{} {}GiB {} {at} {:?}", v.zone, v.size, v.volume_type, marks(&v.tags));
         end.places.entry(address).or_default().push(says);
     }
+    for (name, object) in world.clusters.values().flat_map(|c| &c.objects) {
+        let body = &object.body.0;
+        if applyset::label(body, applyset::STACK) != Some(stack) || !applyset::is_applied(body) {
+            continue;
+        }
+        let (address, says) = if applyset::label(body, applyset::ID).is_some() {
+            let hint = applyset::annotation(body, applyset::KINDS).unwrap_or_default();
+            (MARK.to_owned(), hint.to_owned())
+        } else {
+            let group = applyset::annotation(body, applyset::ADDRESS).unwrap_or_default();
+            (format!("{group}/{name}"), content(body))
+        };
+        end.places.entry(address).or_default().push(says);
+    }
     end.places.values_mut().for_each(|v| v.sort());
     end
+}
+
+/// The stack's own mark in a cluster.
+const MARK: &str = "the mark";
+
+/// What an object says, without what the server gives out by turns.
+fn content(body: &Json) -> String {
+    let mut spec = body.get("spec").cloned().unwrap_or_default();
+    if let Some(spec) = spec.as_object_mut() {
+        ["clusterIP", "clusterIPs", "volumeName"].iter().for_each(|k| drop(spec.remove(*k)));
+    }
+    let data = body.get("data").cloned().unwrap_or_default();
+    let going = applyset::annotation(body, applyset::DELETE_AFTER).is_some();
+    format!("{spec} {data}{}", if going { " quarantined" } else { "" })
 }
 
 /// Tags without what differs from run to run.
@@ -107,6 +139,16 @@ pub fn wrongs(world: &World, desired: &Desired) -> Vec<String> {
         for slot in 0..count {
             wanted.insert(Group::volumes(name).slot(slot).to_string(), home.as_ref().map(|h| h.slot(slot).to_string()));
         }
+    }
+    for (group, bundle) in &desired.bundles {
+        for wish in &bundle.objects {
+            let mut object = wish.object.clone();
+            if is_namespaced(Sort { group: &object.api, kind: &object.kind }) == Some(false) {
+                object.namespace.clear();
+            }
+            wanted.insert(group.object(object).to_string(), None);
+        }
+        wanted.insert(MARK.to_owned(), None);
     }
     for (address, home) in &wanted {
         match end.places.get(address).map(Vec::as_slice) {

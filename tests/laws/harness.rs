@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_core::declaration::{Inputs, Source, declare};
-use evenkeel_core::desired::Desired;
+use evenkeel_core::desired::{Desired, cluster_scope};
 use evenkeel_core::event::Event;
 use evenkeel_core::make::{Ask, Intent, Made, make};
 use evenkeel_core::observed::{Object, Observed};
@@ -27,8 +27,12 @@ use evenkeel_engine::observe::{observe, wants};
 use evenkeel_engine::provider::{Eyes, Provider};
 use evenkeel_engine::run::{Job, Ran, run};
 use evenkeel_engine::stop::Stop;
+use evenkeel_kubernetes::KubernetesProvider;
 use evenkeel_sim::{Sim, World};
 use jiff::Timestamp;
+
+/// The id of every stack in these tests.
+pub const STACK: &str = "7f3kq2x9";
 
 /// Runs that may be needed until everything is as declared, waits included.
 const MOST_ROUNDS: u32 = 80;
@@ -58,7 +62,8 @@ pub fn story<T>(tell: impl Future<Output = T>) -> T {
 /// One process: it has a life of its own in the world, and its own clock, budget and jitter.
 pub struct Life {
     clock: Arc<dyn Clock>,
-    provider: Arc<Ec2Provider<Sim>>,
+    /// By scope: an account and region, and a cluster.
+    providers: BTreeMap<String, Arc<dyn Provider>>,
 }
 
 /// What survives a process on the disk beside the declaration.
@@ -90,16 +95,27 @@ impl Life {
     /// A process that looks at this world through this handle.
     pub fn new(sim: &Sim, jitter: u64) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(sim.clock());
-        let caller = Arc::new(Caller::new(Arc::clone(&clock), jitter));
-        let provider = Arc::new(Ec2Provider::new(Arc::new(sim.clone()), "", caller));
-        Self { clock, provider }
+        let caller = || Arc::new(Caller::new(Arc::clone(&clock), jitter));
+        let ec2: Arc<dyn Provider> = Arc::new(Ec2Provider::new(Arc::new(sim.clone()), "", caller()));
+        let (scope, stack) = (cluster_scope(""), (STACK.to_owned(), "shop".to_owned()));
+        let cluster = Arc::new(sim.cluster("sim").expect("in memory"));
+        let cluster: Arc<dyn Provider> =
+            Arc::new(KubernetesProvider::new(cluster, scope.clone(), "default", stack, caller()));
+        Self { clock, providers: BTreeMap::from([(String::new(), ec2), (scope, cluster)]) }
     }
 
     /// Looks at everything.
     pub async fn look(&self, desired: &Desired) -> Look {
-        let eyes: BTreeMap<String, &dyn Eyes> = BTreeMap::from([(String::new(), &*self.provider as &dyn Eyes)]);
+        let eyes: BTreeMap<String, &dyn Eyes> =
+            self.providers.iter().map(|(scope, p)| (scope.clone(), &**p as &dyn Eyes)).collect();
         let lookups = desired.lookups();
-        let wanted = wants(&desired.stack.id, [""], &lookups, false);
+        // Who has only machines has no cluster, and the other way round.
+        let machines = desired.clusters.is_empty().then_some("");
+        let scopes = machines.into_iter().chain(desired.clusters.keys().map(String::as_str));
+        let mut wanted = wants(&desired.stack.id, scopes, &lookups, false);
+        for one in &mut wanted {
+            one.wishes = desired.wishes(&one.scope).cloned().collect();
+        }
         let observed = observe(&eyes, &wanted, self.clock.as_ref()).await;
         Look { observed, now: self.clock.now() }
     }
@@ -137,10 +153,8 @@ impl Life {
         let progress = Progress::replay(made.plan.clone(), journal.iter());
         let survey = survey(desired, &look.observed, history, true, look.now);
         let refused: Vec<Refused> = refusals(&progress, &look.observed, &survey, &made.payloads);
-        let provider: Arc<dyn Provider> = Arc::clone(&self.provider) as Arc<dyn Provider>;
-        let providers = BTreeMap::from([(String::new(), provider)]);
         let job = Job {
-            providers: &providers,
+            providers: &self.providers,
             payloads: &made.payloads,
             clock: self.clock.as_ref(),
             refused: &refused,

@@ -68,14 +68,16 @@ fn two_runs_in_any_order_end_as_one_does() {
     for journey in journeys() {
         story(async {
             let start = journey.begin(2).await;
-            for seed in 0..SEEDS {
+            // Objects have names, not slots: there is less to get wrong, and a cluster's world costs more.
+            let seeds = if journey.is_of_objects() { SEEDS / 8 } else { SEEDS };
+            for seed in 0..seeds {
                 let mut world = start.clone();
                 (world.seed, world.timing.latency) = (seed, Span::millis(5, 900));
                 let (end, _) = both(&journey, world, seed as usize % 3).await;
                 journey.check(&end, None, &format!("two at once, seed {seed}"));
             }
         });
-        orders += SEEDS;
+        orders += if journey.is_of_objects() { SEEDS / 8 } else { SEEDS };
     }
     println!("{orders} orders of two runs");
 }

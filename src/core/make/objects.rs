@@ -242,7 +242,9 @@ impl<'a> Place<'a> {
         if object.namespace.is_empty() {
             wish.get_mut("metadata").and_then(Json::as_object_mut).map(|m| m.remove("namespace"));
         }
-        let mut found = compare::compare(&wish, &live.body, applyset::MANAGER);
+        let moved = applyset::moved(&wish, &live.body);
+        let known = compare::Known { manager: applyset::MANAGER, moved };
+        let mut found = compare::compare_knowing(&wish, &live.body, known);
         let trial = self.seen.trials.get(object).filter(|_| found.may_differ());
         if let Some(Trial::Becomes(becomes)) = trial {
             found = settle(found, becomes, &live.body, applyset::MANAGER);

@@ -139,7 +139,25 @@ fn deleted(
     }
     let keeps = holds_data(Sort { group: &on.object.api, kind: &on.object.kind }).is_some();
     let over = note("evenkeel.dev/delete-after").and_then(|at| at.parse::<jiff::Timestamp>().ok());
-    if keeps && !case.asked.destroy && over.is_none_or(|at| at > case.now) {
+    let marked = || {
+        calls(case.plan).any(|(j, _, c)| match c {
+            Call::Object(other) => {
+                other.object == on.object && matches!(other.does, ObjectDoes::Mark { .. }) && case.above.has(i, j)
+            }
+            Call::Launch(_)
+            | Call::Terminate(_)
+            | Call::Stop(_)
+            | Call::Start(_)
+            | Call::Change { .. }
+            | Call::Tag { .. }
+            | Call::CreateVolume(_)
+            | Call::Attach { .. }
+            | Call::Detach { .. }
+            | Call::DeleteVolume(_) => false,
+        })
+    };
+    let may_go = over.is_some_and(|at| at <= case.now) || (case.asked.destroy && marked());
+    if keeps && !may_go {
         out.step(DATA, i, format!("deletes {}, which holds data and whose quarantine is not over", on.object));
     }
     let wished = case.desired.wishes(&step.scope).any(|w| {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
+use crate::applyset;
 use crate::health::moment;
 use crate::objects::compare::{self, Comparison};
 use crate::objects::managed::Holder;
@@ -42,7 +43,12 @@ pub(super) fn fields(live: &Json, found: &Comparison) -> Vec<FieldChange> {
         let by = d.held.last().filter(|_| why != Why::Declared).map(author);
         FieldChange { field, old, new, why, forces_replacement, by }
     };
-    found.differences.iter().filter(|d| d.why != compare::Why::Restamp).map(one).collect()
+    found.differences.iter().filter(|d| d.why != compare::Why::Restamp && !is_mark(d)).map(one).collect()
+}
+
+/// Our own mark of what was applied last moves with every change.
+fn is_mark(d: &compare::Difference) -> bool {
+    d.path.fields().last() == Some(&applyset::APPLIED)
 }
 
 /// Who, through what, and when: `kubectl (scale) at 2026-11-25 18:07 UTC`.

@@ -4,21 +4,21 @@
 //! waited for before what stands on them; what names another object comes after it; what goes, goes last, and what
 //! stands on it before it. Everything else is independent.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
 use super::{Doing, Place, Work};
-use crate::address::ObjectName;
+use crate::address::{Group, Kind, ObjectName};
 use crate::applyset;
 use crate::desired::Desired;
 use crate::make::Draft;
 use crate::make::order::sorted;
 use crate::objects::Sort;
-use crate::objects::order::{Wave, wave};
+use crate::objects::order::{Wave, holds_data, wave};
 use crate::objects::readiness::{Readiness, readiness};
 use crate::observed::Parent;
-use crate::plan::{Action, Call, Change, Do, ObjectDoes, OnObject, Step, Target, Until, Wait};
+use crate::plan::{Action, Call, Change, Do, ObjectDoes, OnObject, Step, Target, Until, Wait, Why};
 
 /// A namespace or definition may take so long to be there, in seconds.
 const BASE: u64 = 120;
@@ -58,14 +58,11 @@ struct Made {
 impl Steps {
     /// Everything that is done in one cluster.
     pub(super) fn add(&mut self, draft: &Draft<'_>, place: &Place<'_>, work: Vec<Work<'_>>) {
-        if work.is_empty() {
-            return;
-        }
         let (goes, comes): (Vec<_>, Vec<_>) =
             work.into_iter().partition(|w| matches!(w.doing, Doing::Delete(_) | Doing::Mark { .. }));
         let mut comes = comes;
         comes.sort_by_key(|w| (wave(sort(&w.object)), w.object.clone()));
-        let before = self.changes.len();
+        let (before, begin) = (self.changes.len(), self.steps.len());
         let first = index(before);
         self.changes.extend(comes.iter().chain(&goes).map(|w| w.change.clone()));
         let marks = Marks::of(draft, place);
@@ -78,20 +75,19 @@ impl Steps {
             made.push(self.comes(draft, place, w, first + index(i), grown, &made));
         }
         let offset = first + index(comes.len());
-        self.goes(place, &goes, offset, &made, &comes);
-        // Only what was wholly taken away can shrink the mark.
-        let last: Vec<u32> = (0..self.steps.len()).map(index).filter(|s| self.is_of(*s, offset)).collect();
+        self.goes(draft, place, &goes, offset, &made, &comes);
+        // Only when all of that is done is it known what is left.
+        let last: Vec<u32> = (begin..self.steps.len()).map(index).collect();
         if let Some(does) = marks.shrink(draft, place, &comes, &goes) {
-            let all = (offset..offset + index(goes.len())).filter(|c| self.deletes(*c)).collect::<Vec<_>>();
-            if !all.is_empty() {
-                self.step(place.scope, last, all, object_call(&marks.object, "v1", does));
+            let mut all: Vec<u32> = (offset..offset + index(goes.len())).filter(|c| self.deletes(*c)).collect();
+            // An earlier run was ended before it could.
+            if all.is_empty() {
+                let Some(change) = marks.change(draft, place, &does) else { return };
+                self.changes.push(change);
+                all.push(index(self.changes.len() - 1));
             }
+            self.step(place.scope, last, all, object_call(&marks.object, "v1", does));
         }
-    }
-
-    /// Whether a step serves a change from `first` on.
-    fn is_of(&self, step: u32, first: u32) -> bool {
-        self.steps[step as usize].changes.iter().all(|c| *c >= first)
     }
 
     fn deletes(&self, change: u32) -> bool {
@@ -148,7 +144,15 @@ impl Steps {
         Made { object: w.object.clone(), defines: defined_by(body), wave: own, call, done }
     }
 
-    fn goes(&mut self, place: &Place<'_>, goes: &[Work<'_>], offset: u32, made: &[Made], comes: &[Work<'_>]) {
+    fn goes(
+        &mut self,
+        draft: &Draft<'_>,
+        place: &Place<'_>,
+        goes: &[Work<'_>],
+        offset: u32,
+        made: &[Made],
+        comes: &[Work<'_>],
+    ) {
         let mut order: Vec<usize> = (0..goes.len()).collect();
         order.sort_by_key(|i| (std::cmp::Reverse(wave(sort(&goes[*i].object))), goes[*i].object.clone()));
         let mut gone: Vec<(ObjectName, u32)> = Vec::new();
@@ -176,6 +180,16 @@ impl Steps {
                         || w.change.address.object.as_deref().is_some_and(|_| o.group_kind() == self.defined(place, w))
                 };
                 needs.extend(gone.iter().filter(|(o, _)| on(o)).map(|(_, s)| *s));
+            }
+            // What holds data goes in two steps, even where both are asked for at once.
+            if let Doing::Delete(uid) = &w.doing
+                && holds_data(sort(&w.object)).is_some()
+                && draft.ask.intent.destroy
+            {
+                let set = BTreeMap::from([(applyset::DELETE_AFTER.to_owned(), draft.ask.now.to_string())]);
+                let mark = ObjectDoes::Mark { uid: uid.clone(), set, unset: vec![] };
+                let call = object_call(&w.object, &w.api_version, mark);
+                needs = vec![self.step(place.scope, needs, vec![change], call)];
             }
             let call = self.step(place.scope, needs, vec![change], object_call(&w.object, &w.api_version, does));
             if let Doing::Delete(uid) = &w.doing {
@@ -281,6 +295,21 @@ impl Marks {
         Some(ObjectDoes::Parent { kinds, namespaces })
     }
 
+    /// The change that puts the mark alone right; `None` where only a part of the stack is asked for.
+    fn change(&self, draft: &Draft<'_>, place: &Place<'_>, does: &ObjectDoes) -> Option<Change> {
+        let address = Group { kind: Kind::Manifests, name: "mark".into() }.object(self.object.clone());
+        if draft.ask.intent.target.is_some() || draft.left_out(&address).is_some() {
+            return None;
+        }
+        let (action, why, says) = match does {
+            ObjectDoes::Delete { .. } => (Action::Delete, Why::Asked, "destroy"),
+            ObjectDoes::Parent { .. } | ObjectDoes::Apply { .. } | ObjectDoes::Mark { .. } => {
+                (Action::Restamp, Why::Stamp, "names kinds or namespaces in which nothing of the stack is left")
+            }
+        };
+        Some(place.change(&address, action, why, says))
+    }
+
     /// What is left once everything has gone; `None`: as it stands.
     fn shrink(
         &self,
@@ -294,7 +323,7 @@ impl Marks {
         let ours = place.seen.objects.iter().filter(|(_, l)| super::is_ours(&l.body, draft.key())).map(|(o, _)| o);
         let stay: BTreeSet<&ObjectName> =
             ours.filter(|o| !going.contains(o)).chain(comes.iter().map(|w| &w.object)).collect();
-        if !self.there || going.is_empty() {
+        if !self.there {
             return None;
         }
         if stay.is_empty() && draft.ask.intent.destroy {

@@ -305,7 +305,11 @@ fn a_mark_of_another_tool_stops_everything_in_the_cluster() {
 
 #[test]
 fn data_goes_into_quarantine_first_and_comes_back_when_it_is_wished_again() {
-    let stage = Stage::new().wish(config("a", "1")).live(config("a", "1")).live(claim("data")).parent(&["ConfigMap"]);
+    let stage = Stage::new()
+        .wish(config("a", "1"))
+        .live(config("a", "1"))
+        .live(claim("data"))
+        .parent(&["ConfigMap", "PersistentVolumeClaim"]);
     let plan = stage.plan();
     assert_eq!(plan.changes[0].action, Action::Quarantine);
     assert_eq!(steps(&plan), ["mark PersistentVolumeClaim shop/data []"]);
@@ -359,12 +363,14 @@ fn destroy_takes_everything_of_ours_and_the_mark_last() {
     stage.world.intent = Intent { destroy: true, ..Intent::default() };
     let plan = stage.plan();
     let all = steps(&plan);
-    assert_eq!(all.len(), 7, "{all:?}");
-    let namespace = all.iter().position(|s| s.starts_with("delete Namespace")).unwrap();
+    assert_eq!(all.len(), 9, "{all:?}");
+    let claim = all.iter().position(|s| s.starts_with("delete PersistentVolumeClaim")).unwrap();
+    assert!(all[claim - 1].starts_with("mark PersistentVolumeClaim"), "data goes in two steps: {all:?}");
+    let namespace = all.iter().position(|s| s.starts_with("mark Namespace")).unwrap();
     let needs = &plan.steps[namespace].needs;
     assert_eq!(needs.len(), 2, "what stands in it goes first: {all:?}");
-    assert!(all[6].starts_with("delete ConfigMap default/evenkeel-"), "{all:?}");
-    assert_eq!(plan.steps[6].needs.len(), 6);
+    assert!(all[8].starts_with("delete ConfigMap default/evenkeel-"), "{all:?}");
+    assert_eq!(plan.steps[8].needs.len(), 8);
 }
 
 #[test]
