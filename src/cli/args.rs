@@ -483,6 +483,8 @@ pub enum SimDeed {
         #[arg(long)]
         mend: bool,
     },
+    /// Do something to a Kubernetes cluster of the sim, as with kubectl
+    Kubectl(crate::kubectl::Kubectl),
     /// Do any deed, given as JSON (see docs/sim.md)
     Do {
         /// {"add-fault": {…}}

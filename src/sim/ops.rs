@@ -7,6 +7,7 @@ use evenkeel_ec2::api::{InstanceState, ScheduledEvent};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::cluster::{Hand, Moment};
 use crate::dice::Span;
 use crate::faults::Fault;
 use crate::laws::{Floor, claim};
@@ -173,11 +174,23 @@ pub enum Deed {
         /// Which, and how many.
         floor: Floor,
     },
+    /// Does something to a Kubernetes cluster.
+    Kubernetes {
+        /// Which; absent: the one that is there when nobody named one.
+        #[serde(default = "default_cluster")]
+        cluster: String,
+        /// What.
+        hand: Hand,
+    },
     /// Draws from another seed from now on.
     Seed {
         /// Any number.
         seed: u64,
     },
+}
+
+fn default_cluster() -> String {
+    crate::cluster::DEFAULT.to_owned()
 }
 
 /// Why a deed could not be done, with a way out.
@@ -307,6 +320,10 @@ impl World {
                 self.frozen = None;
             }
             Deed::WatchFloor { floor } => self.floors.push(floor.clone()),
+            Deed::Kubernetes { cluster, hand } => {
+                let m = Moment { now: self.now, seed: self.seed };
+                self.cluster(cluster).act(hand, m)?;
+            }
             Deed::Seed { seed } => self.seed = *seed,
         }
         Ok(())

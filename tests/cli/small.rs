@@ -120,6 +120,25 @@ fn outputs_come_as_text_as_one_value_and_as_json() {
 }
 
 #[test]
+fn a_cluster_of_the_sim_takes_what_kubectl_does() {
+    let place = Place::with(TRIO);
+    let kubectl = |words: &[&str]| place.args(&[&["sim", "kubectl"], words].concat());
+    let body = r#"{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "default"},
+        "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}, "template": {"metadata": {"labels":
+        {"app": "web"}}, "spec": {"containers": [{"name": "main", "image": "web:1"}]}}}}"#;
+    kubectl(&["create", body]).ends(0);
+    kubectl(&["scale", "deploy/web", "3"]).ends(0);
+    place.run("sim advance 2m").ends(0);
+    kubectl(&["get", "deploy"]).ends(0).shows("default/web").shows("3 of 3 ready").shows("kubectl-create");
+    kubectl(&["get", "pods"]).ends(0).shows("Running on node-a").shows("3 objects");
+    kubectl(&["label", "deploy/web", "tier"]).ends(64);
+    kubectl(&["edit", "deploy/web", "{"]).ends(64);
+    kubectl(&["get", "wigdets"]).ends(1);
+    kubectl(&["delete", "deploy/web"]).ends(0);
+    kubectl(&["get", "deploy"]).ends(0).shows("0 objects");
+}
+
+#[test]
 fn the_sim_does_by_hand_what_it_says() {
     let shop = Place::applied(SHOP);
     shop.run("sim stop web/0").ends(0);

@@ -5,13 +5,15 @@ use evenkeel_ec2::api::ScheduledEvent;
 use evenkeel_engine::clock::Clock;
 use evenkeel_present::redact::Redactor;
 use evenkeel_sim::Sim;
+use evenkeel_sim::cluster::{Body, Hand};
 use evenkeel_sim::ops::{Deed, Part};
 use jiff::{SignedDuration, Timestamp};
 
 use super::run::duration;
-use super::world::page;
+use super::world::{objects, page};
 use crate::args::{Check, Global, SimDeed};
 use crate::exit::{Ends, Exit, Halt};
+use crate::kubectl::{Kubectl, KubectlHand};
 use crate::out::Out;
 use crate::session::{block_on, sim};
 
@@ -35,6 +37,9 @@ pub fn run(global: &Global, deed: Option<SimDeed>, out: &Out) -> Ends {
                     out.say(&format!("{m} ({instance}) is terminated."));
                 }
             }
+            SimDeed::Kubectl(Kubectl { cluster, hand: KubectlHand::Get { kind, json } }) => {
+                get(&sim, &cluster, kind.as_deref(), json, out)?;
+            }
             other => {
                 let deed = deed_of(&sim, other)?;
                 act(&sim, &deed)?;
@@ -55,6 +60,56 @@ fn look(sim: &Sim, json: bool, out: &Out) -> Result<(), Halt> {
         out.page(&page(&seen), &none);
     }
     Ok(())
+}
+
+/// The objects of a cluster.
+fn get(sim: &Sim, cluster: &str, kind: Option<&str>, json: bool, out: &Out) -> Result<(), Halt> {
+    sim.cluster(cluster).map_err(|e| Halt::error(e.to_string()))?;
+    let world = sim.world().map_err(|e| Halt::error(e.to_string()))?;
+    let kube = world.clusters.get(cluster);
+    if let Some(word) = kind.filter(|k| kube.is_some_and(|c| c.kind(k).is_none())) {
+        return Err(Halt::error(format!("the cluster has no kind {word}; try deployments, svc or pods")));
+    }
+    let seen = kube.map(|k| k.look(kind)).unwrap_or_default();
+    let none = Redactor::none();
+    if json {
+        out.data(&evenkeel_present::json::pretty(&seen, &none));
+    } else {
+        out.page(&objects(cluster, world.now, &seen), &none);
+    }
+    Ok(())
+}
+
+/// What a hand does in a cluster.
+fn hand_of(hand: KubectlHand) -> Result<Hand, Halt> {
+    let json = |text: &str| {
+        serde_json::from_str(text).map(Body).map_err(|e| Halt::new(Exit::Usage, format!("that is no JSON: {e}")))
+    };
+    let pair = |text: String| match (text.split_once('='), text.strip_suffix('-')) {
+        (Some((key, value)), _) => Ok((key.to_owned(), Some(value.to_owned()))),
+        (None, Some(key)) => Ok((key.to_owned(), None)),
+        (None, None) => Err(Halt::new(Exit::Usage, format!("`{text}` is neither KEY=VALUE nor KEY-"))),
+    };
+    Ok(match hand {
+        KubectlHand::Get { .. } => unreachable!("it is no deed; `run` does it"),
+        KubectlHand::Scale { object, replicas } => Hand::Scale { object, replicas },
+        KubectlHand::SetImage { object, image, container } => Hand::SetImage { object, container, image },
+        KubectlHand::Label { object, label } => {
+            let (key, value) = pair(label)?;
+            Hand::Label { object, key, value }
+        }
+        KubectlHand::Annotate { object, annotation } => {
+            let (key, value) = pair(annotation)?;
+            Hand::Annotate { object, key, value }
+        }
+        KubectlHand::Edit { object, patch } => Hand::Edit { object, patch: json(&patch)? },
+        KubectlHand::Create { body } => Hand::Create { body: json(&body)? },
+        KubectlHand::Delete { object } => Hand::Delete { object },
+        KubectlHand::Cordon { node, undo } => Hand::Cordon { node, on: !undo },
+        KubectlHand::Silence { node, undo } => Hand::Silence { node, on: !undo },
+        KubectlHand::SpoilImage { image, undo } => Hand::SpoilImage { image, bad: !undo },
+        KubectlHand::CrashImage { image, log, undo } => Hand::CrashImage { image, log: (!undo).then_some(log) },
+    })
 }
 
 fn act(sim: &Sim, deed: &Deed) -> Result<(), Halt> {
@@ -116,6 +171,7 @@ fn deed_of(sim: &Sim, deed: SimDeed) -> Result<Deed, Halt> {
         SimDeed::DeleteVolume { volume } => Deed::DeleteVolume { volume: find(sim, &volume)? },
         SimDeed::Capacity { zone, instance_type, most } => Deed::SetCapacity { zone, instance_type, most },
         SimDeed::SpoilImage { image, mend } => Deed::SpoilImage { image, bad: !mend },
+        SimDeed::Kubectl(Kubectl { cluster, hand }) => Deed::Kubernetes { cluster, hand: hand_of(hand)? },
         SimDeed::Do { json } => serde_json::from_str(&json)
             .map_err(|e| Halt::new(Exit::Usage, format!("that is no deed: {e}; docs/sim.md lists them")))?,
         SimDeed::ClearFaults => Deed::ClearFaults,

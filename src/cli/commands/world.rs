@@ -4,11 +4,14 @@ use evenkeel_core::health::moment;
 use evenkeel_ec2::api::Check;
 use evenkeel_present::document::{Doc, Role, Row, Tail, Text};
 use evenkeel_present::words::{count, number};
+use evenkeel_sim::cluster::look::ObjectLook;
 use evenkeel_sim::look::{Look, MachineLook, VolumeLook};
+use jiff::Timestamp;
 
 const ZONES: u8 = 0;
 const MACHINES: u8 = 1;
 const VOLUMES: u8 = 2;
+const OBJECTS: u8 = 3;
 
 /// The page.
 pub fn page(look: &Look) -> Doc {
@@ -47,6 +50,19 @@ pub fn page(look: &Look) -> Doc {
     doc.summary = Text::of(Role::Dim, format!("{} API calls so far", number(calls)))
         .and(broken)
         .dim(" · `evenkeel sim --help` says what can be done here");
+    doc
+}
+
+/// The objects of a cluster as a page.
+pub fn objects(cluster: &str, now: Timestamp, all: &[ObjectLook]) -> Doc {
+    let title = Text::of(Role::Strong, "the sim's cluster").plain(format!(" {cluster} · {}", moment(now)));
+    let mut doc = Doc { title, ..Doc::default() };
+    let row = |o: &ObjectLook| {
+        let cells = vec![Text::from(&o.kind), Text::of(Role::Id, &o.name), Text::from(&o.state)];
+        Row::cells(2, OBJECTS, cells).tail(Tail::Beside, Text::from(o.managers.join(", ")))
+    };
+    doc.push(all.iter().map(row).collect());
+    doc.summary = Text::of(Role::Dim, count(all.len() as u64, "object", "objects"));
     doc
 }
 

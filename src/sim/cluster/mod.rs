@@ -9,8 +9,10 @@ mod check;
 mod control;
 mod fill;
 mod founding;
+mod hands;
 mod kinds;
 pub mod laws;
+pub mod look;
 mod object;
 mod refuse;
 mod request;
@@ -28,6 +30,7 @@ use serde_json::Value as Json;
 
 pub use self::admit::{Does, Webhook};
 pub use self::api::SimCluster;
+pub use self::hands::Hand;
 pub use self::object::{Body, Object};
 pub use self::request::Request;
 use crate::dice::Span;

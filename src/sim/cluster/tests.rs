@@ -4,6 +4,7 @@ mod applying;
 mod defaults;
 mod deleting;
 mod faults;
+mod hands;
 mod laws;
 mod lists;
 mod managers;

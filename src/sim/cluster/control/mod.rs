@@ -16,6 +16,7 @@ mod scheduler;
 mod services;
 mod stateful;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub(super) use self::definitions::CLEANUP;
@@ -110,6 +111,18 @@ impl Kube {
             .filter(|(_, o)| controls(o))
             .map(|(n, o)| (n.clone(), o.clone()))
             .collect()
+    }
+
+    /// The names of a kind's objects by the uid of their controller: for whoever asks for many controllers at once.
+    fn by_controller(&self, group: &str, kind: &str) -> BTreeMap<String, Vec<ObjectName>> {
+        let mut all: BTreeMap<String, Vec<ObjectName>> = BTreeMap::new();
+        for (name, object) in self.of_kind(group, kind) {
+            let controller = items(object, &["metadata", "ownerReferences"]).iter().find(|r| flag(r, &["controller"]));
+            if let Some(reference) = controller {
+                all.entry(text(reference, &["uid"]).to_owned()).or_default().push(name.clone());
+            }
+        }
+        all
     }
 
     /// The objects of a kind in one namespace.

@@ -26,7 +26,17 @@ enum Fate {
 
 impl Kube {
     pub(super) fn look_after_pods(&mut self, m: Moment) {
-        for name in self.all_of("", "Pod") {
+        // Most pods have nothing to do at most times.
+        let silent: Vec<&str> =
+            self.of_kind("", "Node").filter(|(_, n)| !is_true(n, "Ready")).map(|(n, _)| n.name.as_str()).collect();
+        let there: Vec<&str> = self.of_kind("", "Node").map(|(n, _)| n.name.as_str()).collect();
+        let has_news = |name: &ObjectName, pod: &Json| {
+            let node = text(pod, &["spec", "nodeName"]);
+            is_leaving(pod) || silent.contains(&node) || !there.contains(&node) || self.is_due(name, m.now)
+        };
+        let news: Vec<ObjectName> =
+            self.of_kind("", "Pod").filter(|(name, pod)| has_news(name, pod)).map(|(name, _)| name.clone()).collect();
+        for name in news {
             let Some(pod) = self.get(&name).cloned() else { continue };
             let node = text(&pod, &["spec", "nodeName"]).to_owned();
             if is_leaving(&pod) {

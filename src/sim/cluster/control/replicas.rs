@@ -9,16 +9,18 @@ use super::{MANAGER, is_ready, pod_of, set_condition, suffix};
 
 impl Kube {
     pub(super) fn look_after_replica_sets(&mut self, m: Moment) {
+        let pods = self.by_controller("", "Pod");
         for name in self.all_of("apps", "ReplicaSet") {
             if let Some(set) = self.get(&name).cloned().filter(|s| !is_leaving(s)) {
-                self.keep_replicas(&name, &set, m);
+                let mine = pods.get(text(&set, &["metadata", "uid"])).map_or(&[][..], Vec::as_slice);
+                self.keep_replicas(&name, &set, mine, m);
             }
         }
     }
 
-    fn keep_replicas(&mut self, name: &ObjectName, set: &Json, m: Moment) {
-        let pods = self.owned("", "Pod", set);
-        let mut alive: Vec<(ObjectName, Json)> = pods.into_iter().filter(|(_, p)| is_alive(p)).collect();
+    fn keep_replicas(&mut self, name: &ObjectName, set: &Json, mine: &[ObjectName], m: Moment) {
+        let pods = mine.iter().filter_map(|n| Some((n.clone(), self.get(n)?.clone())));
+        let mut alive: Vec<(ObjectName, Json)> = pods.filter(|(_, p)| is_alive(p)).collect();
         let wanted = usize::try_from(number(set, &["spec", "replicas"]).unwrap_or(1)).unwrap_or(0);
         let mut trouble = None;
         while alive.len() < wanted {

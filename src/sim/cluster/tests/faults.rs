@@ -1,5 +1,6 @@
 //! What goes wrong with calls goes wrong with Kubernetes' as with EC2's.
 
+use super::super::{Body, Does, Hand, Webhook};
 use super::*;
 use crate::action::Action;
 use crate::faults::{Effect, Fault, Moment};
@@ -112,5 +113,36 @@ fn a_world_in_a_file_keeps_its_clusters() {
         let world = t.sim.world().unwrap();
         assert_eq!(World::from_toml(&world.to_toml()).unwrap(), world);
         assert!(!world.clusters.contains_key(super::super::DEFAULT), "nobody asked for it");
+    });
+}
+
+#[test]
+fn everything_that_can_be_scripted_stands_in_the_file() {
+    story(|t| async move {
+        t.apply(&deployment("web", 1, "web:1")).await;
+        t.fault(
+            Fault::once(Effect::Late(crate::dice::Span::secs(600, 600))).on(Action::ApplyObject).about("ConfigMap"),
+        );
+        let _ = t.try_apply("evenkeel", &config("late", json!({ "k": null }))).await;
+        t.sim
+            .edit(|w| {
+                let kube = w.cluster(super::super::DEFAULT);
+                kube.bad_images.push("web:2".into());
+                kube.crashing_images.insert("web:3".into(), "panic\n".into());
+                kube.broken_groups.insert("metrics.k8s.io".into(), "down".into());
+                for does in [Does::Refuse("no".into()), Does::Change(Body(json!({ "data": { "k": null } })))] {
+                    let kinds = vec!["Secret".into()];
+                    kube.webhooks.push(Webhook { name: "a.example.com".into(), kinds, does });
+                }
+            })
+            .unwrap();
+        let hand = Hand::Scale { object: "deploy/web".into(), replicas: 4 };
+        let at = t.sim.world().unwrap().now + jiff::SignedDuration::from_mins(1);
+        let deed = Deed::Kubernetes { cluster: super::super::DEFAULT.into(), hand };
+        t.sim.edit(|w| w.script.push(crate::ops::Scripted { at, deed })).unwrap();
+        let world = t.sim.world().unwrap();
+        assert_eq!(World::from_toml(&world.to_toml()).unwrap(), world);
+        t.wait(61).await;
+        assert_eq!(t.look(&deployment("web", 1, "web:1")).await["spec"]["replicas"], 4);
     });
 }
