@@ -30,7 +30,7 @@ impl Sim {
     /// # Errors
     /// When the world's file cannot be used.
     pub fn cluster(&self, name: &str) -> Result<SimCluster, BadWorld> {
-        if !self.world()?.clusters.contains_key(name) {
+        if self.world()?.clusters.get(name).is_none_or(|kube| kube.objects.is_empty()) {
             self.edit(|world| {
                 world.cluster(name);
             })?;

@@ -13,24 +13,24 @@ use crate::world::World;
 pub(super) const SERVER: &str = "kube-apiserver";
 
 impl World {
-    /// The cluster of this name; founded where there is none yet.
+    /// The cluster of this name; founded where there is none yet, or only what a hand wrote of it.
     pub fn cluster(&mut self, name: &str) -> &mut Kube {
-        if !self.clusters.contains_key(name) {
-            let zones: Vec<String> = self.zones.keys().take(3).cloned().collect();
-            let founded = Kube::founding(name, &zones, Moment { now: self.now, seed: self.seed });
-            self.clusters.insert(name.to_owned(), founded);
+        let m = Moment { now: self.now, seed: self.seed };
+        let zones: Vec<String> = self.zones.keys().take(3).cloned().collect();
+        let kube = self.clusters.entry(name.to_owned()).or_default();
+        if kube.objects.is_empty() {
+            kube.found_all(name, &zones, m);
         }
-        self.clusters.entry(name.to_owned()).or_insert_with(|| unreachable!("it was just founded"))
+        kube
     }
 }
 
-impl Kube {
-    /// A fresh cluster with a node in each of these zones.
-    pub(crate) fn founding(name: &str, zones: &[String], m: Moment) -> Self {
-        let mut kube = Self {
-            version: "v1.37.2".to_owned(),
-            id: format!("{:08x}", dice::draw(m.seed, "cluster", name) >> 32),
-            revision: 1,
+impl Default for Kube {
+    fn default() -> Self {
+        Self {
+            version: super::version(),
+            id: String::new(),
+            revision: 0,
             made: 0,
             timing: Timing::default(),
             bad_images: Vec::new(),
@@ -39,32 +39,41 @@ impl Kube {
             broken_groups: BTreeMap::new(),
             due: None,
             objects: BTreeMap::new(),
-        };
-        for namespace in ["default", "kube-node-lease", "kube-public", "kube-system"] {
-            kube.found(object("v1", "Namespace", "", namespace, json!({})), m);
         }
-        kube.found(object("v1", "ServiceAccount", "default", "default", json!({})), m);
+    }
+}
+
+impl Kube {
+    /// What a fresh cluster has: a node in each of these zones, and the rest.
+    fn found_all(&mut self, name: &str, zones: &[String], m: Moment) {
+        self.id = format!("{:08x}", dice::draw(m.seed, "cluster", name) >> 32);
+        // What hooks a hand wrote down are for those who come later.
+        let webhooks = std::mem::take(&mut self.webhooks);
+        for namespace in ["default", "kube-node-lease", "kube-public", "kube-system"] {
+            self.found(object("v1", "Namespace", "", namespace, json!({})), m);
+        }
+        self.found(object("v1", "ServiceAccount", "default", "default", json!({})), m);
         let port = json!({ "name": "https", "port": 443, "targetPort": 6443 });
         let spec = json!({ "spec": { "clusterIP": "10.96.0.1", "ports": [port] } });
         let mut service = object("v1", "Service", "default", "kubernetes", spec);
         service["metadata"]["labels"] = json!({ "component": "apiserver", "provider": "kubernetes" });
-        kube.found(service, m);
+        self.found(service, m);
         let class = json!({ "provisioner": "ebs.csi.aws.com", "allowVolumeExpansion": true });
         let mut class = object("storage.k8s.io/v1", "StorageClass", "", "standard", class);
         class["metadata"]["annotations"] = json!({ "storageclass.kubernetes.io/is-default-class": "true" });
-        kube.found(class, m);
+        self.found(class, m);
         for (name, value) in [("system-node-critical", 2_000_001_000_i64), ("system-cluster-critical", 2_000_000_000)] {
-            kube.found(object("scheduling.k8s.io/v1", "PriorityClass", "", name, json!({ "value": value })), m);
+            self.found(object("scheduling.k8s.io/v1", "PriorityClass", "", name, json!({ "value": value })), m);
         }
         for name in ["cluster-admin", "admin", "edit", "view"] {
             let rules = json!({ "rules": [{ "apiGroups": ["*"], "resources": ["*"], "verbs": ["*"] }] });
-            kube.found(object("rbac.authorization.k8s.io/v1", "ClusterRole", "", name, rules), m);
+            self.found(object("rbac.authorization.k8s.io/v1", "ClusterRole", "", name, rules), m);
         }
         for zone in zones {
             let letter = zone.chars().last().unwrap_or('a');
-            kube.add_node(&format!("node-{letter}"), zone, "", m);
+            self.add_node(&format!("node-{letter}"), zone, "", m);
         }
-        kube
+        self.webhooks = webhooks;
     }
 
     fn found(&mut self, object: Json, m: Moment) {

@@ -43,12 +43,16 @@ pub const DEFAULT: &str = "sim";
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Kube {
     /// `v1.37.2`.
+    #[serde(default = "version")]
     pub version: String,
     /// What its uids begin with.
+    #[serde(default)]
     pub id: String,
     /// The last `resourceVersion` given.
+    #[serde(default)]
     pub revision: u64,
     /// Objects ever made: where uids and names come from.
+    #[serde(default)]
     pub made: u64,
     /// How long things take.
     #[serde(default)]
@@ -71,6 +75,10 @@ pub struct Kube {
     /// Its objects by name.
     #[serde(default, skip_serializing)]
     pub objects: BTreeMap<ObjectName, Object>,
+}
+
+fn version() -> String {
+    "v1.37.2".to_owned()
 }
 
 /// How long things take in a cluster; each object draws its own time from the seed.

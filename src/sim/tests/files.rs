@@ -47,7 +47,7 @@ fn the_manuals_examples_are_worlds() {
         assert_eq!(World::from_toml(&world.to_toml()).unwrap(), world);
         count += 1;
     }
-    assert_eq!(count, 4);
+    assert_eq!(count, 5);
 }
 
 #[test]

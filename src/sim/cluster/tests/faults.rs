@@ -146,3 +146,16 @@ fn everything_that_can_be_scripted_stands_in_the_file() {
         assert_eq!(t.look(&deployment("web", 1, "web:1")).await["spec"]["replicas"], 4);
     });
 }
+
+#[test]
+fn what_a_hand_wrote_of_a_cluster_is_founded_with_it() {
+    let mut world = World::founding(7);
+    let written = super::super::Kube { bad_images: vec!["web:2".into()], ..super::super::Kube::default() };
+    world.clusters.insert(super::super::DEFAULT.into(), written);
+    story_in(world, |t| async move {
+        assert_eq!(t.names("v1", "Node").await.len(), 3);
+        t.apply(&deployment("web", 1, "web:2")).await;
+        t.wait(60).await;
+        assert_eq!(waits(&t.pods("web").await[0]), "ImagePullBackOff");
+    });
+}
