@@ -154,8 +154,7 @@ impl Look {
             force: intent.force,
             force_conflicts: intent.force_conflicts,
         };
-        let objections =
-            vet::vet(&made.plan, &project.desired, &self.observed, &self.history.objects, &asked, self.now);
+        let objections = vet::vet(&made.plan, &project.desired, &self.observed, &self.history, &asked, self.now);
         if objections.is_empty() {
             return Ok(made);
         }

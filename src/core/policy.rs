@@ -120,6 +120,9 @@ pub struct Outage {
     pub tail: f64,
     /// Well for so long before a zone is trusted again, in seconds (1,800).
     pub recover: u64,
+    /// At most so many of a group are launched in other zones in place of those lost with one, and no more than the
+    /// floor needs (100%).
+    pub zone_loss_surge: Amount,
 }
 
 /// `[policy.balance]`.
@@ -157,7 +160,14 @@ impl Default for Policy {
                 chain_reset: 3600,
                 warmup: 60,
             },
-            outage: Outage { fraction: 0.55, min: 3, outside: 0.10, tail: 1e-3, recover: 1800 },
+            outage: Outage {
+                fraction: 0.55,
+                min: 3,
+                outside: 0.10,
+                tail: 1e-3,
+                recover: 1800,
+                zone_loss_surge: Amount::Percent(100),
+            },
             balance: Balance { skew: 1 },
         }
     }

@@ -171,7 +171,7 @@ impl World {
             force: i.force,
             force_conflicts: i.force_conflicts,
         };
-        vet(plan, &self.desired, seen, &self.past.objects, &asked, self.at)
+        vet(plan, &self.desired, seen, &self.past, &asked, self.at)
     }
 
     /// Carries a plan out in an instant, then lets so much time pass that new machines are old.

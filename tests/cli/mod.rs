@@ -6,6 +6,7 @@ mod place;
 mod bad;
 mod codes;
 mod hostile;
+mod outage;
 mod room;
 mod saved;
 mod secrets;

@@ -132,7 +132,7 @@ impl Life {
             force: i.force,
             force_conflicts: i.force_conflicts,
         };
-        let objections = vet(&made.plan, desired, &look.observed, &disk.history.objects, &asked, look.now);
+        let objections = vet(&made.plan, desired, &look.observed, &disk.history, &asked, look.now);
         if !objections.is_empty() {
             let words: Vec<String> = objections.iter().map(ToString::to_string).collect();
             panic!("vet objects: {words:#?}\n{}", tell(&made.plan));

@@ -162,6 +162,15 @@ pub static OUTAGE: Block = Block {
             .default("\"30m\"")
             .example("\"1h\"")
             .unit("time"),
+        key(
+            "zone-loss-surge",
+            Shape::Amount,
+            "At most so many of a group are launched in the other zones in place of those lost with one: no more than \
+             the floor needs.",
+        )
+        .default("\"100%\"")
+        .example("\"50%\"")
+        .unit("count or share, rounded up"),
     ],
     others: None,
     later: &[],
@@ -231,6 +240,7 @@ pub fn read(r: Option<&Reader<'_>>, problems: &mut Problems<'_>) -> Policy {
         set(&mut p.outage.outside, r.number("outside"));
         set(&mut p.outage.tail, r.number("tail"));
         set(&mut p.outage.recover, r.seconds("recover"));
+        set(&mut p.outage.zone_loss_surge, r.amount("zone-loss-surge"));
     }
     if let Some(r) = r.table("balance") {
         set(&mut p.balance.skew, r.int("skew"));

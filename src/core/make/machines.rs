@@ -1,7 +1,9 @@
 //! What the machines of one group should become: slots kept, placed, filled, healed, changed, given up.
 
+use std::collections::BTreeSet;
+
 use super::seats::{Slot, choose, placed, reseat, slot};
-use super::{Candidate, Draft, Lineage, Power, reasons, with_script};
+use super::{Candidate, Draft, Lineage, Power, lost, reasons, with_script};
 use crate::address::{Address, Group};
 use crate::desired::{Follow, Image, MachineGroup};
 use crate::diff::{Difference, Differences, diff};
@@ -94,9 +96,12 @@ fn filled<'a>(
     declared: &MachineGroup,
     survey: &GroupSurvey<'a>,
     spec: &MachineSpec,
-    slots: Vec<Slot<'a>>,
+    mut slots: Vec<Slot<'a>>,
 ) -> Vec<Candidate<'a>> {
-    let (zones, moved) = placed(draft, group, declared, spec, &slots);
+    let names: BTreeSet<&String> = spec.places.iter().map(|p| &p.zone).collect();
+    lost::back(draft, declared, &names, &mut slots);
+    let lost = lost::lost(draft, group, declared, &slots);
+    let (zones, moved) = placed(draft, group, declared, spec, &slots, &lost);
     let mut out = Vec::new();
     for s in slots {
         let Some(zone) = zones.get(&s.address.slot).cloned() else {
@@ -119,6 +124,10 @@ fn filled<'a>(
             Some(keeper) => {
                 for other in &s.others {
                     out.push(superseded(draft, &s.address, &keeper, other));
+                }
+                if let Some(says) = lost.get(&s.address.slot).filter(|_| zone != keeper.object.zone) {
+                    out.extend(elsewhere(draft, declared, survey, spec, &s, &keeper, place, says));
+                    continue;
                 }
                 let uneven = moved.get(&s.address.slot);
                 out.extend(kept(draft, declared, survey, spec, &s, &keeper, place, uneven));
@@ -240,6 +249,39 @@ fn vacant<'a>(
     Some(c)
 }
 
+/// A slot whose machine a zone has taken with it: another one in another zone. The first one stays where it is until
+/// its zone is back.
+fn elsewhere<'a>(
+    draft: &mut Draft<'a>,
+    declared: &MachineGroup,
+    survey: &GroupSurvey<'a>,
+    spec: &MachineSpec,
+    s: &Slot<'a>,
+    keeper: &Member<'a>,
+    place: Place,
+    says: &str,
+) -> Vec<Candidate<'a>> {
+    let why = Reason { why: Why::Unhealthy, says: format!("{} is lost with its zone: {says}", keeper.object.id) };
+    let mut change = draft.change(&s.address, Action::Create, vec![why]);
+    change.zone.clone_from(&place.zone);
+    change.what = types(draft, declared, &place.zone).first().cloned().unwrap_or_default();
+    let why = Reason { why: Why::Unhealthy, says: format!("another one is launched in {}", place.zone) };
+    let first = leave(draft, &s.address, keeper, vec![why]);
+    let vector = match specified(draft, declared, spec, s.address.slot, &place.zone) {
+        Ok((_, vector)) => vector,
+        Err(says) => {
+            draft.hold(change, Hold::Unresolved, says);
+            return vec![];
+        }
+    };
+    let mut c = Candidate::new(change, None);
+    c.beside = std::iter::once(keeper).chain(&s.others).map(|m| m.object.id.clone()).collect();
+    c.beside.sort();
+    c.lineage.generation = survey.newest(s.address.slot) + 1;
+    (c.vector, c.urgency, c.place) = (vector, urgency::DEAD, Some(place));
+    vec![c, first]
+}
+
 /// Somebody else claims the slot: an earlier generation whose successor is there, or a duplicate.
 fn superseded<'a>(draft: &Draft<'a>, address: &Address, keeper: &Member<'a>, other: &Member<'a>) -> Candidate<'a> {
     let reason = if other.generation() < keeper.generation() {
@@ -257,6 +299,8 @@ fn superseded<'a>(draft: &Draft<'a>, address: &Address, keeper: &Member<'a>, oth
         c.successor = Some(keeper.object.id.clone());
     }
     c.urgency = urgency::DEAD;
+    // One that serves in another zone is what an outage left over: in no hurry right after it.
+    c.repair = other.ready() && other.object.zone != keeper.object.zone;
     c
 }
 

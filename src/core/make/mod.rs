@@ -5,6 +5,7 @@
 
 mod admit;
 mod forecast;
+mod lost;
 mod machines;
 mod objects;
 mod order;
@@ -94,6 +95,8 @@ pub(crate) struct Candidate<'a> {
     pub vector: Vector,
     /// For a replacement that is already under way: the successor that must be ready before the old one goes.
     pub successor: Option<String>,
+    /// For one that is launched in place of machines that a zone has taken with it: these, which stay.
+    pub beside: Vec<String>,
     pub lineage: Lineage,
     /// What a change in place does to a machine's running.
     pub power: Power,
@@ -113,6 +116,7 @@ impl<'a> Candidate<'a> {
             differences: Differences::default(),
             vector: Vector::default(),
             successor: None,
+            beside: vec![],
             lineage: Lineage::default(),
             power: Power::Keeps,
             urgency: machines::urgency::CHANGED,

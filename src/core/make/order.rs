@@ -163,13 +163,16 @@ impl<'a> Order<'_, 'a> {
         for ((place, vector, generation, attempt, chain), mut batch) in batches {
             batch.sort_by_key(|c| c.change.address.slot);
             while !batch.is_empty() {
-                let rest = batch.split_off(batch.len().min(if replaces { REPLACES } else { BATCH }));
+                // What it replaces, or stands in for, is named in its mark.
+                let names = replaces || batch.iter().any(|c| !c.beside.is_empty());
+                let rest = batch.split_off(batch.len().min(if names { REPLACES } else { BATCH }));
                 let whole = Slots::new(batch.iter().map(|c| c.change.address.slot));
                 let mut members = batch.into_iter();
                 for slots in whole.fit(SLOTS_WIDTH) {
                     let part: Vec<Candidate<'a>> = members.by_ref().take(slots.len() as usize).collect();
                     let old: Vec<String> = part.iter().filter_map(|c| c.change.object.clone()).collect();
-                    let old = if replaces { old } else { vec![] };
+                    let beside = part.iter().flat_map(|c| &c.beside).cloned().collect();
+                    let old = if replaces { old } else { beside };
                     let mark =
                         LaunchTag { slots, generation, replaces: old, attempt, chain: chain.clone(), only: None };
                     let changes: Vec<u32> = part.into_iter().map(|c| self.change(c.change)).collect();

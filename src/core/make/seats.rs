@@ -89,6 +89,7 @@ pub(super) fn placed(
     declared: &MachineGroup,
     spec: &MachineSpec,
     slots: &[Slot<'_>],
+    lost: &BTreeMap<u32, String>,
 ) -> (BTreeMap<u32, String>, BTreeMap<u32, Reason>) {
     let impaired = draft.survey.situations.get(&declared.scope).map(|s| s.impaired.clone()).unwrap_or_default();
     let names: BTreeSet<&String> = spec.places.iter().map(|p| &p.zone).collect();
@@ -96,7 +97,7 @@ pub(super) fn placed(
     let full = draft.ask.history.lessons.full(declared, draft.ask.now);
     let mut zone: BTreeMap<u32, String> = BTreeMap::new();
     let mut moved = BTreeMap::new();
-    for s in slots {
+    for s in slots.iter().filter(|s| !lost.contains_key(&s.address.slot)) {
         let home = s.keeper.as_ref().map(|k| &k.object.zone);
         // The successor of one that is ill would have to stand in its zone, and there is no room.
         if let (Some(full), true) = (home.and_then(|z| full.get(z)), s.pinned.is_none())

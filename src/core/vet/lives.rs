@@ -31,7 +31,9 @@ pub(super) fn doubles(case: &Case<'_>, out: &mut Objections) {
         let replaced = change.filter(|c| c.action == Action::Replace).and_then(|c| c.object.as_deref());
         match replaced {
             None => {
-                if let Some(h) = holders.first() {
+                if let Some(h) = holders.first()
+                    && !super::lost::stands_in(case, first, address, &holders)
+                {
                     out.step(DOUBLES, first, format!("{address} is created beside {}", h.object.id));
                 }
             }

@@ -7,6 +7,7 @@
 mod data;
 mod graph;
 mod lives;
+mod lost;
 mod marks;
 mod objects;
 mod owners;
@@ -22,10 +23,10 @@ use serde::Serialize;
 
 use crate::address::{Address, Group, Kind};
 use crate::desired::{Desired, Layout};
-use crate::health::History;
 use crate::observed::{Object, Observed};
 use crate::plan::{Call, Change, Do, Plan, Step, Target, Wait};
 use crate::policy::Amount;
+use crate::survey::Memory;
 
 use self::graph::Above;
 use self::owners::Own;
@@ -46,7 +47,10 @@ pub const RULES: &[(&str, &str)] = &[
     (PROTECTION, "What bears the protection mark is never ended, and the mark is never taken away."),
     (GAPS, "Where not everything was seen, nothing is created or deleted."),
     (OUTAGE, "In a zone that its provider calls unavailable nothing is created or deleted."),
-    (DOUBLES, "A slot is launched at most once, and never beside a holder that stays."),
+    (
+        DOUBLES,
+        "A slot is launched at most once, and never beside a holder that stays, unless a zone that is out holds that one.",
+    ),
     (FLOOR, "In no order of the steps are fewer slots ready than are ready now or needed, whichever is less."),
     (SURGE, "In no order of the steps do more machines live than the declared count and the surge."),
     (FENCE, "A volume is attached in its own zone, once, and only after it is free or its holder is gone."),
@@ -127,7 +131,7 @@ pub fn vet(
     plan: &Plan,
     desired: &Desired,
     observed: &Observed,
-    past: &History,
+    past: &Memory,
     asked: &Asked,
     now: Timestamp,
 ) -> Vec<Objection> {
@@ -185,6 +189,7 @@ struct Case<'a> {
     observed: &'a Observed,
     asked: Asked,
     now: Timestamp,
+    past: &'a Memory,
     above: Above,
     /// Everything that was seen, by id.
     objects: BTreeMap<&'a str, &'a Object>,
@@ -201,7 +206,7 @@ impl<'a> Case<'a> {
         plan: &'a Plan,
         desired: &'a Desired,
         observed: &'a Observed,
-        past: &History,
+        past: &'a Memory,
         asked: Asked,
         now: Timestamp,
     ) -> Self {
@@ -211,9 +216,10 @@ impl<'a> Case<'a> {
             observed,
             asked,
             now,
+            past,
             above: Above::of(&plan.steps),
             objects: observed.objects.iter().map(|o| (o.id.as_str(), o)).collect(),
-            own: owners::own(plan, desired, observed, past, asked, now),
+            own: owners::own(plan, desired, observed, &past.objects, asked, now),
             ends: BTreeMap::new(),
             made: BTreeMap::new(),
         };

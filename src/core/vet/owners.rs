@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::{Asked, Case, GAPS, OUTAGE, OWNERSHIP, Objections, PROTECTION, calls, touches};
 use crate::address::{Address, Group, Kind};
 use crate::desired::{Desired, WaitFor};
-use crate::health::{self, History};
+use crate::health::{self, History, Verdict};
 use crate::launch::{group_mark, token_prefix};
 use crate::observed::{Object, Observed};
 use crate::plan::{Call, Plan};
@@ -26,6 +26,7 @@ pub(super) struct Own<'a> {
     pub launch: Option<LaunchTag>,
     /// Serves now.
     pub ready: bool,
+    pub verdict: Verdict,
 }
 
 impl Own<'_> {
@@ -101,7 +102,7 @@ pub(super) fn own<'a>(
         let wait = group.as_ref().and_then(|g| desired.machines.get(&g.name)).map_or(WaitFor::Healthy, |g| g.wait);
         let verdict = health::judge(object, wait, past.get(&object.id), &desired.policy, now);
         let ready = object.phase.alive() && verdict.ready();
-        out.insert(object.id.as_str(), Own { object, group, address, launch, ready });
+        out.insert(object.id.as_str(), Own { object, group, address, launch, ready, verdict });
     }
     out
 }
