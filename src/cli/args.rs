@@ -200,6 +200,9 @@ pub enum Problems {
 /// `fmt`
 #[derive(Debug, clap::Args)]
 pub struct Fmt {
+    /// `-` formats standard input to standard output
+    #[arg(value_parser = ["-"], hide_possible_values = true)]
+    pub stream: Option<String>,
     /// Change nothing; exit 1 if something would change
     #[arg(long)]
     pub check: bool,

@@ -1,13 +1,15 @@
-//! What only a run finds out and no look can show: where a launch met no room.
+//! What only a run finds out and no look can show: where a launch met no room, which client tokens are used up, which
+//! change of a machine cannot be.
 //!
 //! Learned from a run's events, kept beside the verdicts' memory, heeded by the next plan. Without it everything is
 //! tried again where it failed, and nothing else. It refuses to be a signal of anybody's health.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::address::{Address, Group, Kind};
 use crate::desired::MachineGroup;
 use crate::event::{Event, Happened};
 use crate::failure::{Class, Failure};
@@ -15,10 +17,13 @@ use crate::health::{after, age, moment, span};
 use crate::launch::Launch;
 use crate::plan::{Call, Do, Plan};
 use crate::progress::Progress;
-use crate::value::Value;
+use crate::value::{Fields, Value};
 
 /// How long a zone without room is kept clear of, in seconds (chapter "Launch failure").
 const NO_ROOM: u64 = 180;
+/// How long a used token is remembered, in seconds. EC2 promises a day at least; a week is on the safe side, and after
+/// that it would be learned again.
+const USED: u64 = 7 * 24 * 3600;
 
 /// What runs have learned.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +31,34 @@ const NO_ROOM: u64 = 180;
 pub struct Lessons {
     /// Launches that met no room, one entry a scope, zone, type and market.
     pub no_room: Vec<NoRoom>,
+    /// Launches whose client token EC2 knows with another content, one entry an address.
+    pub used: Vec<Used>,
+    /// Changes of machines that EC2 called wrong, one entry a machine.
+    pub wrong: Vec<Wrong>,
+}
+
+/// A slot was launched before with a token that EC2 remembers, with another content (a newer image, as a rule).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Used {
+    /// The slot.
+    pub address: Address,
+    /// The generation of the token.
+    pub generation: u32,
+    /// When EC2 said so first.
+    pub at: Timestamp,
+}
+
+/// EC2 does not take these values for a machine of this group.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Wrong {
+    /// The group.
+    pub group: Group,
+    /// The machine that was stopped for it.
+    pub id: String,
+    /// What was asked.
+    pub fields: Fields,
+    /// What EC2 said.
+    pub says: String,
 }
 
 /// EC2 had no room for a type in a zone.
@@ -86,7 +119,28 @@ impl Lessons {
 
     fn failed(&mut self, plan: &Plan, step: u32, progress: &Progress, failure: &Failure, at: Timestamp) -> bool {
         let Some(step_of) = plan.steps.get(step as usize) else { return false };
+        if let (Do::Call(Call::Change { id, kind: Kind::Machines, fields, .. }), Class::Invalid) =
+            (&step_of.does, failure.class)
+        {
+            // A change that takes no stop may be tried again at no cost.
+            let stops = plan.steps.iter().any(|s| matches!(&s.does, Do::Call(Call::Stop(ids)) if ids.contains(id)));
+            let of = step_of.changes.first().and_then(|c| plan.changes.get(*c as usize));
+            let Some(group) = of.map(|c| c.address.group.clone()) else { return false };
+            let one = Wrong { group, id: id.clone(), fields: fields.clone(), says: failure.to_string() };
+            if !stops || self.wrong.contains(&one) {
+                return false;
+            }
+            self.wrong.retain(|w| w.id != one.id);
+            self.wrong.push(one);
+            self.wrong.sort();
+            return true;
+        }
         let Do::Call(Call::Launch(launch)) = &step_of.does else { return false };
+        if failure.class == Class::TokenMismatch {
+            let generation = launch.tag.generation.saturating_add(progress.turns(step).spent);
+            self.used(launch, generation, at);
+            return true;
+        }
         if failure.class != Class::Capacity {
             return false;
         }
@@ -98,6 +152,15 @@ impl Lessons {
             spot: is_spot(launch),
             at,
         })
+    }
+
+    fn used(&mut self, launch: &Launch, generation: u32, at: Timestamp) {
+        for address in launch.addresses() {
+            let before = self.used.iter().position(|u| u.address == address).map(|i| self.used.remove(i));
+            let same = before.filter(|u| u.generation >= generation);
+            self.used.push(same.unwrap_or(Used { address, generation, at }));
+        }
+        self.used.sort();
     }
 
     fn add(&mut self, one: NoRoom) -> bool {
@@ -112,12 +175,32 @@ impl Lessons {
     /// whether that run has done what it could, however long it took.
     pub fn of_run(&self, since: Timestamp, now: Timestamp) -> Self {
         let known = self.no_room.iter().filter(|n| n.holds(since) || n.at >= since);
-        Self { no_room: known.map(|n| NoRoom { at: now, ..n.clone() }).collect() }
+        Self { no_room: known.map(|n| NoRoom { at: now, ..n.clone() }).collect(), ..self.clone() }
     }
 
-    /// Forgets what is too old to be heeded.
-    pub fn forget(&mut self, now: Timestamp) {
+    /// Forgets what is too old to be heeded, and machines that are no more.
+    pub fn forget(&mut self, alive: &BTreeSet<&str>, now: Timestamp) {
         self.no_room.retain(|n| n.holds(now));
+        self.used.retain(|u| now < after(u.at, USED));
+        self.wrong.retain(|w| alive.contains(w.id.as_str()));
+    }
+
+    /// The newest generation of a slot whose token is used up; 0 for none.
+    pub fn used_up(&self, address: &Address) -> u32 {
+        self.used.iter().filter(|u| u.address == *address).map(|u| u.generation).max().unwrap_or(0)
+    }
+
+    /// Until when a machine that a used token launched may still come to light: EC2 promises no bound for its lists,
+    /// `grace` is what we allow. After that it is gone, and a launch with a new token makes no double.
+    pub fn coming(&self, address: &Address, grace: u64, now: Timestamp) -> Option<Timestamp> {
+        self.used.iter().filter(|u| u.address == *address).map(|u| after(u.at, grace)).filter(|t| *t > now).max()
+    }
+
+    /// The machine of a group that was stopped for these very values before, in vain. What is true of one is expected
+    /// of all: they are stopped for nothing less.
+    pub fn wrong(&self, group: &Group, asked: &Fields) -> Option<&Wrong> {
+        let fits = |w: &&Wrong| w.group == *group && w.fields.iter().all(|(k, v)| asked.get(k) == Some(v));
+        self.wrong.iter().find(fits)
     }
 
     /// The zones that have no room for any type of this group.

@@ -253,7 +253,8 @@ impl Progress {
             step.needs.iter().all(|n| match self.state(*n) {
                 Some(State::Done) => true,
                 Some(State::Skipped(_)) => self.is_waived(*n, step),
-                Some(State::Waiting | State::Started | State::Failed(_)) | None => false,
+                Some(State::Failed(_)) => self.starts_anyway(*n, step),
+                Some(State::Waiting | State::Started) | None => false,
             }) && (self.refused.is_empty() || self.effective(s).is_some())
         };
         self.waiting.iter().copied().filter(|s| self.step(*s).is_some_and(|step| met(*s, step))).collect()
@@ -267,6 +268,7 @@ impl Progress {
             let Some(step) = self.step(s) else { continue };
             let because = self.emptied(s, step).or_else(|| {
                 step.needs.iter().filter(|n| !self.is_waived(**n, step)).find_map(|n| match self.state(*n) {
+                    Some(State::Failed(_)) if self.starts_anyway(*n, step) => None,
                     Some(State::Failed(_)) => Some(format!("{} failed", self.words(*n))),
                     Some(State::Skipped(_)) => Some(format!("{} was left out", self.words(*n))),
                     Some(State::Waiting) if lost.contains_key(n) => Some(format!("{} was left out", self.words(*n))),
@@ -287,6 +289,18 @@ impl Progress {
         self.step(need).is_some_and(|n| {
             !n.changes.is_empty() && n.changes.iter().all(|c| self.refused.contains_key(c) && step.changes.contains(c))
         })
+    }
+
+    /// A machine that was stopped for a change is started again when the change cannot be.
+    fn starts_anyway(&self, need: u32, step: &Step) -> bool {
+        let changes = |id: &String| match self.step(need).map(|n| &n.does) {
+            Some(Do::Call(Call::Change { id: of, .. })) => of == id,
+            Some(Do::Call(_) | Do::Wait(_)) | None => false,
+        };
+        match &step.does {
+            Do::Call(Call::Start(ids)) => ids.iter().all(changes),
+            Do::Call(_) | Do::Wait(_) => false,
+        }
     }
 
     /// Why refusals leave nothing of a step.

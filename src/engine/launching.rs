@@ -61,10 +61,10 @@ fn next(launch: &Launch, turns: Turns, failure: Failure, limits: &Limits) -> Res
         },
         Class::TokenSpent if turns.spent < limits.generations => Ok(()),
         Class::TokenMismatch => Err(Failure::new(
-            Class::Busy,
+            Class::TokenMismatch,
             failure.code,
             format!(
-                "somebody else launched {} {} meanwhile: look again ({})",
+                "{} {} was launched before with other parameters: look again ({})",
                 launch.group, launch.tag.slots, failure.says
             ),
         )),

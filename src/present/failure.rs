@@ -110,7 +110,7 @@ fn way_out(failure: &Failure, action: &Option<String>, context: Context<'_>) -> 
             "if you mean it, lift the protection with `evenkeel unprotect`, or by hand where another tool set it".to_owned()
         }
         Class::TokenMismatch => {
-            "`evenkeel plan` makes a new plan; if it happens again, two copies of this file with one stack id are in use"
+            "run it again in five minutes: what that launch made is found by then, or it is gone and a new one is launched"
                 .to_owned()
         }
         Class::TokenSpent => "run it again: the next launch gets a new token".to_owned(),

@@ -97,10 +97,13 @@ fn six_refuses_what_policy_or_protection_forbids() {
 #[test]
 fn seven_is_done_in_part_and_a_rerun_goes_on() {
     let trio = Place::with(TRIO);
-    trio.run("sim capacity us-east-1b t3.small 0").ends(0);
+    for (zone, most) in [("a", 1), ("b", 0), ("c", 1)] {
+        trio.run(&format!("sim capacity us-east-1{zone} t3.small {most}")).ends(0);
+    }
     let said = trio.run("apply --yes").ends(7);
     said.says("could not launch node/1").says("InsufficientInstanceCapacity").says("run `evenkeel apply` again");
     trio.run("sim capacity us-east-1b t3.small").ends(0);
+    trio.run("sim advance 5m").ends(0);
     trio.run("apply --yes").ends(0).says("node/1").never("node/0 as").never("node/2 as");
     trio.run("status").ends(0);
 }
@@ -168,4 +171,22 @@ fn sixty_four_is_misuse() {
     // Where nothing is to be done nobody is asked.
     trio.run("destroy").ends(0).shows("No changes");
     Place::applied(TRIO).run("destroy").ends(64).says("--yes");
+}
+
+#[test]
+fn a_saved_plan_whose_every_change_cannot_be_seen_now_ends_blind_and_not_stale() {
+    let trio = Place::applied(TRIO);
+    trio.edit("count = 3", "count = 4");
+    trio.run("plan -o p").ends(0);
+    deny(&trio, "DescribeInstances");
+    trio.run("apply p --yes").ends(8).says("cannot be seen now");
+}
+
+#[test]
+fn a_saved_plan_that_only_holds_back_ends_as_what_holds_it_says() {
+    let trio = Place::applied(TRIO);
+    trio.run("protect machines.node/2").ends(0);
+    trio.edit("count = 3", "count = 2");
+    trio.run("plan -o p").ends(0).shows("1 held");
+    trio.run("apply p --yes").ends(6);
 }

@@ -9,6 +9,7 @@ mod hostile;
 mod outage;
 mod room;
 mod saved;
+mod second;
 mod secrets;
 mod signals;
 mod small;

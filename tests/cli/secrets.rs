@@ -80,6 +80,7 @@ fn a_secret_is_in_no_output_and_in_no_file_over_the_whole_journey() {
     run("sim capacity us-east-1c t3.small 0").ends(0);
     run("apply --yes -v --events json").ends(7);
     run("sim capacity us-east-1c t3.small").ends(0);
+    run("sim advance 5m").ends(0);
     run("apply --yes -v").ends(0);
     nothing_kept_holds_it(&shop);
 

@@ -170,3 +170,23 @@ fn time_passes_only_when_something_waits_or_somebody_says_so() {
     trio.run("sim advance 5m").ends(0);
     assert_ne!(now(), before);
 }
+
+#[test]
+fn fmt_formats_what_is_piped_into_it() {
+    let place = Place::empty();
+    let piped = |words: &[&str], text: &str| {
+        let mut command = place.command();
+        command.args(words).stdin(std::process::Stdio::piped());
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        std::io::Write::write_all(&mut child.stdin.take().expect("a pipe"), text.as_bytes()).expect("it reads");
+        super::place::end(child)
+    };
+    let formatted = piped(&["fmt", "-"], "[stack]\nname=\"x\"\n").ends(0).out;
+    assert_eq!(formatted, "[stack]\nname = \"x\"\n");
+    assert_eq!(piped(&["fmt", "-"], &formatted).ends(0).out, formatted);
+    assert!(piped(&["fmt", "-", "--check"], &formatted).ends(0).out.is_empty());
+    piped(&["fmt", "--check", "-"], "a=1").ends(1).says("<stdin> is not formatted");
+    piped(&["fmt", "-"], "nonsense").ends(1).says("<stdin>");
+    assert!(place.files().is_empty(), "no file is written");
+}

@@ -192,7 +192,12 @@ impl Job<'_> {
         let intent =
             Intent { target, allow_empty: true, max_deletes: Some(Amount::Percent(100)), ..self.intent.clone() };
         let job = Job { intent: &intent, of_plan: true, ..*self };
-        job.carry_out(&Made { plan, payloads }, &seen).await
+        // A plan that does nothing ends as it ended when it was made.
+        let alone = plan.is_empty().then(|| kept_back(&plan));
+        match job.carry_out(&Made { plan, payloads }, &seen).await? {
+            Exit::Fine => Ok(alone.unwrap_or(Exit::Fine)),
+            end => Ok(end),
+        }
     }
 
     fn nothing(&self, plan: &Plan) -> Exit {
@@ -209,7 +214,7 @@ impl Job<'_> {
 
     /// How a run ends, by a last look.
     async fn proved(&self, made: &Made, run: Run) -> Ends {
-        let Run { ran, exit, refused, learned: _ } = run;
+        let Run { ran, exit, refused, unseen, learned: _ } = run;
         if let Some(trouble) = &ran.trouble {
             self.out.problem(&format!("the journal cannot be written, so nothing new was started: {trouble}"));
         }
@@ -219,7 +224,7 @@ impl Job<'_> {
         let (left, seen) = self.prove(&made.plan).await?;
         seen.remember(self.project);
         if refused > 0 && refused == made.plan.changes.len() {
-            return Ok(Exit::Stale);
+            return Ok(if unseen { Exit::Blind } else { Exit::Stale });
         }
         if exit != Exit::Fine {
             return Ok(exit);

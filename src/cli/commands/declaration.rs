@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use evenkeel_core::declaration::{self, declare};
+use evenkeel_core::declaration::{self, Inputs, Source, declare};
 use evenkeel_present::redact::Redactor;
 use evenkeel_present::words::count;
 use evenkeel_present::{diagnostics, json};
@@ -60,7 +60,8 @@ pub fn validate(global: &Global, args: &args::Validate, out: &Out) -> Ends {
 /// `fmt`
 pub fn fmt(global: &Global, args: &args::Fmt, out: &Out) -> Ends {
     let path = path(global);
-    let given = inputs(global)?;
+    let stream = args.stream.is_some();
+    let given = if stream { piped()? } else { inputs(global)? };
     let text = match declaration::fmt_source(&given.main) {
         Ok(text) => text,
         Err(all) => {
@@ -69,16 +70,28 @@ pub fn fmt(global: &Global, args: &args::Fmt, out: &Out) -> Ends {
             return Err(Halt::rendered(diagnostics::text(&all, &names, &secrets, out.width(), out.stderr_color())));
         }
     };
-    if text == given.main.text {
-        return Ok(Exit::Fine);
-    }
-    if args.check {
-        out.say(&format!("{} is not formatted; `evenkeel fmt` does it", path.display()));
+    let formatted = text == given.main.text;
+    if args.check && !formatted {
+        let way_out = if stream { String::new() } else { "; `evenkeel fmt` does it".to_owned() };
+        out.say(&format!("{} is not formatted{way_out}", given.main.name));
         return Ok(Exit::Error);
+    }
+    if stream && !args.check {
+        out.data(&text);
+    }
+    if stream || formatted {
+        return Ok(Exit::Fine);
     }
     write(&path, &text)?;
     out.say(&format!("formatted {}", path.display()));
     Ok(Exit::Fine)
+}
+
+/// A declaration on standard input, without the files beside it.
+fn piped() -> Result<Inputs, Halt> {
+    let text = std::io::read_to_string(std::io::stdin())
+        .map_err(|e| Halt::error(format!("cannot read standard input: {e}; it must be text (UTF-8)")))?;
+    Ok(Inputs { main: Source { name: "<stdin>".into(), text }, ..Inputs::default() })
 }
 
 /// `schema`

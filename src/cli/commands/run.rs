@@ -13,7 +13,7 @@ use evenkeel_core::event::{Event, Outcome};
 use evenkeel_core::make::Made;
 use evenkeel_core::progress::Progress;
 use evenkeel_engine::clock::Clock;
-use evenkeel_engine::fresh::{Refused, refusals, same_place};
+use evenkeel_engine::fresh::{Refused, refusals, same_place, unseen};
 use evenkeel_engine::journal::{self, Journal};
 use evenkeel_engine::limits::Limits;
 use evenkeel_engine::run::{Job, Ran, run};
@@ -88,6 +88,8 @@ pub struct Run {
     pub exit: Exit,
     /// Changes that were refused because their reasons no longer hold.
     pub refused: usize,
+    /// All of them because they cannot be seen now.
+    pub unseen: bool,
     /// It found out something that makes another plan.
     pub learned: bool,
 }
@@ -146,7 +148,9 @@ pub async fn carry_out(
     }
     let exit = ends(&ran, &stopped);
     let learned = learn(project, plan, &events);
-    Ok(Run { ran, exit, refused: refused.len(), learned })
+    let gap = |r: &Refused| plan.changes.get(r.change as usize).and_then(|c| unseen(plan, c, &seen.observed));
+    let unseen = refused.iter().all(|r| gap(r).is_some());
+    Ok(Run { ran, exit, refused: refused.len(), unseen, learned })
 }
 
 fn shown(live: &Mutex<Live>) -> MutexGuard<'_, Live> {

@@ -62,7 +62,7 @@ fn a_run_that_met_no_room_teaches_which_types_of_which_zone() {
     assert!(!lessons.learn(&plan, &[retrying(step, w.at), failed(step, w.at)]), "nothing new");
     let later = after(w.at, NO_ROOM);
     assert!(lessons.full(&w.desired.machines["web"], later).is_empty(), "it may have room again");
-    lessons.forget(later);
+    lessons.forget(&BTreeSet::new(), later);
     assert_eq!(lessons, Lessons::default());
 }
 
@@ -181,4 +181,124 @@ fn spot_and_on_demand_have_rooms_of_their_own() {
     no_room(&mut w, "b");
     w.desired.machines.get_mut("web").unwrap().spot = true;
     assert_eq!(zones(&w.plan()), of(&[("a", 1), ("b", 1), ("c", 1)]));
+}
+
+fn step_of(plan: &Plan, is: impl Fn(&Call) -> bool) -> u32 {
+    let at = plan.steps.iter().position(|s| matches!(&s.does, Do::Call(call) if is(call)));
+    u32::try_from(at.unwrap_or_else(|| panic!("no such step:\n{}", told(plan)))).unwrap()
+}
+
+fn another_type(w: &mut World, instance_type: &str) {
+    w.desired.policy.max_unavailable = crate::policy::Amount::Count(1);
+    w.desired.machines.get_mut("web").unwrap().types = vec![instance_type.into()];
+}
+
+#[test]
+fn a_machine_is_not_stopped_again_for_what_it_cannot_become() {
+    let mut w = World::new(3);
+    w.settle();
+    another_type(&mut w, "m7g.large");
+    let plan = w.plan();
+    let change = step_of(&plan, |c| matches!(c, Call::Change { .. }));
+    let failure = Failure::new(Class::Invalid, "", "another architecture");
+    let event = Event { at: w.at, happened: Happened::Failed { step: change, failure } };
+    assert!(w.past.lessons.learn(&plan, [&event]) && !w.past.lessons.learn(&plan, [&event]));
+    let plan = w.plan();
+    let held: Vec<_> = plan.held.iter().map(|h| (h.by, h.waits_for.contains("another architecture"))).collect();
+    assert_eq!(held, [(Hold::Unresolved, true); 3], "nor are its like: {}", told(&plan));
+    w.intent.replace = [plan.held[0].change.address.clone()].into();
+    assert_eq!(w.plan().held.len(), 2, "a new machine may be what it should");
+    w.intent.replace.clear();
+    another_type(&mut w, "m7i.large");
+    assert!(w.plan().held.is_empty(), "another value is another question");
+    w.remember();
+    assert_eq!(w.past.lessons.wrong.len(), 1);
+    let gone = w.past.lessons.wrong[0].id.clone();
+    w.kill(&gone);
+    w.remember();
+    assert!(w.past.lessons.wrong.is_empty(), "it is no more");
+}
+
+#[test]
+fn a_machine_that_was_stopped_for_a_change_that_cannot_be_is_started_again_without_its_stamp() {
+    let mut w = World::new(3);
+    w.settle();
+    another_type(&mut w, "m7g.large");
+    let plan = w.plan();
+    let stop = step_of(&plan, |c| matches!(c, Call::Stop(_)));
+    let (change, start) =
+        (step_of(&plan, |c| matches!(c, Call::Change { .. })), step_of(&plan, |c| matches!(c, Call::Start(_))));
+    let mut progress = Progress::new(plan.clone());
+    for step in [stop, stop + 1] {
+        progress.apply(&Happened::Started { step });
+        progress.apply(&Happened::Done { step, made: BTreeMap::new() });
+    }
+    progress.apply(&Happened::Started { step: change });
+    progress.apply(&Happened::Failed { step: change, failure: Failure::new(Class::Invalid, "", "no") });
+    assert_eq!(progress.ready(), [start]);
+    let skipped: BTreeSet<u32> = progress.skips().into_iter().map(|(s, _)| s).collect();
+    let stamp = step_of(&plan, |c| matches!(c, Call::Tag { .. }));
+    assert!(skipped.contains(&stamp) && !skipped.contains(&start), "{}", told(&plan));
+    let others: Vec<u32> = (0u32..)
+        .zip(&plan.steps)
+        .filter(|(_, s)| s.changes != plan.steps[stop as usize].changes)
+        .map(|(i, _)| i)
+        .collect();
+    assert!(
+        others.iter().all(|o| skipped.contains(o)),
+        "the next one is not stopped for it: {skipped:?}\n{}",
+        told(&plan)
+    );
+}
+
+#[test]
+fn a_token_that_is_used_up_is_waited_for_and_then_another_is_taken() {
+    let mut w = World::new(2);
+    let plan = w.plan();
+    let launch = step_of(&plan, |c| matches!(c, Call::Launch(_)));
+    let failure = Failure::new(Class::TokenMismatch, "IdempotentParameterMismatch", "used");
+    let event = Event { at: w.at, happened: Happened::Failed { step: launch, failure } };
+    assert!(w.past.lessons.learn(&plan, [&event]));
+    w.later(60);
+    let plan = w.plan();
+    assert_eq!(plan.held.iter().map(|h| h.by).collect::<Vec<_>>(), [Hold::Time], "it may yet show: {}", told(&plan));
+    assert_eq!(plan.look_again_at, Some(after(w.at, 240)));
+    assert_eq!(plan.changes.len(), 1, "the other launch is of another token");
+    w.later(240);
+    let plan = w.plan();
+    let mut generations = Vec::new();
+    for s in &plan.steps {
+        if let Do::Call(Call::Launch(l)) = &s.does {
+            generations.push(l.tag.generation);
+        }
+    }
+    generations.sort_unstable();
+    assert_eq!(generations, [1, 2]);
+    w.apply(&plan);
+    w.settle();
+}
+
+#[test]
+fn a_machine_that_shows_after_all_is_no_reason_to_launch_another() {
+    let mut w = World::new(1);
+    let plan = w.plan();
+    let launch = step_of(&plan, |c| matches!(c, Call::Launch(_)));
+    let failure = Failure::new(Class::TokenMismatch, "", "used");
+    w.past.lessons.learn(&plan, [&Event { at: w.at, happened: Happened::Failed { step: launch, failure } }]);
+    w.apply(&plan);
+    assert!(w.plan().is_empty());
+}
+
+#[test]
+fn the_last_security_group_cannot_be_dropped_and_the_plan_says_what_to_write() {
+    let mut w = World::new(1);
+    w.desired.machines.get_mut("web").unwrap().security_groups = vec!["sg-1".into()];
+    w.settle();
+    w.desired.machines.get_mut("web").unwrap().security_groups.clear();
+    let plan = w.plan();
+    assert!(plan.is_empty(), "{}", told(&plan));
+    assert_eq!(plan.held[0].by, Hold::Unresolved);
+    assert!(plan.held[0].waits_for.contains("security-groups = [\"default\"]"), "{}", told(&plan));
+    w.desired.machines.get_mut("web").unwrap().security_groups = vec!["sg-2".into()];
+    assert_eq!(w.plan().changes.len(), 1);
 }

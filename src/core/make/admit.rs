@@ -139,6 +139,8 @@ fn objection(draft: &mut Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)>
         .or_else(|| emptied(draft, c))
         .or_else(|| outage(draft, c))
         .or_else(|| no_room(draft, c))
+        .or_else(|| token_used(draft, c))
+        .or_else(|| refused(draft, c))
         .or_else(|| too_soon(draft, c))
 }
 
@@ -245,6 +247,39 @@ fn no_room(draft: &mut Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
     let full = draft.ask.history.lessons.full(declared, draft.ask.now).remove(&c.place.as_ref()?.zone)?;
     draft.look_again_by(Some(full.until));
     Some((Hold::Time, full.waits_for()))
+}
+
+/// EC2 has launched this slot before and does not list it: it may be on its way, or gone and remembered by its token.
+fn token_used(draft: &mut Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
+    let launches = matches!(c.change.action, Action::Create | Action::Replace);
+    let (address, grace) = (&c.change.address, draft.ask.desired.policy.grace);
+    let until = draft.ask.history.lessons.coming(address, grace, draft.ask.now).filter(|_| launches)?;
+    draft.look_again_by(Some(until));
+    let says = format!(
+        "an earlier launch to show: EC2 knows its client token; if nothing shows until {}, it is launched anew",
+        moment(until)
+    );
+    Some((Hold::Time, says))
+}
+
+/// A change in place that EC2 does not take: asked again, it would be refused again.
+fn refused(draft: &Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
+    let machine = c.change.action == Action::Update && c.change.address.group.kind == Kind::Machines;
+    let fields = &c.differences.fields;
+    if let Some(d) = fields.iter().find(|d| machine && d.field.name == "security-groups" && d.want.is_nothing()) {
+        let says =
+            "EC2 takes no machine out of its last group; `security-groups = [\"default\"]` gives it its VPC's own";
+        return Some((Hold::Unresolved, format!("another value of {}: {says}", d.field.name)));
+    }
+    if !machine || c.power != Power::Stops {
+        return None;
+    }
+    let wrong = draft.ask.history.lessons.wrong(&c.change.address.group, &super::order::asked(c, |_| true))?;
+    let says = format!(
+        "another value: {} was stopped for this one in vain, EC2 said \"{}\"; `--replace` makes a new machine",
+        wrong.id, wrong.says
+    );
+    Some((Hold::Unresolved, says))
 }
 
 /// What a launch of this candidate would be made of.

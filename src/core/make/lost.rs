@@ -31,6 +31,8 @@ pub(super) fn lost(
     let (mut there, mut surged) = (0u32, 0u32);
     for s in slots {
         match &s.keeper {
+            // More claimants than a mark can name are no ordinary slot.
+            Some(k) if gone(k) && s.others.len() > 3 => {}
             Some(k) if gone(k) => lost.push((s.address.slot, k.object.zone.clone())),
             Some(k) => {
                 there += u32::from(serves(situation, k));

@@ -167,9 +167,15 @@ fn asked_image(image: &Image) -> Value {
     }
 }
 
+/// The generation of a slot's next launch: newer than all that was seen there, and than any token that is used up.
+fn generation(draft: &Draft<'_>, survey: &GroupSurvey<'_>, address: &Address) -> u32 {
+    survey.newest(address.slot).max(draft.ask.history.lessons.used_up(address)).saturating_add(1)
+}
+
 /// The lineage of a launch after `last`.
-fn lineage(draft: &Draft<'_>, survey: &GroupSurvey<'_>, slot: u32, last: Option<&Member<'_>>) -> Lineage {
-    let generation = survey.newest(slot) + 1;
+fn lineage(draft: &Draft<'_>, survey: &GroupSurvey<'_>, address: &Address, last: Option<&Member<'_>>) -> Lineage {
+    let slot = address.slot;
+    let generation = generation(draft, survey, address);
     let Some(last) = last else { return Lineage { generation, ..Lineage::default() } };
     let mark = last.launch.clone().unwrap_or_else(|| LaunchTag::first(Slots::new([slot])));
     let healthy_for = draft
@@ -227,7 +233,7 @@ fn vacant<'a>(
     };
     // A person's own termination starts a new line; a machine that died of itself continues its own.
     let died = last.filter(|m| !m.object.says.contains("User"));
-    let lineage = lineage(draft, survey, slot, died);
+    let lineage = lineage(draft, survey, &s.address, died);
     let mut change = draft.change(&s.address, Action::Create, vec![reason]);
     change.zone.clone_from(&place.zone);
     change.what = types(draft, declared, &place.zone).first().cloned().unwrap_or_default();
@@ -277,7 +283,7 @@ fn elsewhere<'a>(
     let mut c = Candidate::new(change, None);
     c.beside = std::iter::once(keeper).chain(&s.others).map(|m| m.object.id.clone()).collect();
     c.beside.sort();
-    c.lineage.generation = survey.newest(s.address.slot) + 1;
+    c.lineage.generation = generation(draft, survey, &s.address);
     (c.vector, c.urgency, c.place) = (vector, urgency::DEAD, Some(place));
     vec![c, first]
 }
@@ -392,7 +398,7 @@ fn kept<'a>(
         _ => Power::Keeps,
     };
     change.how = how(action, power, &bound.iter().map(|(a, _)| a.short()).collect::<Vec<_>>());
-    let lineage = lineage(draft, survey, slot, Some(keeper).filter(|_| repair));
+    let lineage = lineage(draft, survey, &s.address, Some(keeper).filter(|_| repair));
     let mut c = Candidate::new(change, Some(keeper.clone()));
     c.vector =
         if replace { specified(draft, declared, spec, slot, &place.zone).map_or(vector, |(_, v)| v) } else { vector };

@@ -33,6 +33,14 @@ const GONE: u64 = 900;
 /// How long a volume may take to be there, free or attached, in seconds.
 const VOLUME: u64 = 300;
 
+/// The values that a change in place asks for, tags left out.
+pub(super) fn asked(c: &Candidate<'_>, which: impl Fn(&Difference) -> bool) -> Fields {
+    let fields = c.differences.fields.iter().filter(|d| d.field.name != "tags" && which(d));
+    // Of a preference the first is taken.
+    let first = |d: &Difference| d.want.list().first().filter(|_| d.field.name == "type").unwrap_or(&d.want).clone();
+    fields.map(|d| (d.field.name.to_owned(), first(d))).collect()
+}
+
 struct Order<'d, 'a> {
     draft: &'d mut Draft<'a>,
     changes: Vec<Change>,
@@ -164,8 +172,12 @@ impl<'a> Order<'_, 'a> {
             batch.sort_by_key(|c| c.change.address.slot);
             while !batch.is_empty() {
                 // What it replaces, or stands in for, is named in its mark.
-                let names = replaces || batch.iter().any(|c| !c.beside.is_empty());
-                let rest = batch.split_off(batch.len().min(if names { REPLACES } else { BATCH }));
+                let most = match batch.iter().map(|c| c.beside.len()).max().unwrap_or(0) {
+                    0 if replaces => REPLACES,
+                    0 => BATCH,
+                    n => (REPLACES / n).max(1),
+                };
+                let rest = batch.split_off(batch.len().min(most));
                 let whole = Slots::new(batch.iter().map(|c| c.change.address.slot));
                 let mut members = batch.into_iter();
                 for slots in whole.fit(SLOTS_WIDTH) {
@@ -353,7 +365,7 @@ impl<'a> Order<'_, 'a> {
             if wave.is_empty() {
                 break;
             }
-            before = wave.into_iter().map(|c| self.change_stopped(scope, &before, c)).collect();
+            before = wave.into_iter().flat_map(|c| self.change_stopped(scope, &before, c)).collect();
         }
     }
 
@@ -362,6 +374,7 @@ impl<'a> Order<'_, 'a> {
         let group = c.change.address.group.clone();
         let restart = c.power == Power::Starts;
         let mut last = needs.to_vec();
+        let mut changed = vec![];
         // What can change only while it is stopped changes before it is started.
         let stopped = self.fields_call(&c, &id, |d| restart && d.needs_stop());
         let call = self.fields_call(&c, &id, |d| !(restart && d.needs_stop()));
@@ -374,6 +387,7 @@ impl<'a> Order<'_, 'a> {
             }
             if let Some(call) = stopped {
                 last = vec![self.step(scope, &last, &[change], Do::Call(call))];
+                changed.clone_from(&last);
             }
             let start = self.step(scope, &last, &[change], Do::Call(Call::Start(vec![id.clone()])));
             let (until, within) = self.readiness(&group, false);
@@ -382,10 +396,13 @@ impl<'a> Order<'_, 'a> {
         if let Some(call) = call {
             last = vec![self.step(scope, &last, &[change], Do::Call(call))];
         }
+        // The start comes even after a change that could not be; the stamp does not.
+        last.extend(changed);
         self.step(scope, &last, &[change], Do::Call(Call::Tag { ids: vec![id], set, unset }));
     }
 
-    fn change_stopped(&mut self, scope: &str, needs: &[u32], c: Candidate<'a>) -> u32 {
+    /// Stopped, changed, started; the steps after which that is done, so that the next one's turn is only when it is.
+    fn change_stopped(&mut self, scope: &str, needs: &[u32], c: Candidate<'a>) -> Vec<u32> {
         let id = c.change.object.clone().unwrap_or_default();
         let group = c.change.address.group.clone();
         let target = vec![Target::Id(id.clone())];
@@ -397,25 +414,16 @@ impl<'a> Order<'_, 'a> {
         if let Some(call) = call {
             last = self.step(scope, &[last], &[change], Do::Call(call));
         }
-        last = self.step(scope, &[last], &[change], Do::Call(Call::Tag { ids: vec![id.clone()], set, unset }));
+        let stamp = self.step(scope, &[last], &[change], Do::Call(Call::Tag { ids: vec![id.clone()], set, unset }));
+        // It needs the change and not the stamp: it comes even where the change could not be.
         let start = self.step(scope, &[last], &[change], Do::Call(Call::Start(vec![id])));
         let (until, within) = self.readiness(&group, true);
-        self.wait(scope, &[start], &[change], target, until, within)
+        vec![stamp, self.wait(scope, &[start], &[change], target, until, within)]
     }
 
     /// The call that changes these fields of a candidate, tags left out.
     fn fields_call(&self, c: &Candidate<'a>, id: &str, which: impl Fn(&Difference) -> bool) -> Option<Call> {
-        let fields: Fields = c
-            .differences
-            .fields
-            .iter()
-            .filter(|d| d.field.name != "tags" && which(d))
-            .map(|d| {
-                // Of a preference the first is taken.
-                let first = d.want.list().first().filter(|_| d.field.name == "type");
-                (d.field.name.to_owned(), first.unwrap_or(&d.want).clone())
-            })
-            .collect();
+        let fields = asked(c, which);
         let links = c.member.as_ref().map(|m| m.object.links.clone()).unwrap_or_default();
         let kind = c.change.address.group.kind;
         (!fields.is_empty()).then(|| Call::Change { id: id.to_owned(), kind, fields, links })

@@ -203,7 +203,7 @@ async fn another_launch_with_our_token_asks_for_a_new_look() {
     let fake = Fake::new(&clock).with(|w| drop(w.script.insert("launch", [failure(Class::TokenMismatch)].into())));
     let ran = run_on(fake, &fleet(1), &mut Paper::default(), &[], Stop::never()).await;
     let Some(State::Failed(f)) = ran.progress.state(0) else { panic!() };
-    assert!(f.class == Class::Busy && f.says.contains("look again"), "{f:?}");
+    assert!(f.class == Class::TokenMismatch && f.says.contains("look again"), "{f:?}");
 }
 
 #[tokio::test(start_paused = true)]
