@@ -1,4 +1,4 @@
-//! What is learned of a launch that met no room, and for how long it is heeded.
+//! What runs have learned, for how long it is heeded, and what the next plan makes of it.
 
 use std::collections::BTreeMap;
 

@@ -1,3 +1,5 @@
+//! A zone is out and comes back, told on small worlds; and what the checker lets pass of it.
+
 use jiff::SignedDuration;
 
 use super::*;
