@@ -11,6 +11,9 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use lab::Cluster;
 
+#[cfg(feature = "kubernetes")]
+mod journey;
+
 fn deployment(name: &str, replicas: u32) -> String {
     format!(
         r#"

@@ -1,0 +1,261 @@
+//! The real binary, the real client and a real control plane: applied, looked at again, drifted, pruned, killed.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::lab::{self, Cluster};
+
+const CANARY: &str = "correct-horse-battery";
+
+/// A folder with a declaration, against a cluster.
+struct Stack<'c> {
+    folder: TempDir,
+    cluster: &'c Cluster,
+}
+
+impl<'c> Stack<'c> {
+    fn new(cluster: &'c Cluster, id: &str, namespace: &str, objects: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let stack = Self { folder, cluster };
+        stack.write("evenkeel.toml", &declaration(id, namespace));
+        stack.write("objects.yaml", objects);
+        stack
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.folder.path().join(name), text).expect("it can be written");
+    }
+
+    fn command(&self, words: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_evenkeel"));
+        command.current_dir(self.folder.path()).args(words.split_whitespace());
+        command.env("KUBECONFIG", &self.cluster.kubeconfig).env("NO_COLOR", "1").env("CI", "true");
+        command
+    }
+
+    /// Runs it; gives what it said, both streams.
+    fn run(&self, words: &str, exit: i32) -> String {
+        let Output { status, stdout, stderr } = self.command(words).output().expect("it starts");
+        let said = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+        assert_eq!(status.code(), Some(exit), "evenkeel {words}\n{said}");
+        assert!(!said.contains(CANARY), "a secret is said: {said}");
+        said
+    }
+
+    /// Nothing is left to do, and everything was seen.
+    fn is_in_sync(&self) {
+        let said = self.run("plan --exit-code", 0);
+        assert!(said.contains("No changes."), "{said}");
+    }
+}
+
+fn declaration(id: &str, namespace: &str) -> String {
+    format!(
+        "[stack]\nname = \"shop\"\nid = \"{id}\"\n\n[kubernetes]\nnamespace = \"{namespace}\"\n\n[policy]\n\
+         max-deletes = \"100%\"\n\n[manifests.app]\nfiles = [\"objects.yaml\"]\n"
+    )
+}
+
+/// A definition with an object of its kind, and what an application is made of, with the traps of defaulting.
+fn objects(plural: &str) -> String {
+    let kind = format!("{}{}", plural[..1].to_uppercase(), &plural[1..plural.len() - 1]);
+    format!(
+        r#"
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {{ name: {plural}.example.org }}
+spec:
+  group: example.org
+  scope: Namespaced
+  names: {{ kind: {kind}, plural: {plural} }}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema: {{ openAPIV3Schema: {{ type: object, x-kubernetes-preserve-unknown-fields: true }} }}
+---
+apiVersion: example.org/v1
+kind: {kind}
+metadata: {{ name: one }}
+spec: {{ size: 1, ratio: 0.5, parts: [] }}
+---
+{}"#,
+        application(2)
+    )
+}
+
+fn application(replicas: u32) -> String {
+    format!(
+        r#"apiVersion: v1
+kind: ConfigMap
+metadata: {{ name: settings }}
+data: {{ mode: "on" }}
+---
+apiVersion: v1
+kind: Secret
+metadata: {{ name: key }}
+stringData: {{ key: {CANARY} }}
+---
+apiVersion: v1
+kind: Service
+metadata: {{ name: web }}
+spec: {{ selector: {{ app: web }}, ports: [{{ port: 80, targetPort: 8080 }}] }}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{ name: web }}
+spec:
+  replicas: {replicas}
+  selector: {{ matchLabels: {{ app: web }} }}
+  template:
+    metadata: {{ labels: {{ app: web }} }}
+    spec:
+      containers:
+        - name: web
+          image: registry.example/web:1
+          ports: [{{ containerPort: 8080 }}]
+          env: []
+          resources: {{ requests: {{ cpu: 1000m, memory: 64Mi }} }}
+          envFrom: [{{ configMapRef: {{ name: settings }} }}, {{ secretRef: {{ name: key }} }}]
+"#
+    )
+}
+
+/// Whether a secret stands in any file below a folder, the declaration's own apart.
+fn leaks(folder: &Path) -> bool {
+    fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path()).any(|path| {
+        if path.is_dir() {
+            return leaks(&path);
+        }
+        let own = path.file_name().is_some_and(|n| n == "objects.yaml");
+        !own && fs::read(&path).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(CANARY))
+    })
+}
+
+#[test]
+fn a_stack_is_applied_seen_drifted_and_pruned_and_its_namesake_is_not_touched() {
+    let Some(cluster) = lab::shared() else { return };
+    cluster.namespace("one");
+    cluster.namespace("two");
+    let (one, two) = (
+        Stack::new(cluster, "kzone234", "one", &objects("gadgets")),
+        Stack::new(cluster, "kztwo234", "two", &application(1)),
+    );
+    one.run("apply --yes", 0);
+    two.run("apply --yes", 0);
+    one.is_in_sync();
+    two.is_in_sync();
+
+    cluster.kubectl("scale deployment/web --namespace one --replicas=4");
+    cluster.kubectl("set image deployment/web --namespace one web=registry.example/web:2");
+    let drift = one.run("drift", 3);
+    assert!(drift.contains("spec.replicas: file 2, live 4 · by kubectl (scale)"), "{drift}");
+    assert!(drift.contains("by kubectl-set at "), "{drift}");
+    let held = one.run("apply --yes", 6);
+    assert!(held.contains("--force-conflicts"), "{held}");
+    assert_eq!(cluster.get("deployment web --namespace one")["spec"]["replicas"], 4, "not taken without leave");
+    one.run("apply --yes --force-conflicts", 0);
+    assert_eq!(cluster.get("deployment web --namespace one")["spec"]["replicas"], 2);
+    one.is_in_sync();
+
+    // Put right by hand, as the file says: evenkeel only takes its share.
+    cluster.kubectl("annotate configmap/settings --namespace one note=theirs");
+    one.is_in_sync();
+
+    let before = cluster.get("configmaps,secrets,services,deployments --namespace two");
+    one.write("objects.yaml", application(2).split("---\napiVersion: apps/v1").next().expect("the first part"));
+    let plan = one.run("plan", 0);
+    // The definition takes its objects along, so it goes in two steps.
+    assert!(plan.contains("2 to destroy") && plan.contains("quarantine"), "{plan}");
+    one.run("apply --yes", 0);
+    let gone = cluster.try_kubectl("get deployment web --namespace one", "");
+    assert!(gone.as_ref().is_err_and(|said| said.contains("not found")), "{gone:?}");
+    let left = cluster.get("configmaps,secrets,services --namespace one -l evenkeel.dev/stack=kzone234");
+    assert_eq!(left["items"].as_array().map(Vec::len), Some(4), "three objects and the stack's own mark");
+    let after = cluster.get("configmaps,secrets,services,deployments --namespace two");
+    assert_eq!(specs(&before), specs(&after), "the namesake");
+    two.is_in_sync();
+
+    for stack in [&one, &two] {
+        stack.run("destroy --yes", 0);
+        assert!(!leaks(stack.folder.path()), "a secret stands in a file");
+    }
+    let left = cluster.get("configmaps,secrets,services,deployments -A -l evenkeel.dev/stack");
+    let ours = |item: &Value| {
+        let id = item["metadata"]["labels"]["evenkeel.dev/stack"].as_str().unwrap_or_default();
+        ["kzone234", "kztwo234"].contains(&id)
+    };
+    assert!(!left["items"].as_array().expect("a list").iter().any(ours), "{left}");
+}
+
+fn specs(list: &Value) -> Vec<(String, Value, Value)> {
+    let one = |item: &Value| (item["metadata"]["uid"].to_string(), item["spec"].clone(), item["data"].clone());
+    list["items"].as_array().expect("a list").iter().map(one).collect()
+}
+
+#[test]
+fn a_run_killed_after_any_of_its_events_is_simply_run_again() {
+    let Some(cluster) = lab::shared() else { return };
+    let mut points = 0;
+    for k in 0..24 {
+        let namespace = format!("killed-{k}");
+        cluster.namespace(&namespace);
+        let id = format!("kz{}kk", ["a", "b", "c", "d", "e", "f"][k % 6].repeat(2 + k / 6 * 2));
+        let stack = Stack::new(cluster, &format!("{id:a<8}"), &namespace, &application(1));
+        points += usize::from(killed(&stack, "apply --yes --events json", k));
+        stack.run("apply --yes", 0);
+        stack.is_in_sync();
+        points += usize::from(killed(&stack, "destroy --yes --events json", k));
+        stack.run("destroy --yes", 0);
+        let left =
+            cluster.get(&format!("configmaps,secrets,services,deployments -n {namespace} -l evenkeel.dev/stack"));
+        assert_eq!(left["items"].as_array().map(Vec::len), Some(0), "{k}: {left}");
+    }
+    assert!(points >= 20, "only {points} runs were killed before their end");
+    println!("{points} runs were killed before their end");
+}
+
+/// Kills a run with SIGKILL once it has told `events` of its events; whether it was still running.
+fn killed(stack: &Stack<'_>, words: &str, events: usize) -> bool {
+    let mut child = stack.command(words).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let told = lines.by_ref().take(events).filter_map(Result::ok).count();
+    let pid = Pid::from_raw(child.id().cast_signed()).expect("a process");
+    // One that has ended already is not there to be killed.
+    let alive = told == events && child.try_wait().expect("its state").is_none();
+    if alive {
+        kill_process(pid, Signal::KILL).expect("it is ours");
+    }
+    let status = child.wait().expect("it ends");
+    alive && status.code().is_none()
+}
+
+#[test]
+fn an_api_server_that_dies_in_the_middle_costs_a_rerun() {
+    let Some(cluster) = Cluster::start("--nodes 3") else { return };
+    let stack = Stack::new(&cluster, "kzdead23", "default", &application(1));
+    let mut child = stack
+        .command("apply --yes --events json")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let started = |line: &std::io::Result<String>| line.as_ref().is_ok_and(|l| l.contains("\"started\""));
+    assert!(lines.by_ref().any(|line| started(&line)), "it began");
+    cluster.tell("kill apiserver");
+    drop(lines);
+    let status = child.wait().expect("it ends");
+    assert!(matches!(status.code(), Some(0 | 7 | 8)), "{status:?}");
+    let blind = stack.run("plan", 8);
+    assert!(blind.contains("refused") || blind.contains("connect"), "{blind}");
+    cluster.tell("start apiserver");
+    stack.run("apply --yes", 0);
+    stack.is_in_sync();
+}
