@@ -234,7 +234,9 @@ impl<'a> DriftReport<'a> {
 
     fn pending_rows(&self, names: &Names) -> Vec<Row> {
         let mut rows = Vec::new();
-        let mut same: BTreeMap<(&Group, Option<&ObjectName>, Action, &str, bool), Vec<&Pending>> = BTreeMap::new();
+        /// What must be equal for two to be said as one.
+        type Key<'k> = (&'k Group, Option<&'k ObjectName>, Action, &'k str, bool);
+        let mut same: BTreeMap<Key<'_>, Vec<&Pending>> = BTreeMap::new();
         for p in &self.pending {
             let object = p.address.object.as_deref();
             let key = (&p.address.group, object, p.action, p.says.as_str(), p.held_by.is_some());
