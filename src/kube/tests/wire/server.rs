@@ -1,5 +1,7 @@
 //! A server of the tests' own on a real socket: plain or TLS, it answers every request alike and remembers them.
 
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
 use std::sync::{Arc, Mutex};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
