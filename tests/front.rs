@@ -4,11 +4,21 @@
 #[path = "lab/front.rs"]
 mod lab;
 
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
 use evenkeel_sim::World;
+use evenkeel_sim::action::Action;
+use evenkeel_sim::dice::Span;
+use evenkeel_sim::faults::{Effect, Fault, Moment};
 use evenkeel_sim::world::SecurityGroup;
 
+use crate::moto::lab as moto_lab;
+use crate::wire::hand;
 use crate::wire::place::Place;
-use crate::wire::story::{Lab, whole_journey};
+use crate::wire::story::{Lab, texts, whole_journey};
 use lab::Served;
 
 /// So fast that a boot takes a moment, so slow that a moment of a busy machine is no quarter of an hour.
@@ -42,4 +52,155 @@ fn a_fleet_is_created_drifted_damaged_repaired_and_destroyed_beside_another_of_i
     let front = Served::start(world, SPEED);
     whole_journey(&front, &groups);
     assert_eq!(front.sim.violations(), []);
+}
+
+/// Clients that nobody here wrote are the judges: boto3 and the AWS CLI run every action, botocore's model of EC2 says
+/// what may stand in an answer, and moto shows what a client is used to find there.
+#[test]
+fn other_clients_understand_every_answer() {
+    let (Some(python), Some(moto)) = (moto_lab::python(), moto_lab::Moto::start()) else { return };
+    let front = Served::start(World::founding(1), SPEED);
+    let judge = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/honest.py");
+    let judged = Command::new(python).arg(judge).args([&front.url, &moto.url]).output().expect("the lab's Python");
+    let said = String::from_utf8_lossy(&judged.stdout).into_owned() + &String::from_utf8_lossy(&judged.stderr);
+    assert!(judged.status.success(), "{said}");
+    println!("{}", said.trim());
+    let asked = front.sim.counts();
+    let never: Vec<&Action> = Action::ALL.iter().filter(|action| !asked.contains_key(action)).collect();
+    assert!(never.is_empty(), "the judge did not try {never:?}");
+}
+
+/// A launch by hand of small machines in the first zone.
+fn launch(least: u32, most: u32, token: &str) -> String {
+    format!(
+        "Action=RunInstances&ImageId=ami-00000000000002309&InstanceType=t3.small&MinCount={least}&MaxCount={most}\
+         &ClientToken={token}&Placement.AvailabilityZone=us-east-1a&Version=2016-11-15"
+    )
+}
+
+/// HTTP status and EC2's code.
+fn refused(front: &Served, body: &str) -> (u16, String) {
+    let (status, answer) = hand::call(&front.url, "ec2", body);
+    (status, texts(&answer, "Code").pop().unwrap_or_else(|| panic!("{body} is not refused: {answer}")))
+}
+
+/// Everything that can be wrong before or beside the world's own rules.
+#[test]
+fn what_is_wrong_with_a_request_is_refused_as_ec2_refuses_it() {
+    let front = Served::start(World::founding(1), SPEED);
+    let run = launch(1, 1, "t");
+    for (body, status, code) in [
+        ("Version=2016-11-15", 400, "MissingAction"),
+        ("Action=MakeCoffee", 400, "InvalidAction"),
+        ("Action=GetCallerIdentity", 400, "InvalidAction"),
+        ("Action=DescribeInstances&Colour=red", 400, "UnknownParameter"),
+        ("Action=DescribeInstances&MaxResults=4", 400, "InvalidParameterValue"),
+        ("Action=DescribeInstances&MaxResults=1001", 400, "InvalidParameterValue"),
+        ("Action=DescribeInstances&MaxResults=many", 400, "InvalidParameterValue"),
+        ("Action=DescribeInstances&MaxResults=5&NextToken=x", 400, "InvalidNextToken"),
+        ("Action=DescribeInstances&MaxResults=5&InstanceId.1=i-1", 400, "InvalidParameterCombination"),
+        ("Action=DescribeInstances&Action=DescribeVolumes", 400, "InvalidQueryParameter"),
+        ("Action=TerminateInstances", 400, "MissingParameter"),
+        ("Action=StopInstances&InstanceId.1=i-0123456789abcdef0", 400, "InvalidInstanceID.NotFound"),
+        ("Action=DescribeInstances&DryRun=true", 412, "DryRunOperation"),
+        (&format!("{run}&DryRun=true"), 412, "DryRunOperation"),
+        (&format!("{run}&Ipv6AddressCount=1"), 400, "UnknownParameter"),
+        (&launch(2, 1, "t"), 400, "InvalidParameterValue"),
+    ] {
+        assert_eq!(refused(&front, body), (status, code.to_owned()), "{body}");
+    }
+    assert!(front.sim.world().expect("in memory").instances.is_empty(), "nothing was done");
+}
+
+#[test]
+fn a_signature_counts_by_its_form() {
+    let front = Served::start(World::founding(1), SPEED);
+    let ask = |headers: &str| {
+        let (status, answer) = hand::raw(&front.url, "/", headers, "Action=DescribeSubnets&Version=2016-11-15");
+        (status, texts(&answer, "Code").pop().unwrap_or_default())
+    };
+    assert_eq!(ask(""), (403, "MissingAuthenticationToken".into()));
+    assert_eq!(ask("Authorization: Bearer x\r\n"), (401, "AuthFailure".into()));
+    let signed = |region: &str| {
+        let scope = format!("k/20260101/{region}/ec2/aws4_request");
+        let zeros = "0".repeat(64);
+        format!(
+            "Authorization: AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature={zeros}\r\n\
+             X-Amz-Date: 20260101T000000Z\r\n"
+        )
+    };
+    assert_eq!(ask(&signed("eu-west-1")), (401, "AuthFailure".into()), "another region's signature");
+    assert_eq!(ask(&signed("us-east-1")), (200, String::new()));
+}
+
+#[test]
+fn a_launch_takes_as_many_as_there_is_room_for_and_never_fewer_than_asked() {
+    let mut world = World::founding(1);
+    world.zones.get_mut("us-east-1a").expect("the first zone").capacity.insert("t3.small".into(), 5);
+    let front = Served::start(world, SPEED);
+    let made = |body: &str| texts(&hand::fine(&front.url, "ec2", body), "instanceId").len();
+    assert_eq!(made(&launch(2, 4, "a")), 4);
+    assert_eq!(refused(&front, &launch(2, 4, "b")), (500, "InsufficientInstanceCapacity".into()));
+    assert_eq!(made(&launch(1, 4, "c")), 1, "the fifth");
+    assert_eq!(made(&launch(1, 4, "c")), 1, "the same token, the same machine");
+    assert_eq!(refused(&front, &launch(1, 3, "c")), (400, "IdempotentParameterMismatch".into()));
+    assert_eq!(front.sim.world().expect("in memory").instances.len(), 5);
+}
+
+#[test]
+fn what_the_world_makes_go_wrong_is_seen_on_the_wire() {
+    let mut world = World::founding(1);
+    world.faults.push(Fault::deny(Action::StopInstances));
+    world.faults.push(Fault::once(Effect::LoseAnswer).on(Action::RunInstances));
+    world.faults.push(Fault::once(Effect::Kill(Moment::Before)).on(Action::DescribeVolumes));
+    world.limits.vcpus = 4;
+    world.timing.latency = Span::millis(0, 0);
+    // Slow, so that no bucket fills up meanwhile.
+    let front = Served::start(world, 0.01);
+    assert_eq!(refused(&front, "Action=StopInstances&InstanceId.1=i-1"), (403, "UnauthorizedOperation".into()));
+    assert_eq!(refused(&front, "Action=StopInstances&InstanceId.1=i-1&DryRun=true").1, "UnauthorizedOperation");
+    assert_eq!(hand::call(&front.url, "ec2", "Action=DescribeVolumes"), (0, String::new()), "the connection is cut");
+    assert_eq!(hand::call(&front.url, "ec2", &launch(1, 1, "lost")).0, 0, "and after the effect");
+    assert_eq!(front.sim.world().expect("in memory").instances.len(), 1);
+    assert_eq!(refused(&front, &launch(2, 2, "many")), (400, "VcpuLimitExceeded".into()));
+    let third_to_sixth: Vec<u16> =
+        (3..=6).map(|n| hand::call(&front.url, "ec2", &launch(9, 9, &format!("{n}"))).0).collect();
+    assert_eq!(third_to_sixth, [400, 400, 400, 503], "five launches at once, then two a second");
+}
+
+/// 10,000 machines over HTTP: launched, listed page by page, and none is missing or shown twice.
+#[test]
+fn ten_thousand_machines_answer_in_seconds() {
+    let mut world = World::founding(1);
+    world.limits.throttling = false;
+    for (n, subnet) in world.subnets.values_mut().enumerate() {
+        subnet.cidr = format!("10.{n}.0.0/16");
+    }
+    let front = Served::start(world, SPEED);
+    let began = Instant::now();
+    for n in 0..10 {
+        hand::fine(&front.url, "ec2", &launch(1000, 1000, &format!("batch-{n}")));
+    }
+    let launched = began.elapsed();
+    front.sim.advance(Duration::from_secs(600)).expect("in memory");
+    let began = Instant::now();
+    let mut seen: BTreeMap<String, u32> = BTreeMap::new();
+    let mut token = String::new();
+    let mut pages = 0;
+    loop {
+        let next = if token.is_empty() { String::new() } else { format!("&NextToken={token}") };
+        let answer = hand::fine(&front.url, "ec2", &format!("Action=DescribeInstances&MaxResults=1000{next}"));
+        for id in texts(&answer, "instanceId") {
+            *seen.entry(id).or_default() += 1;
+        }
+        pages += 1;
+        match texts(&answer, "nextToken").pop() {
+            Some(next) => token = next,
+            None => break,
+        }
+    }
+    let listed = began.elapsed();
+    println!("10,000 machines: launched in {launched:?}, listed in {listed:?}");
+    assert!(pages == 10 && seen.len() == 10_000 && seen.values().all(|times| *times == 1), "{pages} {}", seen.len());
+    assert!(launched + listed < Duration::from_secs(60), "a minute, unoptimised, on a busy machine");
 }

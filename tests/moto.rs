@@ -5,7 +5,7 @@
 //! wrong stands in `tests/lab/README.md`.
 
 #[path = "lab/moto.rs"]
-mod lab;
+pub mod lab;
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};

@@ -26,7 +26,8 @@ pub fn shared() -> Option<&'static Moto> {
     if python().is_none() { None } else { SHARED.get_or_init(Moto::start).as_ref() }
 }
 
-fn python() -> Option<String> {
+/// The lab's Python; `None` (said aloud) where there is none to be had.
+pub fn python() -> Option<String> {
     let Ok(python) = std::env::var("EVENKEEL_TEST_MOTO") else {
         let test = std::thread::current().name().unwrap_or_default().to_owned();
         println!("skipped: {test}: EVENKEEL_TEST_MOTO names no Python with moto (tests/run makes one)");
