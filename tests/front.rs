@@ -2,7 +2,7 @@
 //! over real HTTP and with EC2's semantics that no other server to be had keeps.
 
 #[path = "lab/front.rs"]
-mod lab;
+pub mod lab;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -12,4 +12,6 @@ mod moto;
 #[cfg(all(feature = "aws", feature = "kubernetes"))]
 mod tls;
 #[cfg(feature = "aws")]
+mod sweep;
+#[cfg(feature = "aws")]
 mod wire;

@@ -1,6 +1,6 @@
 //! The same binary and the same file against moto, an EC2 written by others: `AWS_ENDPOINT_URL` instead of `--sim`.
 //!
-//! Between the two stands a tap: it counts what goes over the wire, shows what each call carried, and can hold a call
+//! Between the two stands a proxy: it counts what goes over the wire, shows what each call carried, and can hold a call
 //! back. `tests/run` sets `EVENKEEL_TEST_MOTO`; without it these tests say so and are skipped. What moto itself gets
 //! wrong stands in `tests/lab/README.md`.
 
@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::wire::place::{Place, done, file};
+use crate::wire::proxy::Proxy;
 use crate::wire::story::{Lab, ec2, machines, texts, volumes, whole_journey};
-use crate::wire::tap::Tap;
 use lab::Moto;
 
 /// Far more than any of these needs; a test that hangs is a failure and no hang.
@@ -44,10 +44,10 @@ fn a_fleet_is_created_drifted_damaged_repaired_and_destroyed_beside_another_of_i
 fn stopped_while_a_call_hangs_it_ends_at_once_and_a_rerun_makes_nothing_twice() {
     let Some(moto) = lab::shared() else { return };
     moto.security_groups(&["cli-stop"], &vpc(moto));
-    let tap = Tap::before(&moto.url);
+    let proxy = Proxy::before(&moto.url);
     for (signal, code, id) in [(Signal::INT, 130, "c44444444"), (Signal::TERM, 143, "c55555555")] {
-        let ours = Place::new(&tap.url, &file("stop", id, "cli-stop"));
-        let held = tap.hold("RunInstances");
+        let ours = Place::new(&proxy.url, &file("stop", id, "cli-stop"));
+        let held = proxy.hold("RunInstances");
         let mut apply = ours.command("apply --yes");
         let child = apply.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
         held.wait(LONG);

@@ -4,7 +4,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 #[path = "hand.rs"]
-mod hand;
+pub mod hand;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};

@@ -1,9 +1,9 @@
 //! The safety proofs, on the sim, in virtual time: whatever goes wrong, a rerun ends where it should have ended.
 
-mod crash;
-mod end;
+pub mod crash;
+pub mod end;
 mod fleet;
-mod harness;
+pub mod harness;
 mod killed;
 mod seeds;
 mod trouble;

@@ -2,7 +2,7 @@
 
 use super::hand;
 use super::place::{Place, file};
-use super::tap::Tap;
+use super::proxy::Proxy;
 
 /// An EC2 to tell a story on.
 pub trait Lab {
@@ -48,18 +48,18 @@ pub fn volumes(lab: &dyn Lab, stack: &str) -> Vec<String> {
 /// A fleet is created, drifted, damaged, repaired and destroyed beside another of its name. `groups` are the ids of the
 /// security groups `cli-web` and `cli-debug`.
 pub fn whole_journey(lab: &dyn Lab, groups: &[String]) {
-    let tap = Tap::before(lab.url());
+    let proxy = Proxy::before(lab.url());
     let theirs = lab.place(lab.url(), &file("shop", "c22222222", "cli-web"));
     theirs.run("apply --yes").ends(0);
     let others = (machines(lab, "c22222222"), volumes(lab, "c22222222"));
     assert_eq!((others.0.len(), others.1.len()), (3, 3));
 
     // Created: three zones, every tag in the create call.
-    let ours = lab.place(&tap.url, &file("shop", "c33333333", "cli-web"));
+    let ours = lab.place(&proxy.url, &file("shop", "c33333333", "cli-web"));
     ours.run("plan --exit-code").ends(2).tells("6 to add");
-    tap.forget();
+    proxy.forget();
     ours.run("apply --yes").ends(0).tells("Converged");
-    let calls = tap.calls();
+    let calls = proxy.calls();
     let of = |action: &str| calls.iter().filter(|c| c.action == action).collect::<Vec<_>>();
     assert_eq!((of("RunInstances").len(), of("CreateVolume").len(), of("CreateTags").len()), (3, 3, 0));
     for call in of("RunInstances") {
@@ -86,11 +86,12 @@ pub fn whole_journey(lab: &dyn Lab, groups: &[String]) {
     assert_eq!(zones("CreateVolume", "AvailabilityZone"), three);
 
     // Again: nothing to do, and looking changes nothing.
-    tap.forget();
+    proxy.forget();
     ours.run("plan --exit-code").ends(0).tells("No changes");
     ours.run("drift").ends(0);
     ours.run("status").ends(0);
-    let changing = tap.calls().into_iter().find(|c| !c.action.starts_with("Describe") && !c.action.starts_with("Get"));
+    let changing =
+        proxy.calls().into_iter().find(|c| !c.action.starts_with("Describe") && !c.action.starts_with("Get"));
     assert!(changing.is_none(), "{changing:?}");
 
     // Damaged: a machine terminated by hand comes back in its slot, with its volume.
