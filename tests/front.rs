@@ -66,7 +66,8 @@ fn other_clients_understand_every_answer() {
     assert!(judged.status.success(), "{said}");
     println!("{}", said.trim());
     let asked = front.sim.counts();
-    let never: Vec<&Action> = Action::ALL.iter().filter(|action| !asked.contains_key(action)).collect();
+    let of_aws = Action::ALL.iter().filter(|action| action.verb().is_none());
+    let never: Vec<&Action> = of_aws.filter(|action| !asked.contains_key(action)).collect();
     assert!(never.is_empty(), "the judge did not try {never:?}");
 }
 
