@@ -5,8 +5,9 @@
 pub mod lab;
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use evenkeel_sim::World;
@@ -14,6 +15,7 @@ use evenkeel_sim::action::Action;
 use evenkeel_sim::dice::Span;
 use evenkeel_sim::faults::{Effect, Fault, Moment};
 use evenkeel_sim::world::SecurityGroup;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::moto::lab as moto_lab;
 use crate::wire::hand;
@@ -203,5 +205,43 @@ fn ten_thousand_machines_answer_in_seconds() {
     let listed = began.elapsed();
     println!("10,000 machines: launched in {launched:?}, listed in {listed:?}");
     assert!(pages == 10 && seen.len() == 10_000 && seen.values().all(|times| *times == 1), "{pages} {}", seen.len());
-    assert!(launched + listed < Duration::from_secs(60), "a minute, unoptimised, on a busy machine");
+    // Seven seconds, unoptimised, on a machine that has nothing else to do.
+    assert!(launched + listed < Duration::from_secs(300), "{launched:?} and {listed:?}");
+}
+
+#[test]
+fn sim_serve_says_where_it_is_and_saves_the_world_when_it_is_told_to_end() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_evenkeel"));
+        command.current_dir(folder.path()).env_clear().args(["--sim", "world.toml", "sim", "serve", "--speed", "300"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut line).expect("it says where it is");
+        let said: BTreeMap<&str, &str> = line.split_whitespace().filter_map(|pair| pair.split_once('=')).collect();
+        let url = said["AWS_ENDPOINT_URL"];
+        assert!(url.starts_with("http://127.0.0.1:") && said["AWS_REGION"] == "us-east-1", "{line}");
+        assert!(said["EVENKEEL_CLOCK"].ends_with("*300"), "{line}");
+        let made = texts(&hand::fine(url, "ec2", &launch(1, 1, "t")), "instanceId").remove(0);
+        kill_process(Pid::from_child(&child), signal).expect("it is our child and lives");
+        let ended = child.wait_with_output().expect("it is our child");
+        assert!(ended.status.success(), "{ended:?}");
+        let text = std::fs::read_to_string(folder.path().join("world.toml")).expect("it is saved");
+        let world = World::from_toml(&text).expect("a world");
+        assert!(world.instances.contains_key(&made), "{text}");
+    }
+}
+
+#[test]
+fn the_time_of_a_served_world_is_no_time_for_another_endpoint() {
+    let clock = evenkeel_engine::clock::Paced::starting_at(jiff::Timestamp::UNIX_EPOCH, 60.0).expect("a speed");
+    let declaration = crate::wire::place::file("clock", "c88888888", "web");
+    for (url, clock, says) in [
+        ("http://ec2.example:80", clock.to_string(), "does not talk to one"),
+        ("http://127.0.0.1:9", "soon".to_owned(), "is no clock"),
+    ] {
+        let place = Place::new(url, &declaration);
+        let said = crate::wire::place::done(place.command("plan").env("EVENKEEL_CLOCK", clock));
+        said.ends(64).tells(says);
+    }
 }

@@ -335,14 +335,13 @@ def cli(url):
     """The same calls as the AWS CLI makes and reads them."""
     from awscli.clidriver import create_clidriver
 
-    driver = create_clidriver()
-
     def aws(words, *more):
         # In this process: each start of its own would cost a second.
         out, err = io.StringIO(), io.StringIO()
         arguments = [*words.split(), *more, "--endpoint-url", url, "--output", "json"]
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = driver.main(arguments)
+            # A driver remembers its last command and confuses it with the next.
+            code = create_clidriver().main(arguments)
         checked["commands"] += 1
         if code != 0:
             complain(f"aws {words}", f"ends with {code}: {err.getvalue().strip()}")
@@ -504,11 +503,15 @@ def sharp(ec2):
 def main():
     url = sys.argv[1]
     sharp(clients(url, False)[0])
-    tell(*clients(url, True))
-    cli(url)
-    compared = beside(url, sys.argv[2]) if len(sys.argv) > 2 else 0
-    for line in wrong:
-        print(line)
+    compared = 0
+    try:
+        tell(*clients(url, True))
+        cli(url)
+        compared = beside(url, sys.argv[2]) if len(sys.argv) > 2 else 0
+    finally:
+        # What went wrong before tells why the rest could not go on.
+        for line in wrong:
+            print(line)
     counts = ", ".join(f"{number} {what}" for what, number in checked.items())
     print(f"{len(wrong)} wrong; {counts}, {compared} values beside moto's")
     sys.exit(1 if wrong else 0)

@@ -167,15 +167,6 @@ impl Proxy {
         self.shared.inner().calls.clone()
     }
 
-    /// How many there were of each action.
-    pub fn counts(&self) -> BTreeMap<String, usize> {
-        let mut counts = BTreeMap::new();
-        for call in &self.shared.inner().calls {
-            *counts.entry(call.action.clone()).or_insert(0) += 1;
-        }
-        counts
-    }
-
     /// Forgets them; the next call is the 0th again.
     pub fn forget(&self) {
         self.shared.inner().calls.clear();
