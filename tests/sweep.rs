@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Mutex;
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use evenkeel_core::stamp::tag;
@@ -31,14 +32,24 @@ const LONG: Duration = Duration::from_secs(180);
 const AT_ONCE: usize = 6;
 const STACK: &str = "7f3kq2x9";
 
+/// Which call is struck. Calls that read are many and come in another number every time; those that change the world
+/// are the same in every run, and the dangerous ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Aim {
+    /// Among the calls that only read, or among those that change the world.
+    reads: bool,
+    /// Which of them, from 0.
+    nth: usize,
+}
+
 /// What came of one journey with one call that went wrong.
 struct Went {
     end: World,
     /// The call that was struck, if the run came so far.
     struck: Option<String>,
-    killed: bool,
     runs: usize,
-    calls: usize,
+    /// Calls of the first run that only read, and those that change the world.
+    calls: (usize, usize),
 }
 
 /// Runs the program once; `None` when it hung and was put to an end.
@@ -65,33 +76,41 @@ fn run(place: &Place, proxy: &Proxy, words: &str) -> Option<ExitStatus> {
     status
 }
 
-/// Carries a journey out from this world: a first run in which the `k`-th call meets `fault`, and then runs without,
+/// Carries a journey out from this world: a first run in which the call aimed at meets `fault`, and then runs without,
 /// until one ends well and as expected. Five minutes pass after each, so that what is hidden comes to light.
 fn go(
     journey: &Journey,
     start: &World,
     expected: Option<&Ending>,
-    fault: Option<(usize, Fault)>,
+    fault: Option<(Aim, Fault)>,
 ) -> Result<Went, String> {
     let front = Served::start(start.clone(), SPEED);
     let proxy = Proxy::before(&front.url);
     let place = Place::new(&proxy.url, &journey.after).in_time_with(front.sim.clock());
     let words = if (journey.intent)().destroy { "destroy --yes" } else { "apply --yes --max-deletes 100%" };
     let kills = fault.as_ref().is_some_and(|(_, fault)| matches!(fault, Fault::Kill(_)));
-    let aim = fault.as_ref().map(|(k, _)| *k);
-    if let Some((k, fault)) = fault {
-        proxy.meddle(move |n, _| (n == k).then(|| fault.clone()));
+    let (strike, struck) = channel();
+    if let Some((aim, fault)) = fault {
+        let mut before = 0;
+        proxy.meddle(move |_, call| {
+            let hit = call.reads() == aim.reads && before == aim.nth;
+            before += usize::from(call.reads() == aim.reads);
+            hit.then(|| {
+                let _ = strike.send(call.action.clone());
+                fault.clone()
+            })
+        });
     }
-    let mut went = Went { end: start.clone(), struck: None, killed: false, runs: 0, calls: 0 };
+    let mut went = Went { end: start.clone(), struck: None, runs: 0, calls: (0, 0) };
     let mut last = None;
     while went.runs < MOST_RUNS {
         let status = run(&place, &proxy, words).ok_or_else(|| format!("run {} hung", went.runs))?;
         if went.runs == 0 {
             let calls = proxy.calls();
-            went.calls = calls.len();
-            went.struck = aim.and_then(|k| calls.get(k)).map(|call| call.action.clone());
-            went.killed = status.signal() == Some(9);
-            if kills && went.struck.is_some() != went.killed {
+            let reads = calls.iter().filter(|call| call.reads()).count();
+            went.calls = (reads, calls.len() - reads);
+            went.struck = struck.try_recv().ok();
+            if kills && went.struck.is_some() != (status.signal() == Some(9)) {
                 return Err(format!("struck {:?} and ended with {status}", went.struck));
             }
         }
@@ -108,19 +127,27 @@ fn go(
     Err(format!("not well and as expected after {MOST_RUNS} runs ({last:?}): {:#?}\n{said}", ending(&went.end, STACK)))
 }
 
+/// So many of `calls`, evenly; all of them when there are no more.
+fn sampled(calls: usize, sample: usize) -> Vec<usize> {
+    let mut all: Vec<usize> = (0..sample).map(|n| calls * (2 * n + 1) / (2 * sample)).collect();
+    all.retain(|n| *n < calls);
+    all.dedup();
+    all
+}
+
 /// One row of the table.
 #[derive(Default)]
 struct Row {
-    calls: usize,
+    calls: (usize, usize),
     points: usize,
     missed: usize,
     most_runs: usize,
     actions: BTreeMap<String, usize>,
 }
 
-/// Strikes a sample of the calls of every journey, with new objects hidden for each of these times. Gives the number
+/// Strikes a sample (so many reading calls, so many changing ones) of the calls of every journey, with new objects hidden for each of these times. Gives the number
 /// of points that were struck; prints a table.
-fn sweep(what: &str, hidden: &[u64], sample: usize, faults: &[Fault]) -> usize {
+fn sweep(what: &str, hidden: &[u64], sample: (usize, usize), faults: &[Fault]) -> usize {
     let all = std::env::var("EVENKEEL_TEST_SWEEP").is_ok_and(|text| text == "all");
     let rows: Mutex<BTreeMap<(&str, u64), Row>> = Mutex::default();
     let wrong: Mutex<Vec<String>> = Mutex::default();
@@ -137,11 +164,14 @@ fn sweep(what: &str, hidden: &[u64], sample: usize, faults: &[Fault]) -> usize {
         }
         let expected = ending(&whole.end, STACK);
         let calls = whole.calls;
-        let of_sample = |n: usize| (calls - 1) * (2 * n + 1) / (2 * sample);
-        let aims: Vec<usize> = if all { (0..calls).collect() } else { (0..sample).map(of_sample).collect() };
+        let of = |reads: bool, calls: usize, sample: usize| {
+            let sample = if all { calls } else { sample };
+            sampled(calls, sample).into_iter().map(move |nth| Aim { reads, nth })
+        };
+        let aims: Vec<Aim> = of(false, calls.1, sample.1).chain(of(true, calls.0, sample.0)).collect();
         let mut row = Row { calls, ..Row::default() };
         for (k, fault) in aims.iter().flat_map(|k| faults.iter().map(move |fault| (*k, fault))) {
-            let at = format!("{} call {k} of {calls}, {fault:?}, hidden {hidden} s", journey.name);
+            let at = format!("{} {k:?} of {calls:?}, {fault:?}, hidden {hidden} s", journey.name);
             match go(journey, &start, Some(&expected), Some((k, fault.clone()))) {
                 Ok(went) => {
                     for says in unsound(journey, &went.end) {
@@ -150,7 +180,9 @@ fn sweep(what: &str, hidden: &[u64], sample: usize, faults: &[Fault]) -> usize {
                     row.points += usize::from(went.struck.is_some());
                     row.missed += usize::from(went.struck.is_none());
                     row.most_runs = row.most_runs.max(went.runs);
-                    *row.actions.entry(went.struck.unwrap_or_default()).or_default() += 1;
+                    if let Some(action) = went.struck {
+                        *row.actions.entry(action).or_default() += 1;
+                    }
                 }
                 Err(says) => note(&wrong, format!("{at}: {says}")),
             }
@@ -183,15 +215,13 @@ fn note(wrong: &Mutex<Vec<String>>, says: String) {
 }
 
 fn table(what: &str, rows: &BTreeMap<(&str, u64), Row>) -> String {
-    let mut text = format!(
-        "{what}\n{:<10} {:>8} {:>6} {:>7} {:>7} {:>5}  struck\n",
-        "journey", "hidden s", "calls", "points", "missed", "runs"
-    );
+    let head = "journey    hidden s  reads changes  points  missed  runs  struck";
+    let mut text = format!("{what}\n{head}\n");
     for ((journey, hidden), row) in rows {
         let actions: Vec<String> = row.actions.iter().map(|(action, n)| format!("{action} {n}")).collect();
-        let Row { calls, points, missed, most_runs, .. } = row;
-        let struck = actions.join(", ");
-        let _ = writeln!(text, "{journey:<10} {hidden:>8} {calls:>6} {points:>7} {missed:>7} {most_runs:>5}  {struck}");
+        let Row { calls: (reads, changes), points, missed, most_runs, .. } = row;
+        let numbers = format!("{reads:>6} {changes:>7} {points:>7} {missed:>7} {most_runs:>5}");
+        let _ = writeln!(text, "{journey:<10} {hidden:>8} {numbers}  {}", actions.join(", "));
     }
     text
 }
@@ -213,7 +243,7 @@ fn each<T: Sync>(all: &[T], work: impl Fn(&T) + Sync) {
 #[test]
 fn killed_at_any_call_on_the_wire_it_costs_nothing_but_a_rerun() {
     let kills = [Fault::Kill(When::Before), Fault::Kill(When::After)];
-    let points = sweep("SIGKILL before and after a call", &[0, 5, 60, 300], 5, &kills);
+    let points = sweep("SIGKILL before and after a call", &[0, 5, 60, 300], (2, 4), &kills);
     assert!(points >= 200, "{points} points are too few to believe in");
 }
 
@@ -230,6 +260,6 @@ fn an_answer_that_is_lost_cut_or_doubled_costs_nothing() {
         Fault::refusal(500, "InternalError"),
         Fault::Answer(502, "<html>Bad gateway</html>".to_owned()),
     ];
-    let points = sweep("a call that goes wrong once", &[0], 2, &faults);
+    let points = sweep("a call that goes wrong once", &[0], (1, 2), &faults);
     assert!(points >= 80, "{points} points are too few to believe in");
 }
