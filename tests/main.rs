@@ -9,9 +9,9 @@ mod laws;
 mod layering;
 #[cfg(feature = "aws")]
 mod moto;
-#[cfg(all(feature = "aws", feature = "kubernetes"))]
-mod tls;
 #[cfg(feature = "aws")]
 mod sweep;
+#[cfg(all(feature = "aws", feature = "kubernetes"))]
+mod tls;
 #[cfg(feature = "aws")]
 mod wire;

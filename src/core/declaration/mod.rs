@@ -241,8 +241,12 @@ fn blocks(
     renamed::read(Kind::Volumes, table("volumes").as_ref(), &mut renamed, problems);
     let outputs = outputs::read(table("outputs").as_ref(), problems);
     let lock = lock::read(table("lock").as_ref());
-    let clusters = kubernetes::read(table("kubernetes").as_ref());
+    let mut clusters = kubernetes::read(table("kubernetes").as_ref());
     let bundles = bundles(&file, read, inputs, &stack, &clusters, secrets, problems);
+    if table("kubernetes").is_none() && bundles.is_empty() {
+        // The plain cluster is for objects that name none. Who has no objects needs no cluster and no kubeconfig.
+        clusters.clear();
+    }
     Some(Desired {
         stack,
         scopes,

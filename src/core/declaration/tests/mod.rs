@@ -305,3 +305,11 @@ fn starters_are_read_without_a_word() {
         assert_eq!(super::starter::stack_name(text), name, "{text}");
     }
 }
+
+#[test]
+fn who_says_nothing_of_kubernetes_has_no_cluster_and_needs_no_kubeconfig() {
+    let without = desired(&main(&format!("{HEAD}{WEB}")));
+    assert!(without.clusters.is_empty(), "{:?}", without.clusters);
+    let with = desired(&main(&format!("{HEAD}{WEB}[kubernetes]\n")));
+    assert_eq!(with.clusters.len(), 1);
+}
