@@ -361,6 +361,36 @@ pub static CODES: &[Code] = &[
         "memory = \"1GB\"",
     ),
     c(
+        "E1202",
+        "A key of another kind",
+        "The key says something about a kind of workload, or of volume, that this one is not.",
+        "kind = \"daemonset\"\nreplicas = 3",
+    ),
+    c(
+        "E1203",
+        "Not exactly one",
+        "One of several keys must be there, and no second one.",
+        "env = { PASSWORD = { optional = true } }",
+    ),
+    c(
+        "E1204",
+        "No such port",
+        "A probe or a service asks a port that the workload does not have.",
+        "health = \"/healthz\"   # and no port",
+    ),
+    c(
+        "E1205",
+        "The same twice",
+        "Two ports with one number, or two volumes at one path.",
+        "ports = { http = 8080, admin = 8080 }",
+    ),
+    c(
+        "E1206",
+        "More than its limit",
+        "A request is greater than the limit beside it, or draining takes all the time there is to end.",
+        "memory = { request = \"2Gi\", limit = \"1Gi\" }",
+    ),
+    c(
         "W0202",
         "A secret too short to hide",
         "Texts shorter than four characters turn up by chance, so they cannot be kept out of outputs.",
@@ -399,5 +429,17 @@ pub static CODES: &[Code] = &[
         "What the cluster writes",
         "The object was taken from a cluster, with what the server had added. That is left out.",
         "",
+    ),
+    c(
+        "W1201",
+        "An image that moves",
+        "An image without a tag, or with `latest`, may be another one on each node that fetches it.",
+        "image = \"nginx\"",
+    ),
+    c(
+        "W1202",
+        "No drain",
+        "A budget of zero holds off every drain of a node, so that it cannot be upgraded.",
+        "max-unavailable = 0",
     ),
 ];

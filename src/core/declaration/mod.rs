@@ -288,6 +288,10 @@ fn bundles(
         let bundle = kubernetes::manifests::read(name, &r, &context, &mut shared, problems);
         all.insert(Group { kind: Kind::Manifests, name: name.to_owned() }, bundle);
     }
+    for (name, r) in file.table("workloads").map(|r| r.groups()).unwrap_or_default() {
+        let bundle = kubernetes::workloads::read(name, &r, &context, &mut shared, problems);
+        all.insert(Group { kind: Kind::Workloads, name: name.to_owned() }, bundle);
+    }
     // A name that stands in the open is no secret, even where a Secret holds it too.
     let names = shared.names.iter().chain([&stack.name, &stack.id]).chain(all.keys().map(|g| &g.name));
     let names: BTreeSet<_> = names.collect();

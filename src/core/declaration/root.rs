@@ -30,11 +30,17 @@ pub static FILE: Block = Block {
         key("kubernetes", Shape::Table(&kubernetes::KUBERNETES), "Where Kubernetes objects live.")
             .default("as kubectl finds it")
             .aka(&["cluster", "k8s"]),
+        key(
+            "workloads",
+            Shape::Table(&kubernetes::workloads::GROUPS),
+            "What runs in Kubernetes, in a dozen lines each.",
+        )
+        .aka(&["workload", "deployments", "services"]),
         key("manifests", Shape::Table(&kubernetes::manifests::GROUPS), "Kubernetes objects of any kind.")
             .aka(&["manifest", "kubernetes_manifest"]),
         key("policy", Shape::Table(&policy::POLICY), "Budgets, floors and patience."),
         key("outputs", Shape::Table(&outputs::OUTPUTS), "Values for `evenkeel output`.").aka(&["output"]),
     ],
     others: None,
-    later: &["workloads", "tasks"],
+    later: &["tasks"],
 };

@@ -5,6 +5,7 @@ pub mod forms;
 pub mod limits;
 pub mod manifests;
 pub mod pattern;
+pub mod workloads;
 
 mod files;
 mod object;

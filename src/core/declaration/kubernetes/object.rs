@@ -204,13 +204,20 @@ fn needs<'p>(
         Some(piece) if piece.text().is_some() => Some(piece),
         Some(piece) => {
             let says = format!("`{path}` must be text, not {}", piece.what.word());
-            let way_out = piece
-                .plain()
-                .map_or_else(|| way_out.to_owned(), |p| format!("write \"{}\" between quotes", p.escape_debug()));
+            let way_out = quoted(piece, problems).unwrap_or_else(|| way_out.to_owned());
             problems.error("E1101", piece.at, says, way_out);
             None
         }
     }
+}
+
+/// How a plain value is written as text: as it stands, so that `y` stays `y` and `0644` stays `0644`.
+fn quoted(piece: &Piece, problems: &Problems<'_>) -> Option<String> {
+    let plain = piece.plain()?;
+    let stands = problems.text(piece.at).trim();
+    let short = !stands.is_empty() && stands.len() <= 40 && !stands.contains(['"', '\'', '\n', '*']);
+    let text = if short { stands } else { plain.as_str() };
+    Some(format!("write \"{}\" between quotes", text.escape_debug()))
 }
 
 fn api_version<'p>(piece: &'p Piece, problems: &mut Problems<'_>) -> Option<&'p str> {
@@ -380,19 +387,16 @@ fn words(metadata: &Piece, part: &str, problems: &mut Problems<'_>) {
         if let Err(wrong) = key_form.check(key) {
             problems.error("E1106", value.key, format!("{} {}", shown(key), wrong.says), wrong.way_out);
         }
-        match (&value.what, value.plain()) {
-            (What::Text(text), _) if part == "labels" => {
+        match &value.what {
+            What::Text(text) if part == "labels" => {
                 if let Err(wrong) = value_form.check(text) {
                     problems.error("E1106", value.at, format!("{} {}", shown(text), wrong.says), wrong.way_out);
                 }
             }
-            (What::Text(_) | What::Bad | What::Null, _) => {}
-            (_, plain) => {
+            What::Text(_) | What::Bad | What::Null => {}
+            What::Bool(_) | What::Number(_) | What::List(_) | What::Table(_) => {
                 let says = format!("{} must be text, not {}", shown(key), value.what.word());
-                let way_out = plain.map_or_else(
-                    || "write text".to_owned(),
-                    |p| format!("write \"{}\" between quotes", p.escape_debug()),
-                );
+                let way_out = quoted(value, problems).unwrap_or_else(|| "write text".to_owned());
                 problems.error("E1106", value.at, says, way_out);
             }
         }

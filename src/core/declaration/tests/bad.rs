@@ -117,7 +117,6 @@ fn each_mistake_elsewhere_has_a_place_and_a_way_out() {
         ("{HEAD}[^^machine.web]\n", "E0101", "write `machines`"),
         ("{HEAD}[policy.repair]\n^^max-surge = 2\n", "E0101", "is a key of [policy]"),
         ("{HEAD}[^^tasks.render]\n", "E0102", "take it out"),
-        ("{HEAD}[^^workloads.x]\n", "E0102", "take it out"),
         ("{HEAD}[machines.^^Web]\nimage = \"ami-1\"\ntype = \"t3.small\"\n", "E0110", "write \"web\""),
         ("{HEAD}[machines.^^web]\ntype = \"t3.small\"\n", "E0104", "add `image"),
         ("{HEAD}[machines.web]\n^^image = { owner = \"amazon\" }\ntype = \"t3.small\"\n", "E0501", "ami-"),

@@ -22,6 +22,107 @@ const TOGETHER: &[(&str, &[(&str, &str)])] = &[
     ("manifests.m.template", &[("manifests.m.files", "[\"k8s/b.yaml.j2\"]")]),
     ("manifests.m.vars", &[("manifests.m.files", "[\"k8s/b.yaml.j2\"]")]),
     ("manifests.m.cluster", &[("kubernetes.west.context", "\"west\"")]),
+    ("workloads.w.storage", &[("workloads.w.kind", "\"statefulset\"")]),
+    ("workloads.w.start", &[("workloads.w.kind", "\"statefulset\"")]),
+    ("workloads.w.storage.\"/s\".size", &[("workloads.w.kind", "\"statefulset\"")]),
+    (
+        "workloads.w.storage.\"/s\".class",
+        &[("workloads.w.kind", "\"statefulset\""), ("workloads.w.storage.\"/s\".size", "\"1Gi\"")],
+    ),
+    (
+        "workloads.w.storage.\"/s\".access",
+        &[("workloads.w.kind", "\"statefulset\""), ("workloads.w.storage.\"/s\".size", "\"1Gi\"")],
+    ),
+    ("workloads.w.schedule", &[("workloads.w.kind", "\"cronjob\""), ("workloads.w.replicas", "")]),
+    (
+        "workloads.w.time-zone",
+        &[("workloads.w.kind", "\"cronjob\""), ("workloads.w.schedule", "\"@daily\""), ("workloads.w.replicas", "")],
+    ),
+    (
+        "workloads.w.concurrency",
+        &[("workloads.w.kind", "\"cronjob\""), ("workloads.w.schedule", "\"@daily\""), ("workloads.w.replicas", "")],
+    ),
+    (
+        "workloads.w.suspend",
+        &[("workloads.w.kind", "\"cronjob\""), ("workloads.w.schedule", "\"@daily\""), ("workloads.w.replicas", "")],
+    ),
+    (
+        "workloads.w.start-within",
+        &[("workloads.w.kind", "\"cronjob\""), ("workloads.w.schedule", "\"@daily\""), ("workloads.w.replicas", "")],
+    ),
+    (
+        "workloads.w.history",
+        &[("workloads.w.kind", "\"cronjob\""), ("workloads.w.schedule", "\"@daily\""), ("workloads.w.replicas", "")],
+    ),
+    (
+        "workloads.w.history.succeeded",
+        &[("workloads.w.kind", "\"cronjob\""), ("workloads.w.schedule", "\"@daily\""), ("workloads.w.replicas", "")],
+    ),
+    (
+        "workloads.w.history.failed",
+        &[("workloads.w.kind", "\"cronjob\""), ("workloads.w.schedule", "\"@daily\""), ("workloads.w.replicas", "")],
+    ),
+    (
+        "workloads.w.retries",
+        &[("workloads.w.kind", "\"cronjob\""), ("workloads.w.schedule", "\"@daily\""), ("workloads.w.replicas", "")],
+    ),
+    (
+        "workloads.w.deadline",
+        &[("workloads.w.kind", "\"cronjob\""), ("workloads.w.schedule", "\"@daily\""), ("workloads.w.replicas", "")],
+    ),
+    (
+        "workloads.w.completions",
+        &[("workloads.w.kind", "\"cronjob\""), ("workloads.w.schedule", "\"@daily\""), ("workloads.w.replicas", "")],
+    ),
+    (
+        "workloads.w.parallel",
+        &[("workloads.w.kind", "\"cronjob\""), ("workloads.w.schedule", "\"@daily\""), ("workloads.w.replicas", "")],
+    ),
+    ("workloads.w.cluster", &[("kubernetes.west.context", "\"west\"")]),
+    ("workloads.w.ports", &[("workloads.w.port", "")]),
+    ("workloads.w.ports.west.port", &[("workloads.w.port", "")]),
+    ("workloads.w.ports.west.protocol", &[("workloads.w.port", ""), ("workloads.w.ports.west.port", "53")]),
+    ("workloads.w.env.NAME.optional", &[("workloads.w.env.NAME.secret", "\"a/b\"")]),
+    ("workloads.w.volumes.\"/v\".key", &[("workloads.w.volumes.\"/v\".config", "\"a\"")]),
+    ("workloads.w.volumes.\"/v\".optional", &[("workloads.w.volumes.\"/v\".config", "\"a\"")]),
+    ("workloads.w.volumes.\"/v\".read-only", &[("workloads.w.volumes.\"/v\".claim", "\"a\"")]),
+    ("workloads.w.volumes.\"/v\".in-memory", &[("workloads.w.volumes.\"/v\".empty", "true")]),
+    ("workloads.w.health.port", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.every", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.timeout", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.failures", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.delay", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.readiness", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.liveness", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.startup", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.readiness.http", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.readiness.tcp", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.readiness.grpc", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.readiness.exec", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.readiness.port", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.readiness.every", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.readiness.timeout", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.readiness.failures", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.readiness.delay", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.liveness.http", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.liveness.tcp", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.liveness.grpc", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.liveness.exec", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.liveness.port", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.liveness.every", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.liveness.timeout", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.liveness.failures", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.liveness.delay", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.startup.http", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.startup.tcp", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.startup.grpc", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.startup.exec", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.startup.port", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.startup.every", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.startup.timeout", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.startup.failures", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.health.startup.delay", &[("workloads.w.health.http", "\"/x\"")]),
+    ("workloads.w.spread.soft", &[("workloads.w.spread.zone", "1")]),
     ("vars.team.type", &[("vars.team.default", "\"x\"")]),
     ("vars.team.secret", &[("vars.team.default", "\"x\"")]),
     ("vars.team.description", &[("vars.team.default", "\"x\"")]),
@@ -36,6 +137,9 @@ fn base() -> BTreeMap<String, String> {
         ("volumes.d.for", "\"machines.web\""),
         ("volumes.d.size", "\"30GiB\""),
         ("manifests.m.files", "[\"k8s/a.yaml\"]"),
+        ("workloads.w.image", "\"nginx:1\""),
+        ("workloads.w.replicas", "2"),
+        ("workloads.w.port", "90"),
     ]
     .into_iter()
     .map(|(k, v)| (k.to_owned(), v.to_owned()))
@@ -75,6 +179,10 @@ fn each(
             "[volumes]" => "d",
             "[vars]" => "team",
             "[manifests]" => "m",
+            "[workloads]" => "w",
+            "env" => "NAME",
+            "volumes" => "\"/v\"",
+            "storage" => "\"/s\"",
             _ => "west",
         };
         each(below, &join(name), visit);
@@ -98,8 +206,18 @@ fn every_key_does_something_and_its_example_is_good() {
         for (other, value) in TOGETHER.iter().filter(|(p, _)| *p == path).flat_map(|(_, o)| o.iter()) {
             lines.insert((*other).to_owned(), (*value).to_owned());
         }
-        let mut compare = plain.clone();
-        if block.title == "disks" {
+        // What the key does is told from the same file without it, where that is one.
+        let without = declare(&inputs(&lines)).desired.filter(|_| !lines.contains_key(path));
+        let mut compare = without.map_or_else(|| plain.clone(), |d| format!("{d:?}"));
+        if matches!(block.title, "env-from" | "tolerations") {
+            let beside = match (block.title, key.name) {
+                (_, "secret" | "config" | "key") => "",
+                ("env-from", _) => "secret = \"x\", ",
+                (_, _) => "key = \"x\", ",
+            };
+            let list = format!("[{{ {beside}{} = {} }}]", key.name, key.example);
+            lines.insert(format!("workloads.w.{}", block.title), list);
+        } else if block.title == "disks" {
             let disk = |more: &str| {
                 let own = |key: &str, value: &str| {
                     if more.starts_with(key) { String::new() } else { format!("{key} = {value}, ") }

@@ -4,6 +4,7 @@ mod bad;
 mod each_key;
 mod manifests;
 mod properties;
+mod workloads;
 mod written;
 
 use super::*;
@@ -41,6 +42,13 @@ type = "gp3"
 
 [kubernetes]
 context = "prod"
+
+[workloads.shop]
+kind = "deployment"
+image = "registry.example/shop:1.4"
+replicas = 6
+spread = { zone = 1 }
+port = 8080
 
 [manifests.extras]
 files = ["k8s/*.yaml"]
