@@ -10,6 +10,7 @@ use evenkeel_core::make::{Ask, Intent, Made, make};
 use evenkeel_core::observed::{Observed, ScopeSeen};
 use evenkeel_core::plan::Plan;
 use evenkeel_core::policy::Amount;
+use evenkeel_core::scopes;
 use evenkeel_core::survey::{Memory, Survey, survey};
 use evenkeel_core::vet;
 use evenkeel_engine::observe::{observe, wants};
@@ -51,7 +52,8 @@ pub async fn look(session: &Session, project: &Project, deep: bool, out: &Out) -
         one.wishes = project.desired.wishes(&one.scope).cloned().collect();
     }
     let began = session.clock.now();
-    let observed = observe(&eyes, &wanted, session.clock.as_ref()).await;
+    let mut observed = observe(&eyes, &wanted, session.clock.as_ref()).await;
+    let history = remembered(project);
     let now = session.clock.now();
     for (alias, scope) in &project.desired.scopes {
         let seen = observed.scopes.get(alias).map(|s| s.account.as_str()).filter(|a| !a.is_empty());
@@ -67,8 +69,10 @@ pub async fn look(session: &Session, project: &Project, deep: bool, out: &Out) -
     if let Some(halt) = nothing_seen(session, project, &observed, out) {
         return Err(halt);
     }
+    let forgotten = scopes::forgotten(&history.scopes, &scopes, &observed);
+    observed.gaps.extend(forgotten);
     let took = Duration::try_from(now.duration_since(began)).unwrap_or_default();
-    Ok(Look { observed, history: remembered(project), now, took })
+    Ok(Look { observed, history, now, took })
 }
 
 /// Where not even the account could be asked, in no scope: one error instead of a page of gaps.

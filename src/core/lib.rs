@@ -29,6 +29,7 @@ pub mod ready;
 pub mod repair;
 pub mod rules;
 pub mod schema;
+pub mod scopes;
 pub mod situation;
 pub mod slots;
 pub mod stamp;

@@ -16,6 +16,7 @@ use crate::launch::token_prefix;
 use crate::lessons::Lessons;
 use crate::observed::{Object, Observed};
 use crate::plan::Note;
+use crate::scopes::{self, LookedAt};
 use crate::situation::{self, Outages, Situation};
 use crate::stamp::{LaunchTag, Vector, tag};
 
@@ -29,6 +30,8 @@ pub struct Memory {
     pub outages: BTreeMap<String, Outages>,
     /// Of runs.
     pub lessons: Lessons,
+    /// Where objects of ours were.
+    pub scopes: Vec<LookedAt>,
 }
 
 /// One object of ours, in its slot.
@@ -346,5 +349,6 @@ impl<'a> Survey<'a> {
         let alive: BTreeSet<&str> = seen.objects.iter().filter(|o| o.phase.alive()).map(|o| o.id.as_str()).collect();
         self.memory.objects.retain(|id, _| alive.contains(id.as_str()));
         self.memory.lessons.forget(&alive, now);
+        scopes::remember(&mut self.memory.scopes, seen);
     }
 }

@@ -166,3 +166,21 @@ fn an_account_that_is_not_the_files_is_refused() {
     }
     assert_eq!(machines(&trio).len(), 0);
 }
+
+#[test]
+fn a_region_that_the_file_no_longer_names_is_not_passed_over_in_silence() {
+    let trio = Place::applied(TRIO);
+    let world = trio.read("world.toml");
+    assert!(world.contains("region = \"us-east-1\""), "{world}");
+    // The same account, looked at in another region, where nothing of this stack is yet.
+    let away = world.replace("region = \"us-east-1\"", "region = \"eu-west-1\"");
+    trio.write("world.toml", away);
+    trio.edit("region = \"us-east-1\"", "region = \"eu-west-1\"");
+    for command in ["plan", "drift"] {
+        trio.run(command).ends(8).shows("[aws] in us-east-1").shows("3 objects");
+    }
+    trio.write("world.toml", world);
+    trio.edit("region = \"eu-west-1\"", "region = \"us-east-1\"");
+    trio.run("drift").never("is not looked at any more");
+    trio.run("destroy --yes").ends(0);
+}
