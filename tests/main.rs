@@ -10,6 +10,8 @@ mod layering;
 #[cfg(feature = "aws")]
 mod moto;
 #[cfg(feature = "aws")]
+mod policy;
+#[cfg(feature = "aws")]
 mod sweep;
 #[cfg(all(feature = "aws", feature = "kubernetes"))]
 mod tls;

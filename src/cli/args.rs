@@ -131,6 +131,11 @@ pub enum Command {
     Protect(Protect),
     /// Take the protection away
     Unprotect(Protect),
+    /// Print the permissions that this declaration needs, and no more
+    Policy {
+        #[command(subcommand)]
+        of: PolicyOf,
+    },
     /// Look at the sim's world, let time pass, break things
     #[command(after_help = SIM_EXAMPLES)]
     Sim(Sim),
@@ -354,6 +359,34 @@ pub struct Protect {
     /// Groups or slots of them, such as machines.db, volumes.data/1 or data/0-2
     #[arg(required = true)]
     pub addresses: Vec<String>,
+}
+
+/// `policy`
+#[derive(Debug, Subcommand)]
+pub enum PolicyOf {
+    /// An IAM policy document; see docs/permissions.md
+    Aws(PolicyAws),
+}
+
+/// `policy aws`
+#[derive(Debug, clap::Args)]
+pub struct PolicyAws {
+    /// Only what plan, drift, status and output need
+    #[arg(long)]
+    pub read_only: bool,
+    /// Only this [aws.ALIAS]; the plain [aws] is called aws [default: all that hold anything]
+    #[arg(long, value_name = "ALIAS")]
+    pub scope: Option<String>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = PolicyFormat::Json)]
+    pub format: PolicyFormat,
+}
+
+/// How a policy is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PolicyFormat {
+    /// As IAM takes it
+    Json,
 }
 
 /// `sim`

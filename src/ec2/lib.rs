@@ -9,6 +9,7 @@ mod limits;
 mod lookups;
 mod pages;
 mod perform;
+pub mod permissions;
 mod read;
 mod wire;
 

@@ -131,7 +131,9 @@ fn denied(failure: &Failure, action: &Option<String>, context: Context<'_>) -> S
     } else {
         ""
     };
-    format!("allow {to}{whom}, or use credentials that have it{decode}")
+    format!(
+        "allow {to}{whom} (`evenkeel policy aws` prints all that this file needs), or use credentials that have it{decode}"
+    )
 }
 
 fn credentials(failure: &Failure, context: Context<'_>) -> String {

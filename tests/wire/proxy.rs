@@ -125,6 +125,14 @@ impl Held {
 }
 
 impl Call {
+    /// A request as a call.
+    pub fn read(head: &str, body: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(body);
+        let form: BTreeMap<String, String> =
+            text.split('&').filter_map(|pair| pair.split_once('=')).map(|(k, v)| (decoded(k), decoded(v))).collect();
+        Self { action: action(head, &form), form }
+    }
+
     /// The tags that a create call gives to what it makes of this type.
     pub fn tags(&self, of: &str) -> BTreeMap<String, String> {
         let mut tags = BTreeMap::new();
@@ -223,10 +231,7 @@ impl Shared {
 /// One request and its answer. A side that has gone ends it.
 fn pass(client: &TcpStream, server: &str, on: &Shared) {
     let Some((head, body)) = request(client) else { return };
-    let text = String::from_utf8_lossy(&body);
-    let form: BTreeMap<String, String> =
-        text.split('&').filter_map(|pair| pair.split_once('=')).map(|(k, v)| (decoded(k), decoded(v))).collect();
-    let (fault, gate) = on.came(Call { action: action(&head, &form), form });
+    let (fault, gate) = on.came(Call::read(&head, &body));
     if let Some(gate) = &gate {
         let _ = gate.came.send(());
         // A test that ends without opening it drops the other half.
@@ -284,7 +289,7 @@ fn action(head: &str, form: &BTreeMap<String, String>) -> String {
 }
 
 /// Head and body of a request.
-fn request(client: &TcpStream) -> Option<(String, Vec<u8>)> {
+pub fn request(client: &TcpStream) -> Option<(String, Vec<u8>)> {
     let mut reader = BufReader::new(client);
     let (mut head, mut length) = (String::new(), 0);
     loop {
@@ -308,7 +313,8 @@ fn request(client: &TcpStream) -> Option<(String, Vec<u8>)> {
     Some((head, body))
 }
 
-fn ask(server: &str, head: &str, body: &[u8]) -> Option<Vec<u8>> {
+/// The server's answer, head and body.
+pub fn ask(server: &str, head: &str, body: &[u8]) -> Option<Vec<u8>> {
     let mut stream = TcpStream::connect(server).ok()?;
     write!(stream, "{head}Connection: close\r\n\r\n").ok()?;
     stream.write_all(body).ok()?;

@@ -6,6 +6,7 @@ mod drift;
 mod init;
 mod output;
 mod plan;
+mod policy;
 mod protect;
 mod run;
 mod serve;
@@ -38,6 +39,7 @@ pub fn run(args: Args, out: &Out) -> Ends {
         Command::Destroy(a) => apply::destroy(global, &a, out),
         Command::Protect(a) => protect::run(global, &a, true, out),
         Command::Unprotect(a) => protect::run(global, &a, false, out),
+        Command::Policy { of } => policy::run(global, &of, out),
         Command::Sim(a) => sim::run(global, a.deed, out),
         Command::Completions { shell } => shell::completions(shell, out),
         Command::Man { dir } => shell::man(dir.as_deref(), out),

@@ -1,0 +1,212 @@
+//! `evenkeel policy aws`, held against every call of whole journeys: the printed document allows each of them, and
+//! without any one of its permissions something is denied.
+
+use std::collections::BTreeSet;
+
+use evenkeel_sim::World;
+use evenkeel_sim::world::Machine;
+use serde_json::Value;
+
+use crate::front::lab::Served;
+use crate::wire::guard::Guard;
+use crate::wire::iam::{Asked, allows};
+use crate::wire::place::Place;
+use crate::wire::story::ec2;
+
+/// See `front.rs`.
+const SPEED: f64 = 300.0;
+
+/// Everything that has permissions of its own: subnets and groups by name, a parameter, a key pair, a placement group,
+/// a profile, a key of one's own, a snapshot.
+const FILE: &str = r#"[stack]
+name = "shop"
+id = "c88888888"
+
+[aws]
+region = "us-east-1"
+account = "123456789012"
+
+[machines.web]
+count = 2
+image = { ssm = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64" }
+type = ["t3.small", "t3a.small"]
+subnets = { tag = "tier", value = "app" }
+security-groups = ["web"]
+instance-profile = "web"
+monitoring = true
+key = "ops"
+placement-group = "spread"
+root = { size = "20GiB", type = "gp3" }
+tags = { team = "payments" }
+wait = "running"
+
+[machines.db]
+count = 1
+image = { owner = "amazon", name = "al2023-ami-2023.*-x86_64" }
+type = "t3.small"
+zones = ["us-east-1a"]
+wait = "running"
+
+[volumes.data]
+for = "machines.web"
+size = "50GiB"
+kms-key = "alias/data"
+
+[volumes.spare]
+replicas = 1
+zones = ["us-east-1a"]
+size = "30GiB"
+from-snapshot = "snap-00000000000000001"
+
+[policy]
+max-unavailable = 1
+"#;
+
+fn world() -> World {
+    let mut world = World::founding(1);
+    for subnet in world.subnets.values_mut() {
+        subnet.tags.insert("tier".into(), "app".into());
+    }
+    world
+}
+
+fn printed(place: &Place, words: &str) -> Value {
+    let said = place.run(words).ends(0);
+    serde_json::from_str(&said.out).unwrap_or_else(|e| panic!("{e}: {said}"))
+}
+
+/// A served world, a guard before it that obeys `policy aws`, and the program pointed at the guard.
+fn guarded(words: &str) -> (Served, Guard, Place) {
+    let front = Served::start(world(), SPEED);
+    let guard = Guard::before(&front.url, front.sim.clone(), Value::Null);
+    let place = Place::new(&guard.url, FILE).in_time_with(front.sim.clock());
+    guard.obey(printed(&place, words));
+    (front, guard, place)
+}
+
+/// Changes a live machine behind evenkeel's back.
+fn by_hand(front: &Served, id: &str, change: impl FnOnce(&mut Machine)) {
+    front.sim.edit(|w| change(w.instances.get_mut(id).expect("it is there"))).expect("it is in no file");
+}
+
+/// The document without one action of one statement, in words and as it is then; a statement's last one is the whole.
+fn lessened(document: &Value) -> Vec<(String, Value)> {
+    let mut all = Vec::new();
+    for (n, statement) in document["Statement"].as_array().expect("statements").iter().enumerate() {
+        for list in ["Action", "Resource"] {
+            for (m, one) in statement[list].as_array().expect("a list").iter().enumerate() {
+                let mut less = document.clone();
+                less["Statement"][n][list].as_array_mut().expect("a list").remove(m);
+                all.push((format!("{} without {one}", statement["Sid"]), less));
+            }
+        }
+    }
+    all
+}
+
+/// Each permission is needed by something that was asked.
+#[track_caller]
+fn nothing_is_too_much(document: &Value, asked: &[Asked]) {
+    let idle: Vec<String> = lessened(document)
+        .into_iter()
+        .filter(|(_, less)| asked.iter().all(|one| allows(less, one)))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(idle.is_empty(), "allowed and never needed: {idle:#?}");
+}
+
+#[test]
+fn a_whole_journey_needs_every_permission_that_is_printed_and_no_other() {
+    let (front, guard, place) = guarded("policy aws");
+    place.run("apply --yes").ends(0).tells("Converged");
+
+    // Drift in everything that can be set back in place.
+    let (web0, web1) = (place.object("machines.web/0"), place.object("machines.web/1"));
+    let db = place.object("machines.db/0");
+    by_hand(&front, &web0, |m| {
+        (m.monitoring, m.metadata.hop_limit, m.instance_profile) = (false, 3, None);
+        m.tags.insert("team".into(), "billing".into());
+        m.tags.insert("odd".into(), "1".into());
+    });
+    by_hand(&front, &web1, |m| m.instance_profile = Some("ops".into()));
+    place.run("apply --yes").ends(0);
+    by_hand(&front, &db, |m| (m.monitoring, m.instance_profile) = (true, Some("ops".into())));
+    by_hand(&front, &web0, |m| m.security_groups.clear());
+    place.run("apply --yes").ends(0);
+    let volume = place.object("volumes.data/0");
+    front.sim.edit(|w| w.volumes.get_mut(&volume).expect("it is there").volume_type = "gp2".into()).expect("no file");
+    place.run("apply --yes").ends(0);
+    // One that has to stand still for it.
+    by_hand(&front, &web1, |m| m.instance_type = "t3.large".into());
+    place.run("apply --yes").ends(0);
+
+    // A dead machine, whose volume goes to the next one.
+    ec2(&front, &format!("Action=TerminateInstances&InstanceId.1={web0}"));
+    place.run("apply --yes").ends(0);
+
+    place.run("drift --deep").ends(0);
+    place.run("status").ends(0);
+    place.run("protect machines.web/0").ends(0);
+    place.run("unprotect machines.web/0").ends(0);
+    place.run("destroy --yes --target volumes.data").ends(0);
+    place.run("destroy --yes").ends(0);
+    assert_eq!(front.sim.violations(), []);
+
+    let document = printed(&place, "policy aws");
+    let asked = guard.asked();
+    let denied: Vec<_> = asked.iter().filter(|one| !allows(&document, one)).collect();
+    assert!(denied.is_empty(), "{denied:#?}");
+    nothing_is_too_much(&document, &asked);
+    let compact = serde_json::to_string(&document).expect("JSON");
+    assert!(compact.len() <= 6_144, "a managed policy holds 6,144 characters; this has {}", compact.len());
+}
+
+#[test]
+fn with_permissions_to_look_one_looks_and_changes_nothing() {
+    let (front, guard, place) = guarded("policy aws --read-only");
+    let everything = printed(&place, "policy aws");
+    let looks = printed(&place, "policy aws --read-only");
+    guard.obey(everything);
+    place.run("apply --yes").ends(0);
+    let before = guard.asked().into_iter().collect::<BTreeSet<_>>();
+    guard.obey(looks.clone());
+    place.run("plan --deep --exit-code").ends(0);
+    place.run("drift").ends(0);
+    place.run("status").ends(0);
+    let asked = guard.asked();
+    let new: Vec<_> = asked.iter().filter(|one| !before.contains(*one)).collect();
+    assert!(new.iter().all(|one| allows(&looks, one)), "{new:#?}");
+    nothing_is_too_much(&looks, &asked);
+
+    let machines = front.sim.world().expect("no file").instances.len();
+    let said = place.run("destroy --yes").ends(7);
+    assert_eq!(said.err.matches("ec2:TerminateInstances").count(), 1, "said once: {said}");
+    said.tells("evenkeel policy aws");
+    assert_eq!(front.sim.world().expect("no file").instances.len(), machines);
+}
+
+#[test]
+fn a_permission_that_is_missing_is_one_clear_error_that_names_it() {
+    let (front, guard, place) = guarded("policy aws");
+    let document = printed(&place, "policy aws");
+    let without = |sid: &str| {
+        let mut less = document.clone();
+        less["Statement"].as_array_mut().expect("statements").retain(|s| s["Sid"] != sid);
+        less
+    };
+    for (sid, action) in
+        [("PassRoles", "iam:PassRole"), ("MarkNew", "ec2:CreateTags"), ("LaunchMachines", "ec2:RunInstances")]
+    {
+        guard.obey(without(sid));
+        let said = place.run("apply --yes --max-deletes 0").ends(7);
+        assert!(said.err.contains(action) && said.err.contains("evenkeel policy aws"), "{sid}: {said}");
+        let ways = said.err.lines().filter(|l| l.contains("way out")).count();
+        assert!((1..=3).contains(&ways), "one a kind of step, not one a machine: {said}");
+    }
+    guard.obey(without("Look"));
+    let said = place.run("plan").ends(8);
+    said.tells("ec2:Describe").tells("not seen");
+    assert_eq!(front.sim.violations(), []);
+    guard.obey(document);
+    place.run("apply --yes").ends(0).tells("Converged");
+}
