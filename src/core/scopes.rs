@@ -60,9 +60,10 @@ pub fn forgotten(known: &[LookedAt], aliases: &BTreeSet<String>, seen: &Observed
             span(age(k.at, seen.at))
         );
         Gap {
-            scope: k.scope.clone(),
+            // No alias of today: it is said with its region.
+            scope: k.region.clone(),
             kind: None,
-            what: format!("{table} in {}", k.region),
+            what: table,
             failure: Failure::new(Class::Invalid, "", says),
             partial: true,
         }
@@ -108,7 +109,8 @@ mod tests {
         assert!(forgotten(&known, &aliases(&[]), &w.seen).is_empty(), "it is looked at");
         w.later(7200);
         let gaps = forgotten(&known, &aliases(&[""]), &elsewhere(&w, "123456789012", "eu-west-1"));
-        assert_eq!((gaps.len(), gaps[0].what.as_str(), gaps[0].partial), (1, "[aws] in us-east-1", true));
+        assert_eq!((gaps.len(), gaps[0].what.as_str(), gaps[0].scope.as_str()), (1, "[aws]", "us-east-1"));
+        assert!(gaps[0].partial, "what the file names is seen whole");
         assert!(gaps[0].failure.says.contains("3 objects") && gaps[0].failure.says.contains("ago"), "{gaps:?}");
     }
 
