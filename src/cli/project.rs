@@ -163,7 +163,7 @@ impl Project {
     }
 
     /// Accounts and regions that hold anything, by alias. A file that has clusters and says nothing of EC2, neither
-    /// machines nor volumes nor `[aws]`, needs no account.
+    /// machines nor volumes nor a table `aws`, needs no account.
     pub fn ec2_scopes(&self) -> BTreeSet<String> {
         let d = &self.desired;
         let used = d.machines.values().map(|g| &g.scope).chain(d.volumes.values().map(|g| &g.scope));

@@ -300,6 +300,12 @@ fn reasons(fold: &Fold<'_>) -> Vec<Text> {
 
 /// Each field old → new; a table only by the keys that differ.
 pub(crate) fn fields(change: &Change) -> Vec<Text> {
+    if change.action == Action::Create {
+        // What is made had nothing before.
+        let one =
+            |f: &FieldChange| Text::new().dim(format!("{} ", f.field)).with(Role::Added, measured(&f.field, &f.new));
+        return change.fields.iter().map(one).collect();
+    }
     change.fields.iter().flat_map(|f| field(f, true)).collect()
 }
 
