@@ -374,7 +374,7 @@ pub struct PolicyAws {
     /// Only what plan, drift, status and output need
     #[arg(long)]
     pub read_only: bool,
-    /// Only this [aws.ALIAS]; the plain [aws] is called aws [default: all that hold anything]
+    /// Only this table `aws.ALIAS`; the plain one is called aws [default: all that hold anything]
     #[arg(long, value_name = "ALIAS")]
     pub scope: Option<String>,
     /// How to print it
