@@ -41,6 +41,22 @@ fn a_fleet_is_created_drifted_damaged_repaired_and_destroyed_beside_another_of_i
 }
 
 #[test]
+fn a_rehearsal_goes_through_and_changes_nothing() {
+    let Some(moto) = lab::shared() else { return };
+    moto.security_groups(&["cli-dry"], &vpc(moto));
+    let ours = Place::new(&moto.url, &file("dry", "c88888888", "cli-dry"));
+    ours.run("plan --dry-run").ends(0).tells("none would be refused");
+    assert_eq!((machines(moto, "c88888888").len(), volumes(moto, "c88888888").len()), (0, 0));
+    ours.run("apply --yes").ends(0);
+    ours.edit("payments", "billing");
+    ours.edit("count = 3", "count = 2");
+    ours.run("plan --dry-run --exit-code").ends(2).tells("none would be refused");
+    assert_eq!(machines(moto, "c88888888").len(), 3, "nothing was ended");
+    ours.run("drift").ends(2);
+    ours.run("destroy --yes").ends(0);
+}
+
+#[test]
 fn stopped_while_a_call_hangs_it_ends_at_once_and_a_rerun_makes_nothing_twice() {
     let Some(moto) = lab::shared() else { return };
     moto.security_groups(&["cli-stop"], &vpc(moto));

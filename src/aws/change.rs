@@ -8,7 +8,7 @@ use aws_sdk_ec2::operation::run_instances::builders::RunInstancesInputBuilder;
 use aws_sdk_ec2::types as sdk;
 use evenkeel_core::failure::Failure;
 use evenkeel_ec2::api::{
-    CreateVolume, Ec2, Instance, InstanceChange, Metadata, ModifyVolume, RunInstances, Tags, Volume,
+    CreateVolume, Ec2, Instance, InstanceChange, Metadata, ModifyVolume, Rehearsal, RunInstances, Tags, Volume,
 };
 
 use crate::client::AwsEc2;
@@ -108,6 +108,10 @@ impl Ec2 for AwsEc2 {
         call.send().await.map(drop).map_err(|e| failure("DetachVolume", &e))
     }
 
+    async fn rehearse(&self, what: &Rehearsal) -> Result<(), Failure> {
+        self.dry_run(what).await
+    }
+
     async fn delete_volume(&self, id: &str) -> Result<(), Failure> {
         self.ec2.delete_volume().volume_id(id).send().await.map(drop).map_err(|e| failure("DeleteVolume", &e))
     }
@@ -171,7 +175,7 @@ impl AwsEc2 {
 }
 
 /// `RunInstances` with MinCount = MaxCount.
-fn launch(request: &RunInstances) -> RunInstancesInputBuilder {
+pub(crate) fn launch(request: &RunInstances) -> RunInstancesInputBuilder {
     let count = signed(request.count);
     let call = RunInstancesInputBuilder::default()
         .client_token(&request.client_token)
@@ -238,7 +242,7 @@ fn spot() -> sdk::InstanceMarketOptionsRequest {
     sdk::InstanceMarketOptionsRequest::builder().market_type(sdk::MarketType::Spot).spot_options(options).build()
 }
 
-fn new_volume(request: &CreateVolume) -> CreateVolumeInputBuilder {
+pub(crate) fn new_volume(request: &CreateVolume) -> CreateVolumeInputBuilder {
     CreateVolumeInputBuilder::default()
         .client_token(&request.client_token)
         .availability_zone(&request.zone)

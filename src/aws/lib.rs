@@ -8,5 +8,6 @@ mod client;
 mod convert;
 mod errors;
 mod read;
+mod rehearse;
 
 pub use client::{AwsEc2, Settings, connect};

@@ -34,6 +34,7 @@ Examples:
   evenkeel plan                            what would change, and why
   evenkeel plan -o plan.json               save it for `evenkeel apply plan.json`
   evenkeel plan --target machines.web      only this group
+  evenkeel plan --dry-run                  and would EC2 let it through?
   evenkeel plan --exit-code                exit 2: the file moved, 3: the world
                                            moved, 4: both";
 
@@ -265,6 +266,9 @@ pub struct Plan {
     /// Exit 2, 3 or 4 when there are changes
     #[arg(long)]
     pub exit_code: bool,
+    /// Also ask EC2 to rehearse each call (DryRun), and count free addresses: exit 6 tells what would be refused
+    #[arg(long)]
+    pub dry_run: bool,
     #[command(flatten)]
     pub wishes: Wishes,
 }

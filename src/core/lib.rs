@@ -26,6 +26,7 @@ pub mod plan;
 pub mod policy;
 pub mod progress;
 pub mod ready;
+pub mod rehearsal;
 pub mod repair;
 pub mod rules;
 pub mod schema;

@@ -493,6 +493,66 @@ pub trait Ec2Read: Send + Sync {
     async fn deep(&self, instance: &str) -> Result<DeepAttributes, Failure>;
 }
 
+/// A changing call to be rehearsed: those that EC2 knows `DryRun` for. The profile calls have none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rehearsal {
+    /// `RunInstances`.
+    Run(Box<RunInstances>),
+    /// `TerminateInstances`.
+    Terminate(Vec<String>),
+    /// `StopInstances`.
+    Stop(Vec<String>),
+    /// `StartInstances`.
+    Start(Vec<String>),
+    /// One change to one instance, but for its profile.
+    ChangeInstance(String, InstanceChange),
+    /// `CreateTags`.
+    SetTags(Vec<String>, Tags),
+    /// `DeleteTags` by key.
+    UnsetTags(Vec<String>, Vec<String>),
+    /// `CreateVolume`.
+    CreateVolume(Box<CreateVolume>),
+    /// `ModifyVolume`.
+    ModifyVolume(String, ModifyVolume),
+    /// `AttachVolume`: volume, instance, device.
+    Attach(String, String, String),
+    /// `DetachVolume`: volume, instance, device.
+    Detach(String, String, String),
+    /// `DeleteVolume`.
+    DeleteVolume(String),
+}
+
+impl Rehearsal {
+    /// EC2's name of the call; `None` where EC2 has no dry run for it.
+    pub fn action(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Run(_) => "RunInstances",
+            Self::Terminate(_) => "TerminateInstances",
+            Self::Stop(_) => "StopInstances",
+            Self::Start(_) => "StartInstances",
+            Self::ChangeInstance(_, change) => match change {
+                InstanceChange::Type(_) | InstanceChange::SecurityGroups(_) | InstanceChange::Protect(_) => {
+                    "ModifyInstanceAttribute"
+                }
+                InstanceChange::Monitoring(true) => "MonitorInstances",
+                InstanceChange::Monitoring(false) => "UnmonitorInstances",
+                InstanceChange::Metadata(_) => "ModifyInstanceMetadataOptions",
+                InstanceChange::InstanceProfile(_) => return None,
+            },
+            Self::SetTags(..) => "CreateTags",
+            Self::UnsetTags(..) => "DeleteTags",
+            Self::CreateVolume(_) => "CreateVolume",
+            Self::ModifyVolume(..) => "ModifyVolume",
+            Self::Attach(..) => "AttachVolume",
+            Self::Detach(..) => "DetachVolume",
+            Self::DeleteVolume(_) => "DeleteVolume",
+        })
+    }
+}
+
+/// The code with which EC2 says that a rehearsed call would have gone through.
+pub const WOULD: &str = "DryRunOperation";
+
 /// Changing calls.
 #[async_trait]
 pub trait Ec2: Ec2Read {
@@ -522,4 +582,7 @@ pub trait Ec2: Ec2Read {
     async fn detach(&self, volume: &str, instance: &str, device: &str) -> Result<(), Failure>;
     /// `DeleteVolume`.
     async fn delete_volume(&self, id: &str) -> Result<(), Failure>;
+    /// The call with `DryRun`: nothing is done. Fine where EC2 says that it would have been; a call that has no
+    /// [`Rehearsal::action`] is not made.
+    async fn rehearse(&self, what: &Rehearsal) -> Result<(), Failure>;
 }

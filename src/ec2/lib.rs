@@ -11,6 +11,7 @@ mod pages;
 mod perform;
 pub mod permissions;
 mod read;
+mod rehearse;
 mod wire;
 
 pub use perform::Ec2Provider;

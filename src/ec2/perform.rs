@@ -16,7 +16,7 @@ use evenkeel_core::stamp::tag;
 use evenkeel_core::value::Fields;
 use evenkeel_engine::budget::Family;
 use evenkeel_engine::caller::{Ask, Caller};
-use evenkeel_engine::provider::{Eyes, Made, Payloads, Provider, Reading, Wants};
+use evenkeel_engine::provider::{Eyes, Made, Payloads, Provider, Reading, Rehearsed, Wants};
 
 use crate::api::{AttachState, Ec2, Instance, InstanceChange, ModifyVolume, Tags, Volume, VolumeState};
 use crate::kinds::{machine, volume, wrong};
@@ -43,7 +43,7 @@ impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
     }
 
     /// One changing wire call.
-    async fn acts<T, F>(&self, action: &str, family: Family, make: impl FnMut() -> F) -> Result<T, Failure>
+    pub(crate) async fn acts<T, F>(&self, action: &str, family: Family, make: impl FnMut() -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Failure>>,
     {
@@ -58,7 +58,7 @@ impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
         call(self.caller(), &Calls::default(), action, Ask::new(action, family).resources(n), make).await
     }
 
-    fn ec2(&self) -> &E {
+    pub(crate) fn ec2(&self) -> &E {
         self.eyes.ec2()
     }
 
@@ -391,5 +391,9 @@ impl<E: Ec2 + ?Sized + 'static> Provider for Ec2Provider<E> {
             Call::Object(_) => Err(not_ours("Object")),
         };
         done.map(|()| Made::new())
+    }
+
+    async fn rehearse(&self, call: &Call, payloads: &Payloads) -> Result<Rehearsed, Failure> {
+        self.rehearses(call, payloads).await
     }
 }

@@ -151,7 +151,7 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn write(mut self, what: For) {
-        self.look();
+        self.look(what);
         if what == For::Everything {
             self.launch();
             self.change();
@@ -194,7 +194,7 @@ impl Writer<'_> {
     }
 
     /// Lists know no resources: all that can be said is the region.
-    fn look(&mut self) {
+    fn look(&mut self, what: For) {
         let subnets = |s: &Spread| matches!(s, Spread::Subnets(_) | Spread::SubnetsTagged(..));
         let volumes_ask = self.volumes.iter().any(|g| match &g.layout {
             Layout::Replicas { spread, .. } => subnets(spread),
@@ -208,7 +208,11 @@ impl Writer<'_> {
             ("ec2:DescribeInstanceStatus", true),
             ("ec2:DescribeVolumes", true),
             ("ec2:DescribeImages", !self.machines.is_empty()),
-            ("ec2:DescribeSubnets", machines_ask || volumes_ask),
+            // A rehearsal counts the free addresses of whatever subnet a launch goes to.
+            (
+                "ec2:DescribeSubnets",
+                machines_ask || volumes_ask || (what == For::Everything && !self.machines.is_empty()),
+            ),
             ("ec2:DescribeSecurityGroups", by_name),
         ];
         let here = self.here();

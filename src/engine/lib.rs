@@ -12,6 +12,7 @@ pub mod limits;
 pub mod observe;
 pub mod planfile;
 pub mod provider;
+pub mod rehearse;
 pub mod run;
 pub mod stop;
 pub mod waiting;

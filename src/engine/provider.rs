@@ -9,7 +9,7 @@ use evenkeel_core::address::Address;
 use evenkeel_core::desired::{Lookup, ObjectWish};
 use evenkeel_core::digest::Digest;
 use evenkeel_core::failure::Failure;
-use evenkeel_core::observed::{Answer, ClusterSeen, Gap, Object, ScopeSeen};
+use evenkeel_core::observed::{Answer, ClusterSeen, Gap, Object, ScopeSeen, Subnet};
 use evenkeel_core::plan::Call;
 
 /// What to look for in one scope.
@@ -50,6 +50,15 @@ pub type Payloads = BTreeMap<Digest, Vec<u8>>;
 /// What a call made: address → id.
 pub type Made = BTreeMap<Address, String>;
 
+/// What a rehearsal of one call brought, where nothing stands in its way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rehearsed {
+    /// False: the provider cannot be asked about such a call.
+    pub asked: bool,
+    /// The subnet that a launch goes to, where it could be seen.
+    pub room: Option<Subnet>,
+}
+
 /// The reading half. `drift` and `plan` are given nothing else.
 #[async_trait]
 pub trait Eyes: Send + Sync {
@@ -74,4 +83,13 @@ pub trait Provider: Eyes {
     /// # Errors
     /// The failure of the wire call that failed; what ran before it stands.
     async fn perform(&self, call: &Call, payloads: &Payloads) -> Result<Made, Failure>;
+
+    /// Asks whether the call would be let through, and does nothing.
+    ///
+    /// # Errors
+    /// What stands in the way.
+    async fn rehearse(&self, call: &Call, payloads: &Payloads) -> Result<Rehearsed, Failure> {
+        let _ = (call, payloads);
+        Ok(Rehearsed::default())
+    }
 }

@@ -9,7 +9,7 @@ use evenkeel_core::progress::{Standing, State};
 use serde::Serialize;
 
 use crate::document::{Doc, Rank, Role, Row, Tail, Text};
-use crate::failure::{Context, Explained, explain};
+use crate::failure::{Context, Explained, common, explain};
 use crate::plan::Names;
 use crate::plan_json::does;
 use crate::steps::{addresses, doing, doing_to, listed};
@@ -200,7 +200,7 @@ fn failures(tally: &Tally, names: &Names) -> Vec<Failed> {
     let mut alike: BTreeMap<(&str, &str, String), (Vec<u32>, &Failure)> = BTreeMap::new();
     for (i, step) in (0u32..).zip(&plan.steps) {
         if let Some(State::Failed(failure)) = progress.state(i) {
-            let key = (does(&step.does), step.scope.as_str(), failure.to_string());
+            let key = (does(&step.does), step.scope.as_str(), common(failure));
             alike.entry(key).or_insert_with(|| (Vec::new(), failure)).0.push(i);
         }
     }

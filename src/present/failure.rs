@@ -131,9 +131,9 @@ fn denied(failure: &Failure, action: &Option<String>, context: Context<'_>) -> S
     } else {
         ""
     };
-    format!(
-        "allow {to}{whom} (`evenkeel policy aws` prints all that this file needs), or use credentials that have it{decode}"
-    )
+    // Only AWS's calls are actions here; a cluster's have no such document.
+    let all = if action.is_some() { " (`evenkeel policy aws` prints all that this file needs)" } else { "" };
+    format!("allow {to}{whom}{all}, or use credentials that have it{decode}")
 }
 
 fn credentials(failure: &Failure, context: Context<'_>) -> String {
@@ -152,6 +152,15 @@ fn credentials(failure: &Failure, context: Context<'_>) -> String {
         "set AWS_PROFILE, or `profile` in [aws], or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; \
          `aws sts get-caller-identity{profile}` shows who you are"
     )
+}
+
+/// What two failures have in common that one way out mends: the missing permission, whatever it was wanted for and
+/// whatever AWS encoded beside it; else the words.
+pub(crate) fn common(failure: &Failure) -> String {
+    match (failure.class, action(failure)) {
+        (Class::Denied, Some(action)) => format!("{} {action}", failure.code),
+        (_, _) => failure.to_string(),
+    }
 }
 
 /// The IAM action that the words name: `ec2:RunInstances`; else the one of the call they begin with.

@@ -16,6 +16,7 @@ pub mod plan_json;
 pub mod progress;
 pub mod prompt;
 pub mod redact;
+pub mod rehearsal;
 pub mod render;
 pub mod status;
 mod steps;

@@ -9,10 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use evenkeel_core::address::{Address, Group, Kind};
 use evenkeel_core::desired::is_cluster;
 use evenkeel_core::plan::{Action, Change, FieldChange, Forecast, Held, Hold, Plan, Why};
+use evenkeel_core::rehearsal::Ledger;
 use evenkeel_core::value::Value;
 
 use crate::document::{Doc, Rank, Role, Row, Tail, Text};
 use crate::fold::{Fold, alike, by_key, fold, fold_held, told_by_field};
+use crate::rehearsal;
 use crate::totals::{Losses, Totals, losses};
 use crate::words::{account, clock, count, measured, millis, number, of_wanted, short_zones, since, slots};
 
@@ -26,18 +28,21 @@ const TRIVIAL: [&str; 5] = ["", "in place", "attach", "terminate", "delete"];
 
 /// What the page says beside the plan itself.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct View {
+pub struct View<'a> {
     /// How long the look at the world took, in milliseconds, if it was just taken.
     pub took_ms: Option<u64>,
+    /// What a rehearsal brought, if there was one.
+    pub rehearsal: Option<&'a Ledger>,
 }
 
 /// The page.
-pub fn page(plan: &Plan, view: View) -> Doc {
+pub fn page(plan: &Plan, view: View<'_>) -> Doc {
     let names = Names::of(plan);
     let totals = Totals::of(plan);
     let mut doc = Doc { title: title(plan, view.took_ms), ..Doc::default() };
     doc.push(group_rows(plan, &names));
     doc.push(around(plan, &names));
+    doc.push(view.rehearsal.map(|ledger| rehearsal::rows(plan, ledger)).unwrap_or_default());
     doc.push(last_rows(plan, &names));
     doc.summary = if plan.is_empty() {
         Text::of(Role::Strong, if plan.held.is_empty() { "No changes." } else { "Nothing to do now." })

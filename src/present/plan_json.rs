@@ -12,11 +12,13 @@ use evenkeel_core::observed::Gap;
 use evenkeel_core::plan::{
     Action, Call, Change, Do, FieldChange, Forecast, Held, Hold, Note, ObjectDoes, Plan, Takes, Until, Why,
 };
+use evenkeel_core::rehearsal::Ledger;
 use evenkeel_core::value::Value;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::plan::way_out;
+use crate::rehearsal::{self, LedgerJson};
 use crate::totals::{Totals, losses};
 
 /// The schema's name and version.
@@ -63,6 +65,8 @@ pub struct PlanJson<'a> {
     pub look_again_at: Option<Timestamp>,
     /// Cost.
     pub takes: &'a Takes,
+    /// What a rehearsal brought; null where there was none.
+    pub rehearsal: Option<LedgerJson<'a>>,
 }
 
 /// A stack.
@@ -237,6 +241,11 @@ pub struct UnreadJson<'a> {
 
 /// The plan as it is written.
 pub fn json(plan: &Plan) -> PlanJson<'_> {
+    rehearsed(plan, None)
+}
+
+/// The same with the ledger of a rehearsal.
+pub fn rehearsed<'a>(plan: &'a Plan, ledger: Option<&'a Ledger>) -> PlanJson<'a> {
     PlanJson {
         format: FORMAT,
         id: &plan.id,
@@ -266,6 +275,7 @@ pub fn json(plan: &Plan) -> PlanJson<'_> {
         unread: unread(&plan.unread),
         look_again_at: plan.look_again_at,
         takes: &plan.takes,
+        rehearsal: ledger.map(|ledger| rehearsal::json(plan, ledger)),
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn keeps_the_rules(text: &str, width: usize) {
 }
 
 fn page(plan: &Plan) -> Doc {
-    plan::page(plan, plan::View { took_ms: Some(900) })
+    plan::page(plan, plan::View { took_ms: Some(900), ..plan::View::default() })
 }
 
 #[test]

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use evenkeel_core::failure::Failure;
 use evenkeel_ec2::api::{
     Caller, CreateVolume, DeepAttributes, Ec2, Ec2Read, Image, Instance, InstanceChange, InstanceStatus, ModifyVolume,
-    Page, Query, RunInstances, SecurityGroup, Subnet, Tags, Volume, Zone,
+    Page, Query, Rehearsal, RunInstances, SecurityGroup, Subnet, Tags, Volume, WOULD, Zone,
 };
 
 use crate::action::Action;
@@ -168,6 +168,31 @@ impl Ec2 for Sim {
         let request =
             || Request::Detach { volume: volume.to_owned(), instance: instance.to_owned(), device: device.to_owned() };
         self.change(Action::DetachVolume, PLAIN, |w| w.detach(volume, instance, device), request).await
+    }
+
+    async fn rehearse(&self, what: &Rehearsal) -> Result<(), Failure> {
+        let request = match what.clone() {
+            Rehearsal::Run(r) => Request::RunInstances(r),
+            Rehearsal::Terminate(ids) => Request::Terminate { ids },
+            Rehearsal::Stop(ids) => Request::Stop { ids },
+            Rehearsal::Start(ids) => Request::Start { ids },
+            Rehearsal::ChangeInstance(id, change) => Request::ChangeInstance { id, change },
+            Rehearsal::SetTags(ids, tags) => Request::SetTags { ids, tags },
+            Rehearsal::UnsetTags(ids, keys) => Request::UnsetTags { ids, keys },
+            Rehearsal::CreateVolume(r) => Request::CreateVolume(r),
+            Rehearsal::ModifyVolume(id, change) => Request::ModifyVolume { id, change },
+            Rehearsal::Attach(volume, instance, device) => Request::Attach { volume, instance, device },
+            Rehearsal::Detach(volume, instance, device) => Request::Detach { volume, instance, device },
+            Rehearsal::DeleteVolume(id) => Request::DeleteVolume { id },
+        };
+        if what.action().is_none() {
+            return Ok(());
+        }
+        // No machine is made or ended, so none is paid for.
+        match Sim::rehearse(self, request.action(), PLAIN, |w| w.arrive(&request)).await {
+            Err(failure) if failure.code == WOULD => Ok(()),
+            other => other.map(drop),
+        }
     }
 
     async fn delete_volume(&self, id: &str) -> Result<(), Failure> {

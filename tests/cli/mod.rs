@@ -7,6 +7,7 @@ mod bad;
 mod codes;
 mod hostile;
 mod outage;
+mod rehearsal;
 mod room;
 mod saved;
 mod second;

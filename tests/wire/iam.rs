@@ -126,7 +126,7 @@ impl Reader<'_> {
                 self.role(call.form.get("IamInstanceProfile.Name"));
             }
             "ReplaceIamInstanceProfileAssociation" | "DisassociateIamInstanceProfile" => {
-                // Which instance an association is of, the request does not say.
+                // Which instance an association is of, the request does not say; here all have the same mark.
                 let held = self.world.instances.iter().find(|(_, m)| m.instance_profile.is_some() && !is_dead(m));
                 let id = held.map(|(id, _)| id.clone()).unwrap_or_default();
                 self.live(&action, &id, &[]);

@@ -120,8 +120,13 @@ impl Said {
     /// It says this.
     #[track_caller]
     pub fn tells(self, text: &str) -> Self {
-        assert!(self.out.contains(text) || self.err.contains(text), "{text:?} is not in it\n{self}");
+        assert!(self.words().contains(text), "{text:?} is not in it\n{self}");
         self
+    }
+
+    /// All it said, without the folds of a page.
+    pub fn words(&self) -> String {
+        self.out.split_whitespace().chain(self.err.split_whitespace()).collect::<Vec<_>>().join(" ")
     }
 }
 

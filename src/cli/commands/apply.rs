@@ -112,7 +112,7 @@ impl Job<'_> {
 
     fn show(&self, plan: &Plan, seen: &Look) {
         let took = u64::try_from(seen.took.as_millis()).unwrap_or(u64::MAX);
-        let doc = page(plan, View { took_ms: Some(took) });
+        let doc = page(plan, View { took_ms: Some(took), ..View::default() });
         // With events on stdout the page is talk.
         if self.run.events == Some(Events::Json) {
             let color = self.out.stderr_color();

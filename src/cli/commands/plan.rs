@@ -4,6 +4,7 @@ use std::path::Path;
 
 use evenkeel_core::plan::Plan;
 use evenkeel_engine::planfile::{self, PlanFileError};
+use evenkeel_engine::rehearse::{is_blind, rehearse};
 use evenkeel_present::drift::DriftReport;
 use evenkeel_present::plan::{View, page};
 use evenkeel_present::redact::Redactor;
@@ -26,15 +27,25 @@ pub fn plan(global: &Global, args: &args::Plan, out: &Out) -> Ends {
         seen.knows(&project, &intent)?;
         let made = seen.plan(&project, &intent)?;
         seen.remember(&project);
+        let ledger = match args.dry_run {
+            true => Some(rehearse(&session.providers(), &made.plan, &made.payloads).await),
+            false => None,
+        };
         session.close()?;
         let took = u64::try_from(seen.took.as_millis()).unwrap_or(u64::MAX);
-        tell(&made.plan, args.format, View { took_ms: Some(took) }, &project.secrets, out);
+        let view = View { took_ms: Some(took), rehearsal: ledger.as_ref() };
+        tell(&made.plan, args.format, view, &project.secrets, out);
         if let Some(path) = &args.out {
             let path = crate::project::beside(global, path);
             save(&made.plan, &path)?;
             out.say(&format!("Saved. `evenkeel apply {}` carries out exactly this plan.", path.display()));
         }
-        Ok(ends(&made.plan, args.exit_code))
+        Ok(match (ends(&made.plan, args.exit_code), &ledger) {
+            (Exit::Blind, _) => Exit::Blind,
+            (_, Some(ledger)) if is_blind(ledger) => Exit::Blind,
+            (_, Some(ledger)) if !ledger.findings.is_empty() => Exit::Refused,
+            (end, _) => end,
+        })
     })
 }
 
@@ -67,10 +78,10 @@ fn save(plan: &Plan, path: &Path) -> Result<(), Halt> {
 }
 
 /// Shows a plan on stdout.
-pub fn tell(plan: &Plan, format: Format, view: View, secrets: &Redactor, out: &Out) {
+pub fn tell(plan: &Plan, format: Format, view: View<'_>, secrets: &Redactor, out: &Out) {
     match format {
         Format::Human => out.page(&page(plan, view), secrets),
-        Format::Json => out.data(&json::pretty(&plan_json::json(plan), secrets)),
+        Format::Json => out.data(&json::pretty(&plan_json::rehearsed(plan, view.rehearsal), secrets)),
         Format::Markdown => out.data(&render::markdown(&page(plan, view), secrets, render::GITHUB_COMMENT)),
     }
 }

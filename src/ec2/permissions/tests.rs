@@ -1,3 +1,5 @@
+//! What is allowed for which file, statement by statement.
+
 use evenkeel_core::declaration::{Inputs, Source, declare};
 
 use super::*;

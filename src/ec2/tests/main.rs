@@ -6,6 +6,7 @@ mod journey;
 mod launching;
 mod looking;
 mod reading;
+mod rehearsing;
 mod scale;
 mod wiretap;
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use evenkeel_core::failure::{Class, Failure};
 use evenkeel_ec2::api::{
     Caller, CreateVolume, DeepAttributes, Ec2, Ec2Read, Image, Instance, InstanceChange, InstanceStatus, ModifyVolume,
-    Page, Query, RunInstances, SecurityGroup, Subnet, Tags, Volume, Zone,
+    Page, Query, Rehearsal, RunInstances, SecurityGroup, Subnet, Tags, Volume, Zone,
 };
 use evenkeel_sim::Sim;
 
@@ -190,6 +190,10 @@ impl Ec2 for Wiretap {
     async fn detach(&self, volume: &str, instance: &str, device: &str) -> Result<(), Failure> {
         self.hear(format!("DetachVolume {volume} {instance} {device}"))?;
         self.sim.detach(volume, instance, device).await
+    }
+    async fn rehearse(&self, what: &Rehearsal) -> Result<(), Failure> {
+        self.hear(format!("DryRun {what:?}"))?;
+        Ec2::rehearse(&self.sim, what).await
     }
     async fn delete_volume(&self, id: &str) -> Result<(), Failure> {
         self.hear(format!("DeleteVolume {id}"))?;

@@ -1,0 +1,130 @@
+//! Rehearsing: each of core's calls as the EC2 calls it would be made of, asked with `DryRun`.
+
+use std::collections::BTreeMap;
+
+use evenkeel_core::address::Kind;
+use evenkeel_core::failure::Failure;
+use evenkeel_core::launch::Place;
+use evenkeel_core::observed::Subnet;
+use evenkeel_core::plan::{Call, Target};
+use evenkeel_core::stamp::tag;
+use evenkeel_engine::budget::Family;
+use evenkeel_engine::provider::{Payloads, Rehearsed};
+
+use crate::api::{Ec2, Filter, Query, Rehearsal, Tags};
+use crate::kinds::{machine, volume, wrong};
+use crate::limits;
+use crate::perform::Ec2Provider;
+
+impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
+    /// Tries a call out; of a launch it also looks at the subnet.
+    pub(crate) async fn rehearses(&self, call: &Call, payloads: &Payloads) -> Result<Rehearsed, Failure> {
+        let mut done = Rehearsed::default();
+        for one in parts(call, payloads)? {
+            let Some(action) = one.action() else { continue };
+            done.asked = true;
+            self.acts(action, family(&one), || self.ec2().rehearse(&one)).await?;
+        }
+        if let Call::Launch(l) = call
+            && let Some(place) = l.places.first()
+        {
+            done.room = self.room(place).await;
+        }
+        Ok(done)
+    }
+
+    /// The subnet behind a place; `None` where it cannot be seen, which is no reason why the launch should fail.
+    async fn room(&self, place: &Place) -> Option<Subnet> {
+        let filters = match &place.subnet {
+            Some(id) => vec![Filter::new("subnet-id", id)],
+            None => vec![Filter::new("default-for-az", "true"), Filter::new("availability-zone", &place.zone)],
+        };
+        let query = Query { filters, ..Query::default() };
+        let list = self.acts("DescribeSubnets", Family::Read, || self.ec2().subnets(&query)).await.ok()?;
+        let first = list.items.into_iter().next()?;
+        Some(Subnet { id: first.id, zone: first.zone, vpc: first.vpc, free: first.free })
+    }
+}
+
+/// A rehearsed launch pays one request, and for no machine: it makes none.
+fn family(one: &Rehearsal) -> Family {
+    match one {
+        Rehearsal::Run(_) => Family::Run,
+        Rehearsal::Terminate(_) => Family::Terminate,
+        Rehearsal::Stop(_) => Family::Stop,
+        Rehearsal::Start(_) => Family::Start,
+        Rehearsal::SetTags(..) | Rehearsal::UnsetTags(..) => Family::Tags,
+        Rehearsal::CreateVolume(_) | Rehearsal::DeleteVolume(_) => Family::Volumes,
+        Rehearsal::ChangeInstance(..) | Rehearsal::ModifyVolume(..) | Rehearsal::Attach(..) | Rehearsal::Detach(..) => {
+            Family::Mutate
+        }
+    }
+}
+
+/// The wire calls of one of core's.
+fn parts(call: &Call, payloads: &Payloads) -> Result<Vec<Rehearsal>, Failure> {
+    let batches = |ids: &[String], of: fn(Vec<String>) -> Rehearsal| {
+        ids.chunks(limits::IDS).map(|ids| of(ids.to_vec())).collect::<Vec<_>>()
+    };
+    Ok(match call {
+        Call::Launch(l) => {
+            let ([place], [instance_type]) = (l.places.as_slice(), l.types.as_slice()) else {
+                return Err(wrong(format!("{}: a launch goes to one place with one type", l.group)));
+            };
+            let script = l.user_data.as_ref().and_then(|digest| payloads.get(digest).cloned());
+            vec![Rehearsal::Run(Box::new(machine::run(l, place, instance_type, script)?))]
+        }
+        Call::CreateVolume(v) => vec![Rehearsal::CreateVolume(Box::new(volume::create(v)?))],
+        Call::Terminate(ids) => batches(ids, Rehearsal::Terminate),
+        Call::Stop(ids) => batches(ids, Rehearsal::Stop),
+        Call::Start(ids) => batches(ids, Rehearsal::Start),
+        Call::Tag { ids, set, unset } => tags(ids, set, unset),
+        Call::Change { id, kind, fields, links } => match kind {
+            Kind::Machines => {
+                let changes = machine::changes(fields, links)?;
+                let mut all: Vec<_> =
+                    changes.instance.into_iter().map(|c| Rehearsal::ChangeInstance(id.clone(), c)).collect();
+                all.extend(changes.root.map(|(root, change)| Rehearsal::ModifyVolume(root, change)));
+                all.extend(protection(id, changes.protect));
+                all
+            }
+            Kind::Volumes => {
+                let (change, protect) = volume::changes(fields)?;
+                let mut all: Vec<_> = change.map(|c| Rehearsal::ModifyVolume(id.clone(), c)).into_iter().collect();
+                all.extend(protection(id, protect));
+                all
+            }
+            Kind::Workloads | Kind::Manifests => Vec::new(),
+        },
+        Call::Attach { volume: Target::Id(volume), machine: Target::Id(machine), device } => {
+            vec![Rehearsal::Attach(volume.clone(), machine.clone(), device.clone())]
+        }
+        Call::Detach { volume, machine, device } => {
+            vec![Rehearsal::Detach(volume.clone(), machine.clone(), device.clone())]
+        }
+        Call::DeleteVolume(id) => vec![Rehearsal::DeleteVolume(id.clone())],
+        Call::Attach { .. } | Call::Object(_) => Vec::new(),
+    })
+}
+
+fn tags(ids: &[String], set: &BTreeMap<String, String>, unset: &[String]) -> Vec<Rehearsal> {
+    let mut all = Vec::new();
+    for ids in ids.chunks(limits::IDS) {
+        if !set.is_empty() {
+            all.push(Rehearsal::SetTags(ids.to_vec(), set.clone()));
+        }
+        if !unset.is_empty() {
+            all.push(Rehearsal::UnsetTags(ids.to_vec(), unset.to_vec()));
+        }
+    }
+    all
+}
+
+/// The mark of protection.
+fn protection(id: &str, wanted: Option<bool>) -> Option<Rehearsal> {
+    let ids = vec![id.to_owned()];
+    Some(match wanted? {
+        true => Rehearsal::SetTags(ids, Tags::from([(tag::PROTECT.into(), "true".into())])),
+        false => Rehearsal::UnsetTags(ids, vec![tag::PROTECT.into()]),
+    })
+}
