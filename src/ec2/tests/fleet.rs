@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use evenkeel_core::declaration::{Inputs, Source, declare};
 use evenkeel_core::desired::Desired;
-use evenkeel_core::event::Outcome;
+use evenkeel_core::event::{Event, Outcome};
 use evenkeel_core::make::{Ask, Intent, Made, make};
 use evenkeel_core::observed::Observed;
 use evenkeel_core::policy::Amount;
@@ -86,7 +86,13 @@ impl Fleet {
     }
 
     /// Carries a plan out.
+    #[allow(dead_code, reason = "some only want what was written down")]
     pub async fn run(&self, made: &Made) -> Outcome {
+        self.written(made).await.0
+    }
+
+    /// Carries a plan out; what came of it, and its journal.
+    pub async fn written(&self, made: &Made) -> (Outcome, Vec<Event>) {
         let job = Job {
             providers: &self.providers,
             payloads: &made.payloads,
@@ -96,7 +102,8 @@ impl Fleet {
             stop: Stop::never(),
         };
         let mut journal = Vec::new();
-        run(job, Progress::new(made.plan.clone()), &mut journal, &mut |_| {}).await.outcome
+        let outcome = run(job, Progress::new(made.plan.clone()), &mut journal, &mut |_| {}).await.outcome;
+        (outcome, journal)
     }
 
     /// Calls so far; [`Fleet::since`] counts from here.
