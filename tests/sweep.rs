@@ -16,7 +16,7 @@ use evenkeel_sim::World;
 use rustix::process::Pid;
 
 use crate::front::lab::Served;
-use crate::laws::crash::{Journey, journeys};
+use crate::laws::crash::{Journey, journeys_of_machines};
 use crate::laws::end::{Ending, ending, wrongs};
 use crate::laws::harness::{desired, story};
 use crate::wire::place::Place;
@@ -151,7 +151,7 @@ fn sweep(what: &str, hidden: &[u64], sample: (usize, usize), faults: &[Fault]) -
     let all = std::env::var("EVENKEEL_TEST_SWEEP").is_ok_and(|text| text == "all");
     let rows: Mutex<BTreeMap<(&str, u64), Row>> = Mutex::default();
     let wrong: Mutex<Vec<String>> = Mutex::default();
-    let journeys = journeys();
+    let journeys: Vec<Journey> = journeys_of_machines().collect();
     let worlds: Vec<(&Journey, u64)> = journeys.iter().flat_map(|j| hidden.iter().map(move |h| (j, *h))).collect();
     each(&worlds, |(journey, hidden)| {
         let start = story(journey.begin(*hidden));

@@ -103,6 +103,11 @@ fn drift(world: &mut World) {
     world.act(&Deed::SetSecurityGroups { instance: id, groups: vec!["debug".into()] }).expect("it lives");
 }
 
+/// The journeys that need no cluster.
+pub fn journeys_of_machines() -> impl Iterator<Item = Journey> {
+    journeys().into_iter().filter(|j| !j.is_of_objects())
+}
+
 pub fn journeys() -> Vec<Journey> {
     let groups = "security-groups = [\"web\"]";
     let tagged = "security-groups = [\"web\", \"db\"]\ntags = { team = \"x\" }\nmonitoring = true";
@@ -277,7 +282,7 @@ impl Journey {
 
 /// Kills at every call of every journey of machines. Gives the number of points for each.
 fn everywhere(hidden: u64, resume: bool) -> Vec<(&'static str, usize)> {
-    along(journeys().into_iter().filter(|j| !j.is_of_objects()), hidden, resume)
+    along(journeys_of_machines(), hidden, resume)
 }
 
 /// The same in a cluster, which shows at once what was made in it.
