@@ -14,8 +14,7 @@ use crate::plan::{Action, Call, Change, ObjectDoes, OnObject, Step};
 /// Every call on an object.
 pub(super) fn objects(case: &Case<'_>, out: &mut Objections) {
     let mut gone: BTreeMap<&str, u32> = BTreeMap::new();
-    for (i, step, call) in calls(case.plan) {
-        let Call::Object(on) = call else { continue };
+    for (i, step, on) in acts(case) {
         let Some(seen) = case.observed.clusters.get(&step.scope) else {
             out.step(SCOPES, i, format!("cluster `{}` was not looked at", step.scope));
             continue;
@@ -49,6 +48,24 @@ pub(super) fn objects(case: &Case<'_>, out: &mut Objections) {
         let Some(seen) = case.observed.clusters.get(scope) else { continue };
         limits(case, scope, seen, gone, out);
     }
+}
+
+/// The calls on objects.
+fn acts<'a>(case: &Case<'a>) -> impl Iterator<Item = (u32, &'a Step, &'a OnObject)> + use<'a> {
+    let one = |(i, step, call): (u32, &'a Step, &'a Call)| match call {
+        Call::Object(on) => Some((i, step, on)),
+        Call::Launch(_)
+        | Call::Terminate(_)
+        | Call::Stop(_)
+        | Call::Start(_)
+        | Call::Change { .. }
+        | Call::Tag { .. }
+        | Call::CreateVolume(_)
+        | Call::Attach { .. }
+        | Call::Detach { .. }
+        | Call::DeleteVolume(_) => None,
+    };
+    calls(case.plan).filter_map(one)
 }
 
 /// How many go, and whether anything is left.
@@ -140,20 +157,8 @@ fn deleted(
     let keeps = holds_data(Sort { group: &on.object.api, kind: &on.object.kind }).is_some();
     let over = note("evenkeel.dev/delete-after").and_then(|at| at.parse::<jiff::Timestamp>().ok());
     let marked = || {
-        calls(case.plan).any(|(j, _, c)| match c {
-            Call::Object(other) => {
-                other.object == on.object && matches!(other.does, ObjectDoes::Mark { .. }) && case.above.has(i, j)
-            }
-            Call::Launch(_)
-            | Call::Terminate(_)
-            | Call::Stop(_)
-            | Call::Start(_)
-            | Call::Change { .. }
-            | Call::Tag { .. }
-            | Call::CreateVolume(_)
-            | Call::Attach { .. }
-            | Call::Detach { .. }
-            | Call::DeleteVolume(_) => false,
+        acts(case).any(|(j, _, other)| {
+            other.object == on.object && matches!(other.does, ObjectDoes::Mark { .. }) && case.above.has(i, j)
         })
     };
     let may_go = over.is_some_and(|at| at <= case.now) || (case.asked.destroy && marked());
@@ -171,21 +176,8 @@ fn deleted(
             format!("deletes {}, which the file {}", on.object, if wished { "wishes" } else { "does not wish" }),
         );
     }
-    let again = |j: u32, other: &OnObject| {
+    let remake = acts(case).any(|(j, _, other)| {
         other.object == on.object && matches!(other.does, ObjectDoes::Apply { .. }) && case.above.has(j, i)
-    };
-    let remake = calls(case.plan).any(|(j, _, c)| match c {
-        Call::Object(other) => again(j, other),
-        Call::Launch(_)
-        | Call::Terminate(_)
-        | Call::Stop(_)
-        | Call::Start(_)
-        | Call::Change { .. }
-        | Call::Tag { .. }
-        | Call::CreateVolume(_)
-        | Call::Attach { .. }
-        | Call::Detach { .. }
-        | Call::DeleteVolume(_) => false,
     });
     if remade && !remake {
         out.step(SERVES, i, format!("deletes {} and does not make it anew", on.object));
