@@ -17,6 +17,8 @@ pub enum Claim {
     Stripped(Option<Group>),
     /// Bears our marks, but we did not launch it: somebody copied the tags. Never touched.
     Copied,
+    /// Bears no mark of any stack, and no token tells who made it: a volume that hangs at one of our machines.
+    Unmarked,
     /// Managed by something else as well, named here. Refused unless forced.
     Foreign(String),
 }
@@ -82,6 +84,7 @@ pub fn claim(object: &Object, stack: &str, groups: &[Group], declared: impl Fn(&
             Some(false) => Claim::Copied,
             Some(true) => Claim::Stripped(group),
             // An address alone is anybody's: without token and mark nothing says that it is ours.
+            None if marked.is_none() && object.kind == Kind::Volumes => Claim::Unmarked,
             None if marked.is_none() => Claim::Copied,
             None => Claim::Stripped(group),
         };

@@ -21,8 +21,8 @@ pub struct Observed {
     pub at: Timestamp,
     /// What is known about each scope, by alias.
     pub scopes: BTreeMap<String, ScopeSeen>,
-    /// Every object that carries our stack's mark, or whose client token says that we launched it. Sorted by
-    /// (scope, kind, id).
+    /// Every object that carries our stack's mark, or whose client token says that we launched it, and every volume
+    /// that hangs at such a machine and outlives it. Sorted by (scope, kind, id).
     pub objects: Vec<Object>,
     /// Kubernetes clusters, by scope.
     pub clusters: BTreeMap<String, ClusterSeen>,

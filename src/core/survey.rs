@@ -2,6 +2,8 @@
 //!
 //! `plan` and `status` start here, so that they can never disagree. Nothing is decided yet.
 
+mod stripped;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
@@ -179,11 +181,15 @@ pub fn survey<'a>(desired: &Desired, seen: &'a Observed, memory: &Memory, force:
         Kind::Volumes => desired.volumes.get(&g.name).is_some_and(|g| g.tags.contains_key(key)),
         Kind::Workloads | Kind::Manifests => false,
     };
-    let mut stripped: Vec<(Group, &Object)> = vec![];
+    let mut stripped = vec![];
+    let mut hanging = vec![];
     for object in &seen.objects {
         let note = |kind: &str, says: String| Note { kind: kind.into(), about: object.id.clone(), says };
         match identity::claim(object, &desired.stack.id, &groups, declared) {
             Claim::Slot(address, launch) => out.add(desired, address, object, Some(launch), past, now),
+            // Nobody's by its marks, or ours in part. Where it hangs may tell more.
+            Claim::Stripped(_) | Claim::Unmarked if object.kind == Kind::Volumes => hanging.push(object),
+            Claim::Unmarked => {}
             Claim::Stripped(Some(group)) => stripped.push((group, object)),
             Claim::Stripped(None) => out.notes.push(note(
                 "unclear",
@@ -199,7 +205,7 @@ pub fn survey<'a>(desired: &Desired, seen: &'a Observed, memory: &Memory, force:
                 own.tags.retain(|k, _| k.starts_with(tag::OURS));
                 match identity::claim(&own, &desired.stack.id, &groups, declared) {
                     Claim::Slot(address, launch) => out.add(desired, address, object, Some(launch), past, now),
-                    Claim::Stripped(_) | Claim::Copied | Claim::Foreign(_) => {}
+                    Claim::Stripped(_) | Claim::Copied | Claim::Unmarked | Claim::Foreign(_) => {}
                 }
             }
             Claim::Foreign(who) => {
@@ -216,7 +222,8 @@ pub fn survey<'a>(desired: &Desired, seen: &'a Observed, memory: &Memory, force:
             }
         }
     }
-    out.settle_stripped(desired, stripped, past, now);
+    out.settle_machines(desired, stripped, past, now);
+    out.settle_volumes(desired, hanging, past, now);
     for g in out.groups.values_mut() {
         for members in g.slots.values_mut() {
             members.sort_by(|a, b| {
@@ -298,28 +305,6 @@ impl<'a> Survey<'a> {
             entry.scope.clone_from(&object.scope);
         }
         entry.slots.entry(address.slot).or_default().push(Member { object, launch, vector, verdict });
-    }
-
-    /// Gives objects without marks a slot again: the one its volume belongs to, else the first that is free.
-    fn settle_stripped(
-        &mut self,
-        desired: &Desired,
-        mut stripped: Vec<(Group, &'a Object)>,
-        past: &History,
-        now: Timestamp,
-    ) {
-        stripped.retain(|(_, o)| o.phase.alive());
-        stripped.sort_by(|a, b| (a.1.created, a.1.index, &a.1.id).cmp(&(b.1.created, b.1.index, &b.1.id)));
-        for (group, object) in stripped {
-            let by_volume = self.groups.iter().find_map(|(g, s)| {
-                let bound = desired.volumes.get(&g.name).is_some_and(|v| v.layout == Layout::For(group.clone()));
-                let held = |m: &Member<'_>| m.object.attached.as_ref().is_some_and(|a| a.to == object.id);
-                (g.kind == Kind::Volumes && bound).then(|| s.members().find(|(_, m)| held(m)).map(|(slot, _)| slot))?
-            });
-            let free = || (0..).find(|s| self.groups.get(&group).is_none_or(|g| g.alive(*s).next().is_none()));
-            let slot = by_volume.or_else(free).unwrap_or(0);
-            self.add(desired, group.slot(slot), object, None, past, now);
-        }
     }
 
     fn assess(&mut self, desired: &Desired, seen: &Observed, now: Timestamp) {

@@ -152,8 +152,11 @@ impl World {
     pub fn look(&self) -> Observed {
         let mut seen = self.seen.clone();
         let prefix = token_prefix(&self.desired.stack.id);
-        seen.objects
-            .retain(|o| o.tags.contains_key(tag::STACK) || o.token.as_ref().is_some_and(|t| t.starts_with(&prefix)));
+        let ours =
+            |o: &Object| o.tags.contains_key(tag::STACK) || o.token.as_ref().is_some_and(|t| t.starts_with(&prefix));
+        let shown: BTreeSet<String> = seen.objects.iter().filter(|o| ours(o)).map(|o| o.id.clone()).collect();
+        // What hangs at a machine of ours is seen there, whatever marks it bears.
+        seen.objects.retain(|o| ours(o) || o.attached.as_ref().is_some_and(|at| shown.contains(&at.to)));
         seen
     }
 

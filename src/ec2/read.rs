@@ -2,8 +2,9 @@
 //!
 //! What a read costs, for N of our objects among M of the account's: caller 1, zones 1, instances ⌈N/1000⌉, statuses
 //! ⌈M/1000⌉ (EC2 takes no tag filter there), volumes ⌈N/1000⌉, one a lookup; and one more where the statuses show
-//! instances that our list does not (one of ours may have lost its tags), and one where a disk's tags were taken away.
-//! A volume without tags that hangs nowhere cannot be found: EC2 does not tell volumes' client tokens.
+//! instances that our list does not (one of ours may have lost its tags), and one where something hangs at our machines
+//! that bears no tags of ours. A volume without tags that hangs nowhere cannot be found: EC2 does not tell volumes'
+//! client tokens.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -244,12 +245,15 @@ impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
             }
         }
         let mut disks: BTreeMap<String, Volume> = volumes.items.into_iter().map(|v| (v.id.clone(), v)).collect();
-        let own: BTreeSet<String> = disks.values().filter(|v| !volume::is_part(v)).map(|v| v.id.clone()).collect();
+        let mut own: BTreeSet<String> = disks.values().filter(|v| !volume::is_part(v)).map(|v| v.id.clone()).collect();
         if volumes.failed.is_none() {
-            let alive = machines.values().filter(|i| machine::phase(i.state).alive());
+            let alive = || machines.values().filter(|i| machine::phase(i.state).alive());
             let unseen: BTreeSet<String> =
-                alive.flat_map(machine::parts).filter(|id| !disks.contains_key(*id)).map(str::to_owned).collect();
+                alive().flat_map(machine::hanging).filter(|id| !disks.contains_key(*id)).map(str::to_owned).collect();
             if !unseen.is_empty() {
+                let parts: BTreeSet<&str> = alive().flat_map(machine::parts).collect();
+                // What outlives its machine is no part of it: a volume of ours without its tags, or somebody's.
+                own.extend(unseen.iter().filter(|id| !parts.contains(id.as_str())).cloned());
                 match self.volumes_by_id(calls, unseen).await {
                     Ok(found) => disks.extend(found.into_iter().map(|v| (v.id.clone(), v))),
                     Err(failure) => gaps.add(Some(Kind::Machines), "disks without tags", Some(failure), true),

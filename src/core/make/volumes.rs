@@ -164,6 +164,9 @@ fn size(fields: &Fields) -> String {
 
 /// Two steps: quarantine with a date first, the end later. `destroy` takes both in one run.
 fn leave<'a>(draft: &mut Draft<'a>, address: &Address, member: &Member<'a>, why: Reason) -> Option<Candidate<'a>> {
+    if !member.object.tags.contains_key(tag::STACK) {
+        return Some(marked_first(draft, address, member));
+    }
     let until = member.quarantined_until();
     let gone = draft.ask.intent.destroy || until.is_some_and(|at| at <= draft.ask.now);
     let action = if gone { Action::Delete } else { Action::Quarantine };
@@ -190,6 +193,16 @@ fn leave<'a>(draft: &mut Draft<'a>, address: &Address, member: &Member<'a>, why:
     let end = draft.ask.now.checked_add(keep).unwrap_or(jiff::Timestamp::MAX);
     change.how = if gone { "delete".into() } else { format!("kept until {}, then deleted", moment(end)) };
     Some(Candidate::new(change, Some(member.clone())))
+}
+
+/// What goes must be findable until it is gone: a volume without marks gets them back, and goes in the next plan.
+fn marked_first<'a>(draft: &mut Draft<'a>, address: &Address, member: &Member<'a>) -> Candidate<'a> {
+    let says = "its marks were taken away; they come back before it goes".into();
+    let mut change = draft.change(address, Action::Restamp, vec![Reason { why: Why::Drifted, says }]);
+    change.object = Some(member.object.id.clone());
+    change.zone.clone_from(&member.object.zone);
+    change.what = size(&member.object.fields);
+    Candidate::new(change, Some(member.clone()))
 }
 
 fn vacant<'a>(

@@ -9,12 +9,13 @@ use jiff::Timestamp;
 
 use super::{Asked, Case, GAPS, OUTAGE, OWNERSHIP, Objections, PROTECTION, calls, touches};
 use crate::address::{Address, Group, Kind};
-use crate::desired::{Desired, WaitFor};
+use crate::desired::{Desired, Layout, WaitFor};
 use crate::health::{self, History, Verdict};
 use crate::launch::{group_mark, token_prefix};
 use crate::observed::{Object, Observed};
 use crate::plan::{Call, Plan};
 use crate::stamp::{LaunchTag, tag};
+use crate::value::Value;
 
 /// An object that bears our marks, or that our token made.
 pub(super) struct Own<'a> {
@@ -62,6 +63,11 @@ fn is_ours(o: &Object, stack: &str) -> bool {
     }
 }
 
+/// Whether a mark or a token says so, and not only where it hangs.
+fn marked_ours(own: &Own<'_>) -> bool {
+    own.object.tags.contains_key(tag::STACK) || own.object.token.as_deref().is_some_and(|t| !t.is_empty())
+}
+
 /// Whether AWS itself says, by tags that only it can set, that something else manages it.
 fn is_managed(o: &Object) -> bool {
     let by = ["aws:autoscaling:", "aws:cloudformation:", "aws:ec2spot:", "aws:ec2:fleet"];
@@ -82,7 +88,7 @@ pub(super) fn own<'a>(
         .chain(plan.held.iter().map(|h| &h.change))
         .filter_map(|c| Some((c.object.as_deref()?, &c.address)))
         .collect();
-    let mut out = BTreeMap::new();
+    let mut out: BTreeMap<&str, Own<'a>> = BTreeMap::new();
     for object in observed.objects.iter().filter(|o| is_ours(o, stack) && (asked.force || !is_managed(o))) {
         let named = |g: Group| desired.renamed.get(&g).cloned().unwrap_or(g);
         let marked = object.tags.get(tag::ADDRESS).and_then(|a| a.parse::<Group>().ok()).map(named);
@@ -104,7 +110,29 @@ pub(super) fn own<'a>(
         let ready = object.phase.alive() && verdict.ready();
         out.insert(object.id.as_str(), Own { object, group, address, launch, ready, verdict });
     }
+    let bare = |o: &&Object| o.kind == Kind::Volumes && !o.tags.contains_key(tag::STACK) && !is_managed(o);
+    for object in observed.objects.iter().filter(bare) {
+        let Some(address) = hangs_for(object, desired, &out) else { continue };
+        let verdict = health::judge(object, WaitFor::Running, past.get(&object.id), &desired.policy, now);
+        let ready = object.phase.alive() && verdict.ready();
+        let group = Some(address.group.clone());
+        out.insert(object.id.as_str(), Own { object, group, address: Some(address), launch: None, ready, verdict });
+    }
     out
+}
+
+/// The address of a volume without any mark, by the machine it hangs at: under the device name that belongs to a group
+/// of volumes there, as large as that group's, and alone in its slot.
+fn hangs_for(o: &Object, desired: &Desired, own: &BTreeMap<&str, Own<'_>>) -> Option<Address> {
+    let at = o.attached.as_ref()?;
+    let machine = own.get(at.to.as_str())?.address.as_ref()?;
+    let (name, _) = desired.volumes.iter().find(|(_, g)| {
+        let size = o.fields.get("size").and_then(Value::int);
+        g.layout == Layout::For(machine.group.clone()) && g.device == at.device && size == g.size.map(i64::from)
+    })?;
+    let address = Group::volumes(name).slot(machine.slot);
+    let taken = own.values().any(|other| other.alive() && other.address.as_ref() == Some(&address));
+    (o.phase.alive() && !taken).then_some(address)
 }
 
 fn by_token(o: &Object, desired: &Desired) -> Option<Group> {
@@ -124,6 +152,9 @@ pub(super) fn touched(case: &Case<'_>, out: &mut Objections) {
                 continue;
             };
             let ends = matches!(call, Call::Terminate(_) | Call::DeleteVolume(_));
+            if ends && !marked_ours(own) {
+                out.step(OWNERSHIP, i, format!("{does} {id}, which bears no mark of this stack"));
+            }
             if ends && own.protected() {
                 out.step(PROTECTION, i, format!("{does} {id}, which is protected"));
             }

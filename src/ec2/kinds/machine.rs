@@ -121,6 +121,11 @@ fn fields(i: &Instance, root: Option<&str>, volumes: &BTreeMap<String, Volume>) 
     fields
 }
 
+/// Every volume that hangs there.
+pub(crate) fn hanging(i: &Instance) -> impl Iterator<Item = &str> {
+    i.devices.values().map(|on| on.volume.as_str())
+}
+
 /// Volumes whose details the fields need: the root's and those of the disks.
 pub(crate) fn parts(i: &Instance) -> impl Iterator<Item = &str> {
     let root = root_device(i);

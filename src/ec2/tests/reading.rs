@@ -286,6 +286,27 @@ fn a_root_disk_without_tags_is_still_seen() {
 }
 
 #[test]
+fn what_hangs_at_a_machine_of_ours_is_seen_there_whatever_its_tags() {
+    story(async |stage| {
+        let (machines, volume) = settle(&stage).await;
+        let tags: Vec<String> =
+            stage.read().await.objects.iter().find(|o| o.id == volume).unwrap().tags.keys().cloned().collect();
+        for key in tags {
+            stage.sim.act(&Deed::UnsetTag { id: volume.clone(), key }).unwrap();
+        }
+        let seen = stage.read().await;
+        let found = seen.objects.iter().find(|o| o.id == volume).expect("it hangs there");
+        assert_eq!(found.kind, Kind::Volumes);
+        let at = found.attached.as_ref().unwrap();
+        assert_eq!((at.to.as_str(), at.device.as_str(), found.tags.len()), (machines[0].as_str(), "/dev/sdf", 0));
+        assert_eq!(of_kind(&seen, Kind::Volumes).len(), 1, "a root disk is a part, with or without its tags");
+        stage.sim.act(&Deed::Detach { volume: volume.clone() }).unwrap();
+        stage.wait(60).await;
+        assert!(of_kind(&stage.read().await, Kind::Volumes).is_empty(), "nothing tells whose it is now");
+    });
+}
+
+#[test]
 fn signals_tell_since_when_and_who_says_so() {
     story(async |stage| {
         let (machines, _) = settle(&stage).await;
