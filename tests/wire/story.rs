@@ -105,6 +105,16 @@ pub fn whole_journey(lab: &dyn Lab, groups: &[String]) {
     assert!(held.contains(&alive), "{held}");
     ours.run("plan --exit-code").ends(0);
 
+    // Its tags taken away, a volume is known by where it hangs, and marked again.
+    let keys = ["evenkeel:stack", "evenkeel:address", "evenkeel:launch", "evenkeel:spec", "Name", "team"];
+    let tags: String = keys.iter().zip(1..).map(|(key, n)| format!("&Tag.{n}.Key={key}")).collect();
+    ec2(lab, &format!("Action=DeleteTags&ResourceId.1={volume}{tags}"));
+    ours.run("drift").ends(3).tells(&volume);
+    ours.run("apply --yes").ends(0);
+    assert_eq!(ours.object("volumes.data/1"), volume);
+    assert_eq!(volumes(lab, "c33333333").len(), 3);
+    ours.run("drift").ends(0);
+
     // Drifted, pending, both.
     let one = ours.object("machines.web/2");
     let set = |group: &str| ec2(lab, &format!("Action=ModifyInstanceAttribute&InstanceId={one}&GroupId.1={group}"));
