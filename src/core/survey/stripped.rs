@@ -52,7 +52,7 @@ impl<'a> Survey<'a> {
         for object in hanging {
             let marked = object.tags.contains_key(tag::STACK);
             let home = self.hangs(desired, object).filter(|(a, _)| self.alive(a).next().is_none());
-            let group = || object.tags.get(tag::ADDRESS).and_then(|a| a.parse().ok()).filter(|g| is_volumes(g));
+            let group = || object.tags.get(tag::ADDRESS).and_then(|a| a.parse().ok()).filter(is_volumes);
             let address = match home {
                 Some((address, declared)) if marked || fits(desired, &address.group.name, declared, object) => {
                     Some(address)
