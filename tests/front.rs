@@ -3,6 +3,7 @@
 
 #[path = "lab/front.rs"]
 pub mod lab;
+mod roles;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};

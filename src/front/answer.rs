@@ -47,7 +47,13 @@ impl Answer {
         if failure.code.is_empty() {
             return None;
         }
-        let status = status(&failure.code);
+        // The sim says it in EC2's word; the others have their own.
+        let code = match (service, failure.code.as_str()) {
+            (Service::Sts, "UnauthorizedOperation") => "AccessDenied",
+            (Service::Ssm, "UnauthorizedOperation") => "AccessDeniedException",
+            (Service::Ec2 | Service::Sts | Service::Ssm, code) => code,
+        };
+        let status = status(code);
         // The sim's failures begin with the call's name, for who reads them without a client between.
         let prefix = format!("{action}: ");
         let says = failure.says.strip_prefix(&prefix).unwrap_or(&failure.says);
@@ -56,7 +62,7 @@ impl Answer {
             Service::Ec2 => Xml::document("Response", "", |x| {
                 x.element("Errors", |x| {
                     x.element("Error", |x| {
-                        x.text("Code", &failure.code);
+                        x.text("Code", code);
                         x.text("Message", says);
                     });
                 });
@@ -65,12 +71,12 @@ impl Answer {
             Service::Sts => Xml::document("ErrorResponse", STS_NAMESPACE, |x| {
                 x.element("Error", |x| {
                     x.text("Type", side);
-                    x.text("Code", &failure.code);
+                    x.text("Code", code);
                     x.text("Message", says);
                 });
                 x.text("RequestId", request);
             }),
-            Service::Ssm => json!({ "__type": failure.code, "message": says }).to_string(),
+            Service::Ssm => json!({ "__type": code, "message": says }).to_string(),
         };
         Some(Self { status, ..Self::fine(service, body) })
     }
@@ -86,6 +92,7 @@ fn status(code: &str) -> u16 {
         | "IncompleteSignature"
         | "SignatureDoesNotMatch"
         | "InvalidClientTokenId"
+        | "ExpiredToken"
         | "AccessDenied" => 403,
         "DryRunOperation" => 412,
         "RequestLimitExceeded" | "Unavailable" | "ServiceUnavailable" => 503,
@@ -113,6 +120,19 @@ mod tests {
         ));
         assert!(of(Service::Sts).body.contains("<Type>Receiver</Type><Code>RequestLimitExceeded</Code>"));
         assert_eq!(of(Service::Ssm).body, r#"{"__type":"RequestLimitExceeded","message":"Request limit <exceeded>."}"#);
+    }
+
+    #[test]
+    fn who_may_not_is_told_so_in_the_word_of_the_service() {
+        let failure = Failure::new(Class::Denied, "UnauthorizedOperation", "You are not authorized.");
+        for (service, status, code) in [
+            (Service::Ec2, 403, "UnauthorizedOperation"),
+            (Service::Sts, 403, "AccessDenied"),
+            (Service::Ssm, 400, "AccessDeniedException"),
+        ] {
+            let answer = Answer::refusal(service, "", &failure, "r1").unwrap();
+            assert!(answer.status == status && answer.body.contains(code), "{answer:?}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod answer;
 mod ec2;
 mod form;
 mod limits;
+mod roles;
 mod server;
 mod sign;
 mod ssm;

@@ -17,6 +17,8 @@ use tokio::net::TcpListener;
 
 use crate::answer::{Answer, Service};
 use crate::form::{Form, refuse};
+use crate::roles::Session;
+use crate::sign::Signed;
 use crate::{ec2, limits, sign, ssm, sts};
 
 /// A world behind AWS's protocols.
@@ -111,20 +113,25 @@ impl Front {
         let guess = if target.is_some() { Service::Ssm } else { Service::Ec2 };
         let signed = sign::read(header("authorization"), header("x-amz-date")).and_then(|signed| {
             if signed.region == *self.region {
-                return Ok(signed.service);
+                return Ok(signed);
             }
             sign::refused("AuthFailure", format!("Credential should be scoped to the region '{}'", self.region))
         });
-        let service = match signed {
-            Ok(service) => service,
+        let signed = match signed {
+            Ok(signed) => signed,
             Err(failure) => return Answer::refusal(guess, "", &failure, id),
+        };
+        let service = signed.service;
+        let session = match Session::of(&signed, header("x-amz-security-token")) {
+            Ok(session) => session,
+            Err(failure) => return Answer::refusal(service, "", &failure, id),
         };
         let (name, done) = match service {
             Service::Ssm => {
                 let name = target.unwrap_or_default();
                 (name.to_owned(), ssm::answer(&self.sim, name, body).await)
             }
-            Service::Ec2 | Service::Sts => self.query(service, body, id).await,
+            Service::Ec2 | Service::Sts => self.query((signed, session), body, id).await,
         };
         match done {
             Ok(body) => Some(Answer::fine(service, body)),
@@ -133,7 +140,12 @@ impl Front {
     }
 
     /// The query protocol: the action's name, and what came of it.
-    async fn query(&self, service: Service, body: &[u8], id: &str) -> (String, Result<String, Failure>) {
+    async fn query(
+        &self,
+        (signed, session): (Signed, Option<Session>),
+        body: &[u8],
+        id: &str,
+    ) -> (String, Result<String, Failure>) {
         let mut form = match Form::parse(body) {
             Ok(form) => form,
             Err(failure) => return (String::new(), Err(failure)),
@@ -142,8 +154,8 @@ impl Front {
         let Some(name) = form.take("Action") else {
             return (String::new(), refuse("MissingAction", "The request must contain the parameter Action"));
         };
-        let done = match service {
-            Service::Sts => sts::answer(&self.sim, &name, form, id).await,
+        let done = match signed.service {
+            Service::Sts => sts::answer(&self.sim, &name, form, id, (&signed, session)).await,
             Service::Ec2 | Service::Ssm => ec2::answer(&self.sim, &name, form, id).await,
         };
         (name, done)

@@ -1,6 +1,9 @@
 //! The form of a signature (version 4). Whether it fits a secret is not asked: there is none.
 
 use evenkeel_core::failure::{Class, Failure};
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 
 use crate::answer::Service;
 
@@ -11,6 +14,10 @@ pub(crate) struct Signed {
     pub(crate) service: Service,
     /// The region.
     pub(crate) region: String,
+    /// The access key's id.
+    pub(crate) key: String,
+    /// When the client signed it, by its own clock.
+    pub(crate) at: Timestamp,
 }
 
 /// What refuses a request before it is read.
@@ -49,21 +56,22 @@ pub(crate) fn read(authorization: Option<&str>, date: Option<&str>) -> Result<Si
     if !part("Signature").is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit())) {
         return malformed("the Signature is not 64 hexadecimal digits");
     }
-    // `20260105T120000Z`
-    let dated = date.is_some_and(|date| {
-        let halves = date.strip_suffix('Z').and_then(|date| date.split_once('T'));
-        halves.is_some_and(|(on, at)| on == *day && digits(at, 6))
-    });
-    if !dated {
+    let Some(at) = date.filter(|date| date.starts_with(day)).and_then(moment) else {
         return malformed("X-Amz-Date is missing, or not of the Credential's day");
-    }
+    };
     let service = match *service {
         "ec2" => Service::Ec2,
         "sts" => Service::Sts,
         "ssm" => Service::Ssm,
         _ => return malformed("only ec2, sts and ssm are served here"),
     };
-    Ok(Signed { service, region: (*region).to_owned() })
+    Ok(Signed { service, region: (*region).to_owned(), key: (*key).to_owned(), at })
+}
+
+/// `20260105T120000Z`
+fn moment(text: &str) -> Option<Timestamp> {
+    let there = DateTime::strptime("%Y%m%dT%H%M%SZ", text).ok().filter(|_| text.len() == 16)?;
+    TimeZone::UTC.to_timestamp(there).ok()
 }
 
 #[cfg(test)]
@@ -77,7 +85,8 @@ mod tests {
 
     #[test]
     fn a_signature_of_good_form_names_service_and_region() {
-        let signed = Signed { service: Service::Ec2, region: "us-east-1".into() };
+        let at = "2026-01-05T12:00:00Z".parse().unwrap();
+        let signed = Signed { service: Service::Ec2, region: "us-east-1".into(), key: "AKIA".into(), at };
         assert_eq!(read(Some(GOOD), DATE), Ok(signed));
         assert_eq!(read(Some(&GOOD.replace(", ", ",")), DATE).map(|s| s.service), Ok(Service::Ec2), "spaces or none");
     }
@@ -100,7 +109,7 @@ mod tests {
             let text = GOOD.replace(old, new);
             assert_eq!(read(Some(&text), DATE).map_err(|f| f.code), Err("AuthFailure".into()), "{old} → {new}");
         }
-        for date in [None, Some("20260106T120000Z"), Some("20260105"), Some("")] {
+        for date in [None, Some("20260106T120000Z"), Some("20260105"), Some("20260105T256000Z"), Some("")] {
             assert_eq!(read(Some(GOOD), date).map_err(|f| f.code), Err("AuthFailure".into()), "{date:?}");
         }
     }

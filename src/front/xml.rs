@@ -98,6 +98,11 @@ pub(crate) fn millis(time: Timestamp) -> String {
     format!("{time:.3}")
 }
 
+/// `2026-01-05T12:00:00Z`, as STS writes it.
+pub(crate) fn seconds(time: Timestamp) -> String {
+    format!("{time:.0}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

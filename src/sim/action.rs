@@ -32,6 +32,7 @@ macro_rules! actions {
 
 actions! {
     GetCallerIdentity: false,
+    AssumeRole: false,
     GetParameter: false,
     DescribeAvailabilityZones: false,
     DescribeInstances: false,

@@ -48,6 +48,14 @@ impl Wire<'_> {
         self.read(Action::GetCallerIdentity, PLAIN, move |w| Ok(show(w.caller()))).await
     }
 
+    /// `AssumeRole`: whose account it is, and who asked.
+    ///
+    /// # Errors
+    /// As STS refuses it.
+    pub async fn assumed(&self) -> Result<Caller, Failure> {
+        self.read(Action::AssumeRole, PLAIN, |w| Ok(w.caller())).await
+    }
+
     /// `GetParameter`.
     ///
     /// # Errors

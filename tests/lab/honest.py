@@ -94,7 +94,8 @@ def check(about, shape, element):
             "boolean": r"true|false",
             "integer": r"-?\d+",
             "long": r"-?\d+",
-            "timestamp": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z",
+            # EC2 writes milliseconds, STS none.
+            "timestamp": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z",
         }
         if kind in forms and not re.fullmatch(forms[kind], text):
             complain(about, f"{text!r} is no {kind}")
@@ -128,9 +129,11 @@ def look_at(operation_model, response_dict, **_):
     if operation_model.service_model.service_name == "sts":
         checked["answers"] += 1
         root = ElementTree.fromstring(body)
-        if [local(child.tag) for child in root] != ["GetCallerIdentityResult", "ResponseMetadata"]:
+        parts = [f"{about}Result", "ResponseMetadata"] if status == 200 else ["Error", "RequestId"]
+        if [local(child.tag) for child in root] != parts:
             complain(about, f"another form: {body[:200]}")
-        check(f"{about}/Result", operation_model.output_shape, root[0])
+        if status == 200:
+            check(f"{about}/Result", operation_model.output_shape, root[0])
         return
     if status >= 300:
         check_refusal(about, body, status)
@@ -184,9 +187,36 @@ def states(ec2, ids):
     return {i["InstanceId"]: i["State"]["Name"] for r in found for i in r["Instances"]}
 
 
+def in_a_role(sts, account):
+    """Keys of a role are taken for the role's; those of a role in another account are not to be had."""
+    asked = {"RoleArn": f"arn:aws:iam::{account}:role/teams/ops", "RoleSessionName": "judge"}
+    made = sts.assume_role(**asked, DurationSeconds=900)
+    keys = {"aws_access_key_id": "AccessKeyId", "aws_secret_access_key": "SecretAccessKey"}
+    keys = {ours: made["Credentials"][theirs] for ours, theirs in keys.items()}
+    for token, arn in (
+        (made["Credentials"]["SessionToken"], f"arn:aws:sts::{account}:assumed-role/ops/judge"),
+        ("forged", None),
+    ):
+        there = boto3.client("sts", endpoint_url=sts.meta.endpoint_url, aws_session_token=token, **keys)
+        try:
+            seen = there.get_caller_identity()["Arn"]
+        except ClientError as refused:
+            assert refused.response["Error"]["Code"] == "InvalidClientTokenId", refused
+            seen = None
+        if seen != arn:
+            complain("AssumeRole", f"with its keys one is {seen} and not {arn}")
+    try:
+        sts.assume_role(RoleArn="arn:aws:iam::999999999999:role/ops", RoleSessionName="judge")
+        complain("AssumeRole", "another account's role is not refused")
+    except ClientError as refused:
+        assert refused.response["Error"]["Code"] == "AccessDenied", refused
+
+
 def tell(ec2, ssm, sts):
     """Every call once at least, as boto3 makes it; what must be refused is."""
-    assert re.fullmatch(r"\d{12}", sts.get_caller_identity()["Account"])
+    account = sts.get_caller_identity()["Account"]
+    assert re.fullmatch(r"\d{12}", account)
+    in_a_role(sts, account)
     ami = ssm.get_parameter(Name=AMI)["Parameter"]["Value"]
     try:
         ssm.get_parameter(Name="/no/such")
@@ -347,7 +377,9 @@ def cli(url):
             complain(f"aws {words}", f"ends with {code}: {err.getvalue().strip()}")
         return json.loads(out.getvalue() or "{}")
 
-    assert aws("sts get-caller-identity")["Account"]
+    account = aws("sts get-caller-identity")["Account"]
+    role = f"arn:aws:iam::{account}:role/ops"
+    assert aws(f"sts assume-role --role-arn {role} --role-session-name cli")["Credentials"]["SessionToken"]
     ami = aws(f"ssm get-parameter --name {AMI}")["Parameter"]["Value"]
     for words in ("availability-zones", "subnets", "security-groups", "images --owners amazon", "volumes"):
         assert aws(f"ec2 describe-{words}"), words
@@ -401,6 +433,8 @@ UNKEPT = [
     r"SecurityGroups\[\]\.IpPermissions",
     r"SecurityGroups\[\]\.SecurityGroupArn",
     r"Instances\[\]\.SriovNetSupport",
+    # Of session policies, which are refused.
+    r"PackedPolicySize",
 ]
 
 
@@ -419,6 +453,8 @@ def members(value, path=""):
 def shared(ec2, ssm, sts, profile):
     """What both can do, answer by answer."""
     answers = {"GetCallerIdentity": sts.get_caller_identity()}
+    role = f"arn:aws:iam::{answers['GetCallerIdentity']['Account']}:role/ops"
+    answers["AssumeRole"] = sts.assume_role(RoleArn=role, RoleSessionName="beside")
     answers["GetParameter"] = ssm.get_parameter(Name=AMI)
     ami = answers["GetParameter"]["Parameter"]["Value"]
     answers["DescribeAvailabilityZones"] = ec2.describe_availability_zones()

@@ -2,10 +2,11 @@
 //! wrong, before the server has them or after.
 //!
 //! It knows a call by its action (EC2, STS, SSM) or by its method and path (anything else over HTTP), and nothing of
-//! what the call means. One request a connection, which is all that HTTP needs to be understood here.
+//! what the call means. One request a connection, which is all that HTTP needs to be understood here. Where it is to
+//! speak TLS, `super::tls` says with whose keys.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -22,8 +23,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Call {
     /// `RunInstances`, or `GET /api/v1/nodes`.
     pub action: String,
-    /// Its parameters.
+    /// Its parameters: of the form, or of the address.
     pub form: BTreeMap<String, String>,
+    /// The id of the AWS access key that signed it, if one did.
+    pub key: Option<String>,
 }
 
 /// Whether a call has had its effect when something happens to it.
@@ -93,6 +96,23 @@ impl Shared {
     }
 }
 
+/// A connection, whatever is spoken on it.
+pub trait Line: Read + Write {
+    /// What it runs over.
+    fn socket(&self) -> &TcpStream;
+    /// Tells the other side that all has been said.
+    fn goodbye(&mut self);
+}
+
+impl Line for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+
+    // Closing it is enough.
+    fn goodbye(&mut self) {}
+}
+
 /// The proxy. It runs until the process ends.
 pub struct Proxy {
     /// Where to call instead.
@@ -128,9 +148,12 @@ impl Call {
     /// A request as a call.
     pub fn read(head: &str, body: &[u8]) -> Self {
         let text = String::from_utf8_lossy(body);
-        let form: BTreeMap<String, String> =
-            text.split('&').filter_map(|pair| pair.split_once('=')).map(|(k, v)| (decoded(k), decoded(v))).collect();
-        Self { action: action(head, &form), form }
+        let address = head.split_whitespace().nth(1).unwrap_or_default();
+        let query = address.split_once('?').map_or("", |(_, query)| query);
+        let pairs = text.split('&').chain(query.split('&')).filter_map(|pair| pair.split_once('='));
+        let form: BTreeMap<String, String> = pairs.map(|(k, v)| (decoded(k), decoded(v))).collect();
+        let key = head.split_once("Credential=").and_then(|(_, scope)| scope.split('/').next()).map(str::to_owned);
+        Self { action: action(head, &form), form, key }
     }
 
     /// The tags that a create call gives to what it makes of this type.
@@ -147,9 +170,10 @@ impl Call {
         tags
     }
 
-    /// Whether it only reads.
+    /// Whether it only reads, or only asks what would come of it.
     pub fn reads(&self) -> bool {
-        ["Describe", "Get", "GET "].iter().any(|start| self.action.starts_with(start))
+        let rehearsed = self.form.get("dryRun").is_some_and(|what| what == "All");
+        rehearsed || ["Describe", "Get", "GET "].iter().any(|start| self.action.starts_with(start))
     }
 }
 
@@ -157,14 +181,28 @@ impl Proxy {
     /// A proxy before this server.
     pub fn before(url: &str) -> Self {
         let server = url.trim_start_matches("http://").to_owned();
+        let ask = move || TcpStream::connect(&server).ok().map(|stream| Box::new(stream) as Box<dyn Line>);
+        Self::between("http", |client| Some(Box::new(client)), ask)
+    }
+
+    /// A proxy that speaks with its clients as `accept` does, and with the server as `ask` does.
+    pub fn between(
+        scheme: &str,
+        accept: impl Fn(TcpStream) -> Option<Box<dyn Line>> + Send + Sync + 'static,
+        ask: impl Fn() -> Option<Box<dyn Line>> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let url = format!("{scheme}://{}", listener.local_addr().expect("it is bound"));
         let shared = Arc::new(Shared::default());
-        let on = Arc::clone(&shared);
+        let (on, ends) = (Arc::clone(&shared), Arc::new((accept, ask)));
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                let (on, server) = (Arc::clone(&on), server.clone());
-                std::thread::spawn(move || pass(&client, &server, &on));
+                let (on, ends) = (Arc::clone(&on), Arc::clone(&ends));
+                std::thread::spawn(move || {
+                    if let Some(mut client) = ends.0(client) {
+                        pass(&mut *client, &ends.1, &on);
+                    }
+                });
             }
         });
         Self { url, shared }
@@ -229,8 +267,8 @@ impl Shared {
 }
 
 /// One request and its answer. A side that has gone ends it.
-fn pass(client: &TcpStream, server: &str, on: &Shared) {
-    let Some((head, body)) = request(client) else { return };
+fn pass(client: &mut dyn Line, server: &dyn Fn() -> Option<Box<dyn Line>>, on: &Shared) {
+    let Some((head, body)) = request(&mut *client) else { return };
     let (fault, gate) = on.came(Call::read(&head, &body));
     if let Some(gate) = &gate {
         let _ = gate.came.send(());
@@ -246,14 +284,13 @@ fn pass(client: &TcpStream, server: &str, on: &Shared) {
             let length = body.len();
             let answer =
                 format!("HTTP/1.1 {status} Said\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
-            let _ = (&*client).write_all(answer.as_bytes());
-            return;
+            return tell(client, answer.as_bytes(), true);
         }
         Some(_) | None => {}
     }
-    let mut answer = ask(server, &head, &body);
+    let mut answer = server().and_then(|server| ask(server, &head, &body));
     if let Some(Fault::Twice(second)) = &fault {
-        let again = ask(server, &head, &body);
+        let again = server().and_then(|server| ask(server, &head, &body));
         answer = if *second { again } else { answer };
     }
     if let Some(gate) = &gate {
@@ -267,12 +304,21 @@ fn pass(client: &TcpStream, server: &str, on: &Shared) {
         Some(Fault::Truncate) => answer.truncate(answer.len() / 2),
         Some(_) | None => {}
     }
-    let _ = (&*client).write_all(&answer);
+    tell(client, &answer, fault != Some(Fault::Truncate));
+}
+
+/// Writes an answer and, when it is `whole`, says goodbye.
+fn tell(client: &mut dyn Line, answer: &[u8], whole: bool) {
+    // A client that has gone does not hear it.
+    let _ = client.write_all(answer).and_then(|()| client.flush());
+    if whole {
+        client.goodbye();
+    }
 }
 
 /// Closed at once and without a word, the system answers with RST.
-fn reset(client: &TcpStream) {
-    let _ = set_socket_linger(client, Some(Duration::ZERO));
+fn reset(client: &dyn Line) {
+    let _ = set_socket_linger(client.socket(), Some(Duration::ZERO));
 }
 
 /// `RunInstances`, or `GET /api/v1/nodes`.
@@ -289,7 +335,7 @@ fn action(head: &str, form: &BTreeMap<String, String>) -> String {
 }
 
 /// Head and body of a request.
-pub fn request(client: &TcpStream) -> Option<(String, Vec<u8>)> {
+pub fn request(client: impl Read) -> Option<(String, Vec<u8>)> {
     let mut reader = BufReader::new(client);
     let (mut head, mut length) = (String::new(), 0);
     loop {
@@ -314,12 +360,15 @@ pub fn request(client: &TcpStream) -> Option<(String, Vec<u8>)> {
 }
 
 /// The server's answer, head and body.
-pub fn ask(server: &str, head: &str, body: &[u8]) -> Option<Vec<u8>> {
-    let mut stream = TcpStream::connect(server).ok()?;
-    write!(stream, "{head}Connection: close\r\n\r\n").ok()?;
-    stream.write_all(body).ok()?;
+pub fn ask(mut server: impl Read + Write, head: &str, body: &[u8]) -> Option<Vec<u8>> {
+    write!(server, "{head}Connection: close\r\n\r\n").ok()?;
+    server.write_all(body).and_then(|()| server.flush()).ok()?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).ok()?;
+    match server.read_to_end(&mut answer) {
+        // TLS minds when the other side hangs up without goodbye; HTTP knows how long an answer is.
+        Err(e) if e.kind() != ErrorKind::UnexpectedEof => return None,
+        Ok(_) | Err(_) => {}
+    }
     // A server that closes without a word has not answered.
     (!answer.is_empty()).then_some(answer)
 }

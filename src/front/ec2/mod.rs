@@ -49,6 +49,7 @@ pub(crate) async fn answer(sim: &Sim, name: &str, mut form: Form, id: &str) -> R
     let call = Call { wire: sim.wire(dry_run), action, id };
     match action {
         Action::GetCallerIdentity
+        | Action::AssumeRole
         | Action::GetParameter
         | Action::ServerVersion
         | Action::Discovery
