@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use evenkeel_core::address::ObjectName;
+use evenkeel_core::declaration::too_deep;
 use serde::Serialize;
 
 use crate::cluster::Object;
@@ -251,6 +252,9 @@ impl World {
             says,
             way_out: "mend it, or move it away and let a fresh one be made".to_owned(),
         };
+        if let Some(deep) = too_deep(text) {
+            return Err(bad(Some(line_and_column(text, deep.start)), "it is nested too deep".to_owned()));
+        }
         let world: Self = toml::from_str(text).map_err(|e| {
             let place = e.span().map(|span| line_and_column(text, span.start));
             bad(place, e.message().trim().replace('\n', ", "))

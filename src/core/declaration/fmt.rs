@@ -27,11 +27,11 @@ pub fn fmt_source(source: &Source) -> Result<String, Vec<Diagnostic>> {
     let sources = std::slice::from_ref(source);
     let mut problems = Problems::new(sources);
     let before = parse::parse(0, text, &mut problems);
-    let document = text.parse::<DocumentMut>();
-    let Ok(mut document) = document.map_err(|_| ()) else { return Err(problems.sorted().0) };
     if problems.any_error() {
         return Err(problems.sorted().0);
     }
+    let document = text.parse::<DocumentMut>();
+    let Ok(mut document) = document.map_err(|_| ()) else { return Err(problems.sorted().0) };
     reorder(&mut document);
     tidy(&mut document);
     let mut after = document.to_string();

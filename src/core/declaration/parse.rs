@@ -2,6 +2,7 @@
 
 use toml::de::DeTable;
 
+use super::nesting::{LEVELS, too_deep};
 use super::problems::Problems;
 use super::tree::{At, Node, tree};
 
@@ -10,15 +11,19 @@ pub const LONGEST: usize = 1 << 20;
 
 /// Reads source number `file`. What could be understood of a broken text comes back too.
 pub fn parse(file: usize, text: &str, problems: &mut Problems<'_>) -> Node {
+    let start = At { file, start: 0, end: 0 };
     if text.len() > LONGEST {
         problems.error(
             "E0004",
-            At { file, start: 0, end: 0 },
+            start,
             format!("the file is {} bytes long; at most {LONGEST} are read", text.len()),
             "move big texts into files of their own, such as a boot script named by `user-data`",
         );
-        let at = At { file, start: 0, end: 0 };
-        return tree(file, &DeTable::new(), at, &mut |_| {});
+        return tree(file, &DeTable::new(), start, &mut |_| {});
+    }
+    if let Some(deep) = too_deep(text) {
+        nested(At { file, start: deep.start, end: deep.end }, problems);
+        return tree(file, &DeTable::new(), start, &mut |_| {});
     }
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in errors {
@@ -27,7 +32,7 @@ pub fn parse(file: usize, text: &str, problems: &mut Problems<'_>) -> Node {
     }
     let broken = problems.any_error();
     let mut big = Vec::new();
-    let root = tree(file, table.get_ref(), At { file, start: 0, end: 0 }, &mut |at| big.push(at));
+    let root = tree(file, table.get_ref(), start, &mut |at| big.push(at));
     // A number that the parser already complained about comes back empty: once is enough.
     for at in big.into_iter().filter(|_| !broken) {
         problems.error(
@@ -52,7 +57,7 @@ fn syntax(at: At, message: &str, problems: &mut Problems<'_>) {
             )
             .label("second time");
     } else if message.contains("recursion") {
-        problems.error("E0003", at, "tables and lists are nested too deep (80 levels)", "nest less");
+        nested(at, problems);
     } else if message.starts_with("string values must be quoted") {
         let bare = text.trim();
         if bare.is_empty() {
@@ -76,6 +81,10 @@ fn syntax(at: At, message: &str, problems: &mut Problems<'_>) {
         };
         problems.error("E0001", at, format!("not TOML: {says}"), way_out);
     }
+}
+
+fn nested(at: At, problems: &mut Problems<'_>) {
+    problems.error("E0003", at, format!("tables and lists are nested too deep ({LEVELS} levels)"), "nest less");
 }
 
 /// Whether quoting it cannot change what was meant: one line, nothing that starts another value or a comment.

@@ -8,6 +8,7 @@ use super::Inputs;
 use super::conform::shown;
 use super::format::Format;
 use super::keys::{Block, Others, Shape, key, nearest};
+use super::nesting::too_deep;
 use super::problems::Problems;
 use super::tree::{At, Node, Val};
 
@@ -239,6 +240,9 @@ fn list(text: &str) -> Option<Json> {
     if !text.trim_start().starts_with('[') {
         let items = text.split(',').map(str::trim).filter(|s| !s.is_empty());
         return Some(items.map(Json::from).collect());
+    }
+    if too_deep(text).is_some() {
+        return None;
     }
     let value = toml::de::DeValue::parse(text.trim()).ok()?;
     let items = value.get_ref().as_array()?;

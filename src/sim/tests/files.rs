@@ -19,6 +19,7 @@ fn a_bad_file_is_refused_with_a_place_and_a_way_out() {
         (String::new(), None, "now"),
         ("now".to_owned(), Some(1), ""),
         (good.replacen("zone = \"us-east-1a\"", "zone = \"us-east-1x\"", 1), None, "us-east-1x"),
+        (format!("x = {}\n{good}", "[".repeat(10_000)), Some(1), "nested too deep"),
     ] {
         let no = World::from_toml(&bad).expect_err("it is bad");
         assert!(no.says.contains(word), "{no}");
