@@ -13,6 +13,8 @@ use lab::Cluster;
 
 #[cfg(feature = "kubernetes")]
 mod journey;
+#[cfg(all(feature = "aws", feature = "kubernetes"))]
+mod sweep;
 
 fn deployment(name: &str, replicas: u32) -> String {
     format!(

@@ -9,7 +9,7 @@ use evenkeel_kube::KubeCluster;
 use evenkeel_kubernetes::api::ClusterRead;
 
 #[path = "../src/kube/tests/wire/server.rs"]
-mod server;
+pub mod server;
 
 use server::{Authority, Server, says, tls};
 

@@ -14,13 +14,13 @@ use super::lab::{self, Cluster};
 const CANARY: &str = "correct-horse-battery";
 
 /// A folder with a declaration, against a cluster.
-struct Stack<'c> {
+pub struct Stack<'c> {
     folder: TempDir,
     cluster: &'c Cluster,
 }
 
 impl<'c> Stack<'c> {
-    fn new(cluster: &'c Cluster, id: &str, namespace: &str, objects: &str) -> Self {
+    pub fn new(cluster: &'c Cluster, id: &str, namespace: &str, objects: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let stack = Self { folder, cluster };
         stack.write("evenkeel.toml", &declaration(id, namespace));
@@ -28,11 +28,11 @@ impl<'c> Stack<'c> {
         stack
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub fn write(&self, name: &str, text: &str) {
         fs::write(self.folder.path().join(name), text).expect("it can be written");
     }
 
-    fn command(&self, words: &str) -> Command {
+    pub fn command(&self, words: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_evenkeel"));
         command.current_dir(self.folder.path()).args(words.split_whitespace());
         command.env("KUBECONFIG", &self.cluster.kubeconfig).env("NO_COLOR", "1").env("CI", "true");
@@ -40,7 +40,7 @@ impl<'c> Stack<'c> {
     }
 
     /// Runs it; gives what it said, both streams.
-    fn run(&self, words: &str, exit: i32) -> String {
+    pub fn run(&self, words: &str, exit: i32) -> String {
         let Output { status, stdout, stderr } = self.command(words).output().expect("it starts");
         let said = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
         assert_eq!(status.code(), Some(exit), "evenkeel {words}\n{said}");
@@ -90,7 +90,7 @@ spec: {{ size: 1, ratio: 0.5, parts: [] }}
     )
 }
 
-fn application(replicas: u32) -> String {
+pub fn application(replicas: u32) -> String {
     format!(
         r#"apiVersion: v1
 kind: ConfigMap

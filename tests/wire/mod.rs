@@ -6,5 +6,7 @@ pub mod iam;
 pub mod place;
 pub mod proxy;
 pub mod story;
+#[cfg(feature = "kubernetes")]
+pub mod tls;
 
 pub use crate::moto::lab::hand;
