@@ -112,7 +112,7 @@ fn http() -> SharedHttpClient {
 }
 
 /// Everything that does not depend on the settings.
-fn loader(http: SharedHttpClient) -> ConfigLoader {
+pub(crate) fn loader(http: SharedHttpClient) -> ConfigLoader {
     let name = FrameworkMetadata::new("evenkeel", Some(env!("CARGO_PKG_VERSION")))
         .expect("letters, digits and dots are allowed in a user agent");
     aws_config::defaults(BehaviorVersion::latest())
@@ -124,7 +124,7 @@ fn loader(http: SharedHttpClient) -> ConfigLoader {
 
 impl AwsEc2 {
     /// The three clients of one configuration.
-    fn of(config: &SdkConfig) -> Result<Self, Failure> {
+    pub(crate) fn of(config: &SdkConfig) -> Result<Self, Failure> {
         let Some(region) = config.region() else {
             return Err(Failure::new(
                 Class::Invalid,

@@ -7,6 +7,8 @@ mod change;
 mod client;
 mod convert;
 mod errors;
+#[cfg(test)]
+mod fuzz;
 mod read;
 mod rehearse;
 

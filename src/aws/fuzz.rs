@@ -1,0 +1,198 @@
+//! Hostile answers: whatever a server says, the real client and our reading of it give a value or a failure.
+//!
+//! The answers are edits of good ones (`fuzz/corpus/answers`: what an EC2 that others wrote said, and the served sim).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_config::Region;
+use aws_credential_types::Credentials;
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+use evenkeel_ec2::api::{
+    CreateVolume, Ec2, Ec2Read, InstanceChange, Metadata, ModifyVolume, Query, Rehearsal, RunInstances, Tags,
+};
+use evenkeel_fuzz::{many, mutant};
+
+use crate::client::{AwsEc2, loader};
+
+/// An answer as it comes over the wire.
+#[derive(Debug, Clone, Default)]
+struct Answer {
+    status: u16,
+    body: Vec<u8>,
+}
+
+/// A server that says the same to everybody.
+#[derive(Debug, Clone, Default)]
+struct Says(Arc<Mutex<Answer>>);
+
+impl HttpConnector for Says {
+    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+        let Answer { status, body } = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let status = StatusCode::try_from(status).expect("it is one of ours");
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(body))))
+    }
+}
+
+/// Clients as [`connect`] makes them, before that server.
+async fn clients(says: &Says) -> AwsEc2 {
+    let connector = SharedHttpConnector::new(says.clone());
+    let http = http_client_fn(move |_, _| connector.clone());
+    let keys = Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI", None, None, "test");
+    let config = loader(http).region(Region::new("us-east-1")).credentials_provider(keys).load().await;
+    AwsEc2::of(&config).expect("the region is set")
+}
+
+/// Good answers, by the call that they answer. The file's name says which: `DescribeVolumes.served.xml`.
+fn answers() -> BTreeMap<String, Vec<Vec<u8>>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/answers");
+    let mut paths: Vec<_> =
+        fs::read_dir(folder).expect("the corpus").map(|entry| entry.expect("an entry").path()).collect();
+    paths.sort();
+    let mut all: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
+    for path in paths {
+        let name = path.file_name().and_then(|name| name.to_str()).expect("a plain name");
+        let call = name.split('.').next().expect("it has a first part").to_owned();
+        all.entry(call).or_default().push(fs::read(&path).expect("it can be read"));
+    }
+    all
+}
+
+const CALLS: [&str; 16] = [
+    "GetCallerIdentity",
+    "DescribeAvailabilityZones",
+    "DescribeInstances",
+    "DescribeInstanceStatus",
+    "DescribeVolumes",
+    "DescribeImages",
+    "DescribeSubnets",
+    "DescribeSecurityGroups",
+    "GetParameter",
+    "DescribeInstanceAttribute",
+    "RunInstances",
+    "TerminateInstances",
+    "CreateVolume",
+    "ModifyVolume",
+    "AttachVolume",
+    "Refused",
+];
+
+/// Makes a call of this name; whether its answer could be read.
+async fn call(aws: &AwsEc2, name: &str) -> bool {
+    let (query, ids) = (Query::default(), ["i-1".to_owned()]);
+    match name {
+        "GetCallerIdentity" => aws.caller().await.is_ok(),
+        "DescribeAvailabilityZones" => aws.zones().await.is_ok(),
+        "DescribeInstances" => aws.instances(&query).await.is_ok(),
+        "DescribeInstanceStatus" => aws.statuses(&query).await.is_ok(),
+        "DescribeVolumes" => aws.volumes(&query).await.is_ok(),
+        "DescribeImages" => aws.images(&[], &query).await.is_ok(),
+        "DescribeSubnets" => aws.subnets(&query).await.is_ok(),
+        "DescribeSecurityGroups" => aws.security_groups(&query).await.is_ok(),
+        "GetParameter" => aws.parameter("/name").await.is_ok(),
+        "DescribeInstanceAttribute" => aws.deep("i-1").await.is_ok(),
+        "RunInstances" => aws.run_instances(&launch()).await.is_ok(),
+        "TerminateInstances" => aws.terminate(&ids).await.is_ok(),
+        "CreateVolume" => aws.create_volume(&volume()).await.is_ok(),
+        "ModifyVolume" => aws.modify_volume("vol-1", &ModifyVolume::default()).await.is_ok(),
+        "AttachVolume" => aws.attach("vol-1", "i-1", "/dev/sdf").await.is_ok(),
+        // A role's change is three calls, and a rehearsal reads refusals.
+        _ => {
+            let change = InstanceChange::InstanceProfile(Some("web".to_owned()));
+            let changed = aws.change_instance("i-1", &change).await.is_ok();
+            changed | aws.rehearse(&Rehearsal::Terminate(ids.to_vec())).await.is_ok()
+        }
+    }
+}
+
+fn launch() -> RunInstances {
+    RunInstances {
+        client_token: "token".into(),
+        count: 1,
+        image: "ami-1".into(),
+        instance_type: "t3.small".into(),
+        zone: None,
+        subnet: None,
+        security_groups: Vec::new(),
+        key: None,
+        instance_profile: None,
+        user_data: None,
+        disks: Vec::new(),
+        public_ip: None,
+        metadata: Metadata::default(),
+        monitoring: false,
+        protect: false,
+        spot: false,
+        tenancy: None,
+        placement_group: None,
+        tags: Tags::new(),
+        volume_tags: Tags::new(),
+    }
+}
+
+fn volume() -> CreateVolume {
+    CreateVolume {
+        client_token: "token".into(),
+        zone: "us-east-1a".into(),
+        size: Some(1),
+        volume_type: "gp3".into(),
+        iops: None,
+        throughput: None,
+        encrypted: false,
+        kms_key: None,
+        snapshot: None,
+        tags: Tags::new(),
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+#[test]
+fn no_answer_of_aws_panics() {
+    let (says, answers, runtime) = (Says::default(), answers(), runtime());
+    let aws = runtime.block_on(clients(&says));
+    many::scripts("no_answer_of_aws_panics", |script| {
+        let (which, script) = script.split_first().unwrap_or((&0, &[]));
+        let (how, script) = script.split_first().unwrap_or((&0, &[]));
+        let name = CALLS[usize::from(*which) % CALLS.len()];
+        let status = match how {
+            0..=199 => 200,
+            200..=219 => 400,
+            220..=229 => 403,
+            230..=239 => 500,
+            240..=249 => 503,
+            250..=252 => 204,
+            253 => 304,
+            254.. => 413,
+        };
+        let body = mutant::bytes(&answers[name], script);
+        *says.0.lock().unwrap_or_else(PoisonError::into_inner) = Answer { status, body };
+        runtime.block_on(call(&aws, name));
+    });
+}
+
+#[test]
+fn the_answers_are_good_before_they_are_edited() {
+    let (says, answers, runtime) = (Says::default(), answers(), runtime());
+    let aws = runtime.block_on(clients(&says));
+    assert_eq!(answers.keys().map(String::as_str).collect::<Vec<_>>(), {
+        let mut names = CALLS.to_vec();
+        names.sort_unstable();
+        names
+    });
+    for (name, bodies) in &answers {
+        for body in bodies {
+            let status = if name == "Refused" { 400 } else { 200 };
+            *says.0.lock().unwrap_or_else(PoisonError::into_inner) = Answer { status, body: body.clone() };
+            let read = runtime.block_on(call(&aws, name));
+            assert_eq!(read, name != "Refused", "{name}: {}", String::from_utf8_lossy(body));
+        }
+    }
+}
