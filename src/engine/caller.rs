@@ -11,11 +11,13 @@ use std::time::Duration;
 
 use evenkeel_core::failure::{Class, Failure};
 use jiff::Timestamp;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::budget::{Bucket, Family};
 use crate::clock::Clock;
 use crate::limits::{self, Again};
+use crate::stop::Stop;
 
 /// Wire calls by action, repeated ones included.
 pub type Counts = BTreeMap<String, u32>;
@@ -76,14 +78,50 @@ pub struct Retry {
 }
 
 tokio::task_local! {
-    /// Where the retries of the step whose call is under way are told. A wire call stands deep inside a provider,
-    /// which knows nothing of steps.
-    static EAR: (u32, UnboundedSender<Retry>);
+    /// The step whose call is under way. A wire call stands deep inside a provider, which knows nothing of steps.
+    static EAR: Ear;
 }
 
-/// Runs `future`; what is tried again inside it is told to `ear` as `step`'s.
-pub async fn hearing<F: Future>(step: u32, ear: UnboundedSender<Retry>, future: F) -> F::Output {
-    EAR.scope((step, ear), future).await
+/// What a wire call has to do with the run it is part of.
+struct Ear {
+    step: u32,
+    /// Where its retries are told.
+    tell: UnboundedSender<Retry>,
+    /// Raised when no wire call may begin any more.
+    stop: Stop,
+    /// Notified when one would have begun all the same.
+    held: Arc<Notify>,
+}
+
+/// Runs `future`; what is tried again inside it is told to `tell` as `step`'s. Once `stop` is raised, no wire call in
+/// it begins: what is on the wire may still end, and where the next one would begin, `None` comes back.
+pub async fn hearing<F: Future>(step: u32, tell: UnboundedSender<Retry>, stop: Stop, future: F) -> Option<F::Output> {
+    let held = Arc::new(Notify::new());
+    let ear = Ear { step, tell, stop, held: Arc::clone(&held) };
+    tokio::select! {
+        biased;
+        done = EAR.scope(ear, future) => Some(done),
+        () = held.notified() => None,
+    }
+}
+
+/// Waits for `pause`, before a wire call begins. Never returns once the run that the call is part of is told to stop.
+async fn unless_stopped(pause: impl Future<Output = ()>) {
+    tokio::select! {
+        biased;
+        () = stopped() => {}
+        () = pause => {}
+    }
+}
+
+/// When the run was told to stop, whoever hears the step is told that it is held back; this never returns.
+async fn stopped() {
+    // Outside a run nothing stops a call.
+    if let Ok((stop, held)) = EAR.try_with(|ear| (ear.stop.clone(), Arc::clone(&ear.held))) {
+        stop.raised().await;
+        held.notify_one();
+    }
+    std::future::pending::<()>().await;
 }
 
 impl Caller {
@@ -133,9 +171,12 @@ impl Caller {
         let mut tried: BTreeMap<Class, (u32, Timestamp)> = BTreeMap::new();
         loop {
             let turn = self.turn(ask);
-            if !turn.is_zero() {
-                self.clock.sleep(turn).await;
-            }
+            unless_stopped(async {
+                if !turn.is_zero() {
+                    self.clock.sleep(turn).await;
+                }
+            })
+            .await;
             let failure = match wire().await {
                 Ok(answer) => {
                     self.went_well(ask.family);
@@ -152,8 +193,8 @@ impl Caller {
             let Some(after) = self.pause(again, *tries, gone) else { return Err(failure) };
             tracing::debug!(action = ask.action, code = failure.code, ?after, "will be tried again");
             // Outside a run nobody listens.
-            let _ = EAR.try_with(|(step, ear)| ear.send(Retry { step: *step, failure: failure.clone(), after }));
-            self.clock.sleep(after).await;
+            let _ = EAR.try_with(|ear| ear.tell.send(Retry { step: ear.step, failure: failure.clone(), after }));
+            unless_stopped(self.clock.sleep(after)).await;
         }
     }
 

@@ -97,7 +97,8 @@ pub async fn run(
     run.end()
 }
 
-type Ended = (u32, Result<Made, Failure>);
+/// `None`: held back, for the run was told to stop. The step stays in flight.
+type Ended = (u32, Option<Result<Made, Failure>>);
 type Looked = (String, BTreeSet<u32>, Result<Vec<Object>, Failure>);
 
 /// The looks of one scope.
@@ -279,12 +280,13 @@ impl<'a> Run<'a> {
             | Call::DeleteVolume(_)
             | Call::Object(_) => call,
         };
-        let (payloads, ear) = (self.job.payloads, self.ear.clone());
+        let (payloads, ear, stop) = (self.job.payloads, self.ear.clone(), self.job.stop.clone());
         let perform = async move {
             let made = provider.perform(&call, payloads).await;
-            (step, made.and_then(|made| complete(&call, made)))
+            made.and_then(|made| complete(&call, made))
         };
-        self.calls.push(caller::hearing(step, ear, perform).boxed());
+        let heard = caller::hearing(step, ear, stop, perform);
+        self.calls.push(async move { (step, heard.await) }.boxed());
         false
     }
 
@@ -402,11 +404,12 @@ impl<'a> Run<'a> {
         let mut next = Some(first);
         while let Some((step, result)) = next {
             match result {
-                Ok(made) => {
+                Some(Ok(made)) => {
                     self.names.extend(made.iter().map(|(address, id)| (id.clone(), address.short())));
                     self.happened(Happened::Done { step, made });
                 }
-                Err(failure) => self.failed(step, failure),
+                Some(Err(failure)) => self.failed(step, failure),
+                None => {}
             }
             next = self.calls.next().now_or_never().flatten();
         }

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::fake::Paused;
 use crate::budget::{Bucket, Family};
 use crate::caller::{Ask, Caller, hearing};
+use crate::stop::{Cause, Stop, stop};
 
 fn caller(clock: &Paused, seed: u64) -> Caller {
     Caller::new(Arc::new(clock.clone()), seed)
@@ -141,13 +142,45 @@ async fn whoever_runs_a_step_hears_of_the_retries_inside_it() {
     let caller = caller(&clock, 1);
     let (ear, mut heard) = mpsc::unbounded_channel();
     let fails = || async { Err::<(), _>(Failure::new(Class::Transient, "Reset", "")) };
-    let _ = hearing(4, ear, caller.call(Ask::new("Act", Family::Mutate), fails)).await;
+    let _ = hearing(4, ear, Stop::never(), caller.call(Ask::new("Act", Family::Mutate), fails)).await;
     let mut all = Vec::new();
     while let Some(retry) = heard.recv().await {
         all.push(retry);
     }
     assert_eq!(all.len(), 4);
     assert!(all.iter().all(|r| r.step == 4 && r.failure.code == "Reset" && !r.after.is_zero()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_stop_no_wire_call_begins_and_one_under_way_may_end() {
+    let clock = Paused::new();
+    let caller =
+        Caller::with_buckets(Arc::new(clock.clone()), 1, [(Family::Mutate, (Bucket::new(1.0, 0.1), None))].into());
+    let begun = Cell::new(0);
+    let wire = || {
+        begun.set(begun.get() + 1);
+        async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Err::<(), _>(Failure::new(Class::Busy, "", ""))
+        }
+    };
+    let (stopper, flag) = stop();
+    let (ear, _heard) = mpsc::unbounded_channel();
+    let act = || hearing(0, ear.clone(), flag.clone(), caller.call(Ask::new("Act", Family::Mutate), wire));
+    let told = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        stopper.stop(Cause::Interrupt);
+    };
+    // The second one waits for its token when the stop comes, the first one is on the wire and would be tried again.
+    let (first, second, ()) = tokio::join!(act(), act(), told);
+    assert_eq!((first, second, begun.get()), (None, None, 1));
+    assert!(clock.seconds() < 1.1, "nobody waited for a turn that would not be used: {}", clock.seconds());
+    let (ear, _heard) = mpsc::unbounded_channel();
+    let well = hearing(0, ear, flag.clone(), async { tokio::time::sleep(Duration::from_secs(1)).await });
+    assert_eq!(well.await, Some(()), "what is on the wire may end");
+    // Outside a run nothing stops a call.
+    let _ = caller.call(Ask::new("Act", Family::Mutate), wire).await;
+    assert_eq!(begun.get(), 7);
 }
 
 #[tokio::test(start_paused = true)]
