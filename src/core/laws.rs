@@ -532,6 +532,7 @@ fn rest(w: &mut World) {
         | Hold::ZeroDesired
         | Hold::Breaker
         | Hold::Outage
+        | Hold::Frozen
         | Hold::Blind
         | Hold::Quarantine
         | Hold::Time

@@ -189,8 +189,10 @@ pub enum Hold {
     Floor,
     /// The breaker is open and a probe is under way or failed.
     Breaker,
-    /// The zone is impaired, or the fleet is frozen.
+    /// The zone is impaired, or calm is kept after an outage.
     Outage,
+    /// Nearly everything is unwell at once: more likely the monitoring than the machines, which a person must decide.
+    Frozen,
     /// What must be known could not be seen.
     Blind,
     /// A quarantine date.
@@ -211,7 +213,7 @@ impl Hold {
     /// Rules a person must lift by hand: a run that meets them is refused with exit 6.
     pub fn is_refusal(self) -> bool {
         match self {
-            Self::Protection | Self::DeleteCap | Self::ZeroDesired | Self::Foreign => true,
+            Self::Protection | Self::DeleteCap | Self::ZeroDesired | Self::Foreign | Self::Frozen => true,
             Self::Floor
             | Self::Breaker
             | Self::Outage

@@ -436,6 +436,7 @@ fn wait_word(by: Hold) -> &'static str {
         | Hold::DeleteCap
         | Hold::ZeroDesired
         | Hold::Foreign
+        | Hold::Frozen
         | Hold::Floor
         | Hold::Blind
         | Hold::Launching
@@ -455,6 +456,7 @@ pub(crate) fn way_out(held: &Held) -> String {
         Hold::DeleteCap => ("--max-deletes", "`--max-deletes N` raises it for one run".to_owned()),
         Hold::ZeroDesired => ("--allow-empty", "`--allow-empty` says that you mean it".to_owned()),
         Hold::Foreign => ("--force", "settle with its other owner first".to_owned()),
+        Hold::Frozen => ("--replace", format!("`--replace {address}` replaces it all the same")),
         Hold::Floor
         | Hold::Breaker
         | Hold::Outage

@@ -41,13 +41,14 @@ pub const WHYS: [Why; 10] = [
     Why::Asked,
 ];
 
-pub const HOLDS: [Hold; 13] = [
+pub const HOLDS: [Hold; 14] = [
     Hold::Protection,
     Hold::DeleteCap,
     Hold::ZeroDesired,
     Hold::Floor,
     Hold::Breaker,
     Hold::Outage,
+    Hold::Frozen,
     Hold::Blind,
     Hold::Quarantine,
     Hold::Time,

@@ -96,7 +96,9 @@ struct Job<'a> {
 /// or time must pass first, 0 where it was not asked for or is meant to stay.
 fn kept_back(plan: &Plan) -> Exit {
     let ends = |h: &Held| match h.by {
-        Hold::Protection | Hold::DeleteCap | Hold::ZeroDesired | Hold::Foreign | Hold::Unresolved => Exit::Refused,
+        Hold::Protection | Hold::DeleteCap | Hold::ZeroDesired | Hold::Foreign | Hold::Frozen | Hold::Unresolved => {
+            Exit::Refused
+        }
         Hold::Floor | Hold::Breaker | Hold::Outage | Hold::Time | Hold::Launching => Exit::Partial,
         Hold::Blind => Exit::Blind,
         Hold::Quarantine | Hold::Filter => Exit::Fine,

@@ -14,7 +14,7 @@ use crate::launch::Place;
 use crate::plan::{Action, Hold, Why};
 use crate::policy::Policy;
 use crate::repair::{self, Outcome, Replacement};
-use crate::situation::{Attribute, Values, launch_value};
+use crate::situation::{Attribute, Freeze, Values, launch_value};
 use crate::survey::{GroupSurvey, Member};
 
 /// What may happen, sorted by how it goes.
@@ -231,7 +231,19 @@ fn outage(draft: &mut Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
         Action::Update | Action::Restamp | Action::Quarantine | Action::Release | Action::Attach => (false, false),
     };
     let member = c.member.as_ref();
-    let repair = member.filter(|_| c.repair).and_then(|m| situation.holds_repair(&m.object.zone, !m.verdict.dead()));
+    let mut repairs = c.repair;
+    if let (Some((freeze, evidence)), true) = (&situation.frozen, c.repair) {
+        // Who names a machine has looked at it.
+        repairs = !draft.ask.intent.replace.contains(&c.change.address);
+        match freeze {
+            Freeze::Blind => return Some((Hold::Blind, format!("a sight of their health: {}", evidence.says))),
+            Freeze::Global if repairs => {
+                return Some((Hold::Frozen, format!("a look by hand: {}", evidence.says)));
+            }
+            Freeze::Global => {}
+        }
+    }
+    let repair = member.filter(|_| repairs).and_then(|m| situation.holds_repair(&m.object.zone, !m.verdict.dead()));
     let end = || member.filter(|_| ends).and_then(|m| situation.holds_zone(&m.object.zone));
     let launch = || c.place.as_ref().filter(|_| launches).and_then(|p| situation.holds_launch(&values(draft, c, p)));
     let evidence = repair.or_else(end).or_else(launch)?;

@@ -208,9 +208,10 @@ pub(super) fn surge(case: &Case<'_>, out: &mut Objections) {
     }
 }
 
-/// What an outage keeps where it is counts on no side.
+/// What an outage or a freeze keeps where it is counts on no side.
 fn parked(case: &Case<'_>, id: &str) -> bool {
-    case.plan.held.iter().any(|h| h.by == Hold::Outage && h.change.object.as_deref() == Some(id))
+    let kept = |by: Hold| matches!(by, Hold::Outage | Hold::Frozen | Hold::Blind);
+    case.plan.held.iter().any(|h| kept(h.by) && h.change.object.as_deref() == Some(id))
 }
 
 fn created(case: &Case<'_>, group: &Group) -> u64 {
