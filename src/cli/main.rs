@@ -12,6 +12,7 @@ mod out;
 mod project;
 mod prompt;
 mod session;
+mod signals;
 
 use clap::Parser;
 use evenkeel_present::escape::hides;

@@ -94,11 +94,20 @@ impl Out {
 
     /// Says why the command stops.
     pub fn problem(&self, says: &str) {
+        self.severe("error", 31, says);
+    }
+
+    /// Says what does not stop the command and should be thought about.
+    pub fn warn(&self, says: &str) {
+        self.severe("warning", 33, says);
+    }
+
+    fn severe(&self, word: &str, color: u8, says: &str) {
         // Folded before it is painted: escape sequences have no width.
-        let text = format!("error: {}", escaped(says));
+        let text = format!("{word}: {}", escaped(says));
         let text = self.fitted(&text);
         if self.stderr_color() {
-            self.rendered(&text.replacen("error", "\u{1b}[1;31merror\u{1b}[0m", 1));
+            self.rendered(&text.replacen(word, &format!("\u{1b}[1;{color}m{word}\u{1b}[0m"), 1));
         } else {
             self.rendered(&text);
         }

@@ -17,6 +17,7 @@ use evenkeel_sim::{Sim, World};
 use crate::args::Global;
 use crate::exit::{Exit, Halt};
 use crate::project::Project;
+use crate::signals::Signals;
 
 /// A world that can be looked at.
 pub struct Session {
@@ -35,21 +36,31 @@ enum Place {
     Cluster { cluster: Arc<dyn Cluster>, home: String, caller: Arc<Caller> },
 }
 
-/// Runs a command to its end, in virtual time where the world is the sim.
+/// Runs a command to its end, in virtual time where the world is the sim, or until a signal ends it.
 ///
 /// # Errors
-/// The command's own, or that the runtime could not be had.
+/// The command's own, the signal, or that the runtime could not be had.
 pub fn block_on<T>(global: &Global, work: impl Future<Output = Result<T, Halt>>) -> Result<T, Halt> {
+    block_on_with(global, async |_: &Signals| work.await)
+}
+
+/// The same for a command that runs a plan: it is given the signals to heed.
+///
+/// # Errors
+/// As [`block_on`].
+pub fn block_on_with<T>(global: &Global, work: impl AsyncFnOnce(&Signals) -> Result<T, Halt>) -> Result<T, Halt> {
+    let signals = Signals::new();
+    let work = signals.or_end(work(&signals));
     match global.sim {
         Some(_) => evenkeel_sim::runtime().map_err(|e| Halt::error(format!("cannot start: {e}")))?.block_on(work),
         None => block_on_wall(work),
     }
 }
 
-/// Runs a command to its end in real time.
+/// Runs a future to its end in real time.
 ///
 /// # Errors
-/// The command's own, or that the runtime could not be had.
+/// Its own, or that the runtime could not be had.
 pub fn block_on_wall<T>(work: impl Future<Output = Result<T, Halt>>) -> Result<T, Halt> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|e| Halt::error(format!("cannot start: {e}")))?.block_on(work)

@@ -4,7 +4,7 @@
 //! said had not begun, or will be done again. It is no log; it holds no secret, because events hold none.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -47,6 +47,8 @@ pub enum JournalError {
     Io(PathBuf, io::Error),
     /// The id cannot name a file.
     Name(String),
+    /// Another process carries this very plan out just now, which only happens without a lock.
+    Busy(PathBuf),
     /// A line that is not the last makes no sense, so what was done is not known.
     Damaged {
         /// Which file.
@@ -63,6 +65,11 @@ impl fmt::Display for JournalError {
         match self {
             Self::Io(path, e) => write!(f, "cannot use the journal {}: {e}", path.display()),
             Self::Name(id) => write!(f, "`{id}` is not a plan's id"),
+            Self::Busy(path) => write!(
+                f,
+                "another run carries out this very plan just now and writes its journal {}: wait for it, or stop it",
+                path.display()
+            ),
             Self::Damaged { path, line, says } => write!(
                 f,
                 "the journal {} is damaged in line {line} ({says}): it no longer says what was done. Make a new plan; \
@@ -81,8 +88,9 @@ pub fn folder(project: &Path, stack: &str) -> PathBuf {
 }
 
 impl Journal {
-    /// Opens the journal of a plan, new or with what earlier attempts wrote, which comes back in order. Journals
-    /// beyond the newest [`limits::JOURNALS`] are removed when a new one is made.
+    /// Opens the journal of a plan, new or with what earlier attempts wrote, which comes back in order. Until it is
+    /// dropped, no other process opens it. Journals beyond the newest [`limits::JOURNALS`] are removed when a new one
+    /// is made.
     ///
     /// # Errors
     /// [`JournalError`].
@@ -100,6 +108,12 @@ impl Journal {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(&path).map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(JournalError::Busy(path)),
+            // A file system without locks: then there is only the stack's own.
+            Err(TryLockError::Error(_)) => {}
+        }
         let mut text = Vec::new();
         (&mut file).take(limits::JOURNAL_FILE).read_to_end(&mut text).map_err(io)?;
         let (events, whole) =
@@ -252,6 +266,16 @@ mod tests {
             drop(journal);
             assert_eq!(Journal::open(dir.path(), &id()).unwrap().1.len(), lines + 1);
         }
+    }
+
+    #[test]
+    fn a_journal_that_is_being_written_is_nobody_elses() {
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, _) = Journal::open(dir.path(), &id()).unwrap();
+        assert!(matches!(Journal::open(dir.path(), &id()), Err(JournalError::Busy(_))));
+        Journal::open(dir.path(), &Digest::of(b"other")).unwrap();
+        drop(journal);
+        Journal::open(dir.path(), &id()).unwrap();
     }
 
     #[test]

@@ -21,7 +21,8 @@ use crate::look::{Look, globs, intent, look};
 use crate::out::Out;
 use crate::project::Project;
 use crate::prompt;
-use crate::session::{Session, block_on};
+use crate::session::{Session, block_on_with};
+use crate::signals::Signals;
 
 /// Looks after a run until lists show what reads by id have shown already; EC2 promises no bound, seconds are usual.
 const PROOFS: u32 = 6;
@@ -35,10 +36,18 @@ pub fn apply(global: &Global, args: &args::Apply, out: &Out) -> Ends {
     let project = Project::open(global, out)?;
     let intent = intent(&args.wishes)?;
     let deep = args.wishes.deep;
-    block_on(global, async {
+    block_on_with(global, async |signals: &Signals| {
         let session = Session::open(global, &project).await?;
-        let job =
-            Job { session: &session, project: &project, intent: &intent, run: &args.run, deep, of_plan: false, out };
+        let job = Job {
+            session: &session,
+            project: &project,
+            intent: &intent,
+            run: &args.run,
+            deep,
+            of_plan: false,
+            signals,
+            out,
+        };
         let end = match &args.plan {
             Some(path) => job.saved(&crate::project::beside(global, path)).await,
             None => job.fresh().await,
@@ -53,7 +62,7 @@ pub fn destroy(global: &Global, args: &args::Destroy, out: &Out) -> Ends {
     let project = Project::open(global, out)?;
     let intent =
         Intent { destroy: true, target: globs(&args.target)?, exclude: globs(&args.exclude)?, ..Intent::default() };
-    block_on(global, async {
+    block_on_with(global, async |signals: &Signals| {
         let session = Session::open(global, &project).await?;
         let job = Job {
             session: &session,
@@ -62,6 +71,7 @@ pub fn destroy(global: &Global, args: &args::Destroy, out: &Out) -> Ends {
             run: &args.run,
             deep: false,
             of_plan: false,
+            signals,
             out,
         };
         let end = job.fresh().await;
@@ -71,12 +81,12 @@ pub fn destroy(global: &Global, args: &args::Destroy, out: &Out) -> Ends {
 }
 
 /// Asks before anything changes; whoever destroys types the stack's name.
-fn agreed(plan: &Plan, out: &Out) -> Result<bool, Halt> {
+async fn agreed(plan: &Plan, out: &Out) -> Result<bool, Halt> {
     let destroys = plan.changes.iter().any(|c| matches!(c.action, Action::Delete | Action::Quarantine));
     if destroys {
-        prompt::ask(&out.fitted(&question::destroy(plan)), &[&plan.basis.name])
+        prompt::ask(&out.fitted(&question::destroy(plan)), &[&plan.basis.name]).await
     } else {
-        prompt::ask(&out.fitted(&question::apply(plan)), &["y", "yes"])
+        prompt::ask(&out.fitted(&question::apply(plan)), &["y", "yes"]).await
     }
 }
 
@@ -89,6 +99,7 @@ struct Job<'a> {
     deep: bool,
     /// Only what a saved plan changes is to be proved.
     of_plan: bool,
+    signals: &'a Signals,
     out: &'a Out,
 }
 
@@ -129,7 +140,7 @@ impl Job<'_> {
         // Without a question the lock comes first, so that the plan that is shown is the plan that is run.
         let mut held = None;
         if self.run.yes {
-            held = lock(self.project, self.run, None).await?;
+            held = lock(self.project, self.run, None, self.out).await?;
         }
         let mut seen = self.look().await?;
         seen.knows(self.project, self.intent)?;
@@ -140,10 +151,10 @@ impl Job<'_> {
             return Ok(self.nothing(&made.plan));
         }
         if !self.run.yes {
-            if !agreed(&made.plan, self.out)? {
+            if !agreed(&made.plan, self.out).await? {
                 return Err(Halt::error("not confirmed, so nothing was changed"));
             }
-            held = lock(self.project, self.run, Some(&made.plan.id.0)).await?;
+            held = lock(self.project, self.run, Some(&made.plan.id.0), self.out).await?;
             seen = self.look().await?;
         }
         let end = self.rounds(made, seen).await;
@@ -154,8 +165,8 @@ impl Job<'_> {
     /// Runs a plan, and where it failed for a reason that the next plan knows a way around, that one too.
     async fn rounds(&self, mut made: Made, mut seen: Look) -> Ends {
         for _ in 1..ROUNDS {
-            let run = carry_out(self.session, self.project, &made, &seen, self.run, self.out).await?;
-            if !run.learned || run.ran.outcome != Outcome::Partial || run.ran.trouble.is_some() {
+            let run = carry_out(self.session, self.project, &made, &seen, self.run, self.signals, self.out).await?;
+            if run.stopped || !run.learned || run.ran.outcome != Outcome::Partial || run.ran.trouble.is_some() {
                 return self.proved(&made, run).await;
             }
             // What was to be replaced and has been is not replaced again.
@@ -172,7 +183,7 @@ impl Job<'_> {
             }
             self.out.say("Not all of it could be had as planned. This is the plan for what is left:");
             self.show(&next.plan, &seen);
-            if !self.run.yes && !agreed(&next.plan, self.out)? {
+            if !self.run.yes && !agreed(&next.plan, self.out).await? {
                 self.out.say("Not confirmed, so the rest stays as it is.");
                 return self.proved(&made, run).await;
             }
@@ -184,7 +195,7 @@ impl Job<'_> {
     /// Exactly a saved plan.
     async fn saved(&self, path: &Path) -> Ends {
         let plan = load(path)?;
-        let _held = lock(self.project, self.run, Some(&plan.id.0)).await?;
+        let _held = lock(self.project, self.run, Some(&plan.id.0), self.out).await?;
         let seen = self.look().await?;
         // Boot scripts never stand in a plan; they come from the files beside the declaration.
         let payloads = seen.plan(self.project, &Intent::default())?.payloads;
@@ -210,17 +221,17 @@ impl Job<'_> {
     }
 
     async fn carry_out(&self, made: &Made, seen: &Look) -> Ends {
-        let run = carry_out(self.session, self.project, made, seen, self.run, self.out).await?;
+        let run = carry_out(self.session, self.project, made, seen, self.run, self.signals, self.out).await?;
         self.proved(made, run).await
     }
 
     /// How a run ends, by a last look.
     async fn proved(&self, made: &Made, run: Run) -> Ends {
-        let Run { ran, exit, refused, unseen, learned: _ } = run;
+        let Run { ran, exit, refused, unseen, learned: _, stopped } = run;
         if let Some(trouble) = &ran.trouble {
             self.out.problem(&format!("the journal cannot be written, so nothing new was started: {trouble}"));
         }
-        if ran.outcome == Outcome::Interrupted {
+        if stopped {
             return Ok(exit);
         }
         let (left, seen) = self.prove(&made.plan).await?;

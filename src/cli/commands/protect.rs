@@ -21,7 +21,7 @@ pub fn run(global: &Global, args: &args::Protect, on: bool, out: &Out) -> Ends {
     let wanted = args.addresses.iter().map(|a| Which::read(a)).collect::<Result<Vec<_>, _>>()?;
     block_on(global, async {
         let session = Session::open(global, &project).await?;
-        let _held = lock(&project, &args::Run::default(), None).await?;
+        let _held = lock(&project, &args::Run::default(), None, out).await?;
         let seen = look(&session, &project, false, out).await?;
         let survey = seen.survey(&project, false);
         let providers = session.providers();

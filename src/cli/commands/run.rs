@@ -14,44 +14,55 @@ use evenkeel_core::make::Made;
 use evenkeel_core::progress::Progress;
 use evenkeel_engine::clock::Clock;
 use evenkeel_engine::fresh::{Refused, refusals, same_place, unseen};
-use evenkeel_engine::journal::{self, Journal};
+use evenkeel_engine::journal::{self, Journal, JournalError};
 use evenkeel_engine::limits::Limits;
 use evenkeel_engine::run::{Job, Ran, run};
-use evenkeel_engine::stop::{Cause, Stop, Stopper, stop};
 use evenkeel_present::progress::{Bars, Face, Live, in_flight_text};
 use evenkeel_present::{json, render};
 use jiff::Timestamp;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::signal::unix::SignalKind;
+use tokio::sync::oneshot;
 
 use crate::args::{self, Events};
 use crate::exit::{Exit, Halt};
 use crate::look::{Look, learn};
 use crate::out::Out;
 use crate::project::Project;
+use crate::prompt;
 use crate::session::Session;
+use crate::signals::{Signals, exit, heard, next};
 
-/// The machine's time, waited for with the whole process: a lock is held by real processes, also where the world's
-/// time is virtual.
-struct Standstill;
+/// The machine's time, waited for outside the runtime, whose own time may be virtual: a lock is held by real processes.
+struct Outside;
 
 #[async_trait]
-impl Clock for Standstill {
+impl Clock for Outside {
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
 
     async fn sleep(&self, time: Duration) {
-        std::thread::sleep(time);
+        let (tell, told) = oneshot::channel();
+        std::thread::spawn(move || {
+            std::thread::sleep(time);
+            // Whoever waited may have given up.
+            let _ = tell.send(());
+        });
+        let _ = told.await;
     }
 }
 
-/// Takes the stack's lock, which is held until the tenure goes; `None` where the file wants none.
+/// Takes the stack's lock, which is held until the tenure goes; `None` where the file wants none, which is said.
 ///
 /// # Errors
 /// Somebody else holds it (75): who, where and since when.
-pub async fn lock(project: &Project, run: &args::Run, plan: Option<&str>) -> Result<Option<Tenure>, Halt> {
+pub async fn lock(project: &Project, run: &args::Run, plan: Option<&str>, out: &Out) -> Result<Option<Tenure>, Halt> {
     let lock = &project.desired.lock;
     if lock.kind == LockKind::None {
+        out.warn(
+            "no lock is taken, for the file says [lock] kind = \"none\": nothing keeps another run from acting at the \
+             same time",
+        );
         return Ok(None);
     }
     let path = match &lock.path {
@@ -65,7 +76,7 @@ pub async fn lock(project: &Project, run: &args::Run, plan: Option<&str>) -> Res
         None => Duration::from_secs(lock.wait),
     };
     let holder = Holder::here(|name| std::env::var(name).ok(), Timestamp::now(), plan.map(str::to_owned));
-    let tenure = acquire(&path, wait, holder, &Standstill).await;
+    let tenure = acquire(&path, wait, holder, &Outside).await;
     tenure.map(Some).map_err(|e| Halt::new(Exit::Lock, e.to_string()))
 }
 
@@ -92,6 +103,8 @@ pub struct Run {
     pub unseen: bool,
     /// It found out something that makes another plan.
     pub learned: bool,
+    /// It was told to stop: nothing more is to be begun.
+    pub stopped: bool,
 }
 
 /// Runs a plan to its end and tells what happens.
@@ -104,16 +117,20 @@ pub async fn carry_out(
     made: &Made,
     seen: &Look,
     args: &args::Run,
+    signals: &Signals,
     out: &Out,
 ) -> Result<Run, Halt> {
     let plan = &made.plan;
     same_place(plan, &project.desired.stack.id, &seen.observed).map_err(|says| Halt::new(Exit::Stale, says))?;
     let folder = journal::folder(&project.folder, &project.desired.stack.id);
-    let (mut journal, past) = Journal::open(&folder, &plan.id).map_err(|e| Halt::error(e.to_string()))?;
+    let (mut journal, past) = Journal::open(&folder, &plan.id).map_err(|e| {
+        let exit = if matches!(e, JournalError::Busy(_)) { Exit::Lock } else { Exit::Error };
+        Halt::new(exit, e.to_string())
+    })?;
     let progress = Progress::replay(plan.clone(), &past);
     let survey = seen.survey(project, true);
     let refused: Vec<Refused> = refusals(&progress, &seen.observed, &survey, &made.payloads);
-    let (stopper, stopped) = stop();
+    let stop = signals.stop();
     let mut live = Live::new(plan.clone(), project.secrets.clone(), face(args, out));
     past.iter().for_each(|e| live.recall(e));
     let live = Mutex::new(live);
@@ -124,7 +141,7 @@ pub async fn carry_out(
         clock: session.clock.as_ref(),
         refused: &refused,
         limits: &Limits::default(),
-        stop: stopped.clone(),
+        stop: stop.clone(),
     };
     let mut events = past.clone();
     let mut tell = |event: &Event| {
@@ -132,10 +149,12 @@ pub async fn carry_out(
         // Whoever watched has gone; the run goes on and the journal has it all.
         let _ = shown(&live).on(event);
     };
+    let running = signals.running();
     let ran = tokio::select! {
         ran = run(job, progress, &mut journal, &mut tell) => ran,
-        () = attend(&live, session, out, &stopper) => unreachable!("attending never ends"),
+        () = attend(&live, session, out) => unreachable!("attending never ends"),
     };
+    drop(running);
     let mut live = shown(&live);
     live.close();
     let report = live.report();
@@ -146,11 +165,12 @@ pub async fn carry_out(
             out.rendered(&text);
         }
     }
-    let exit = ends(&ran, &stopped);
+    let cause = stop.cause();
+    let exit = cause.map_or_else(|| ends(ran.outcome), exit);
     let learned = learn(project, plan, &events);
     let gap = |r: &Refused| plan.changes.get(r.change as usize).and_then(|c| unseen(plan, c, &seen.observed));
     let unseen = refused.iter().all(|r| gap(r).is_some());
-    Ok(Run { ran, exit, refused: refused.len(), unseen, learned })
+    Ok(Run { ran, exit, refused: refused.len(), unseen, learned, stopped: cause.is_some() })
 }
 
 fn shown(live: &Mutex<Live>) -> MutexGuard<'_, Live> {
@@ -166,25 +186,13 @@ fn face(args: &args::Run, out: &Out) -> Face {
     }
 }
 
-/// While a plan runs: time passes on the screen, signals are heard, and who asks is told what is in flight.
-async fn attend(live: &Mutex<Live>, session: &Session, out: &Out, stopper: &Stopper) {
-    use tokio::signal::unix::{Signal, SignalKind, signal};
-    let listen = |kind| signal(kind).ok();
-    async fn heard(signal: &mut Option<Signal>) {
-        match signal {
-            Some(s) => drop(s.recv().await),
-            None => std::future::pending().await,
-        }
-    }
-    let (mut int, mut term) = (listen(SignalKind::interrupt()), listen(SignalKind::terminate()));
-    let mut usr1 = listen(SignalKind::user_defined1());
-    let mut asked = questions();
+/// While a plan runs: time passes on the screen, and who asks is told what is in flight.
+async fn attend(live: &Mutex<Live>, session: &Session, out: &Out) {
+    let mut usr1 = heard(SignalKind::user_defined1());
     loop {
         let question = tokio::select! {
-            () = heard(&mut int) => { interrupt(stopper, Cause::Interrupt, 130); false }
-            () = heard(&mut term) => { interrupt(stopper, Cause::Terminate, 143); false }
-            () = heard(&mut usr1) => true,
-            Some(()) = asked.recv() => true,
+            () = next(&mut usr1) => true,
+            () = prompt::asked() => true,
             () = session.clock.sleep(Duration::from_secs(1)) => {
                 let _ = shown(live).tick(session.clock.now());
                 false
@@ -200,36 +208,11 @@ async fn attend(live: &Mutex<Live>, session: &Session, out: &Out, stopper: &Stop
     }
 }
 
-/// The first signal stops the run in order; a second one ends the process at once.
-fn interrupt(stopper: &Stopper, cause: Cause, code: i32) {
-    if !stopper.stop(cause) {
-        std::process::exit(code);
-    }
-}
-
-/// A line with `t` on a terminal asks what is in flight.
-fn questions() -> UnboundedReceiver<()> {
-    let (ask, asked) = unbounded_channel();
-    if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
-        // The thread ends with the process; a read cannot be called off.
-        std::thread::spawn(move || {
-            for line in std::io::stdin().lines().map_while(Result::ok) {
-                if line.trim() == "t" && ask.send(()).is_err() {
-                    return;
-                }
-            }
-        });
-    }
-    asked
-}
-
-/// How a run ends, before the last look.
-fn ends(ran: &Ran, stopped: &Stop) -> Exit {
-    match (ran.outcome, stopped.cause()) {
-        (Outcome::Complete, _) => Exit::Fine,
-        (Outcome::Partial, _) => Exit::Partial,
-        (Outcome::Interrupted, Some(Cause::Terminate)) => Exit::Terminated,
-        (Outcome::Interrupted, Some(Cause::LockLost)) => Exit::Lock,
-        (Outcome::Interrupted, Some(Cause::Interrupt) | None) => Exit::Interrupted,
+/// How a run ends that nothing stopped, before the last look.
+fn ends(outcome: Outcome) -> Exit {
+    match outcome {
+        Outcome::Complete => Exit::Fine,
+        Outcome::Partial => Exit::Partial,
+        Outcome::Interrupted => Exit::Interrupted,
     }
 }

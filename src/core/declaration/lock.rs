@@ -10,7 +10,13 @@ pub static LOCK: Block = Block {
     title: "[lock]",
     about: "One run acts at a time. The lock is held by the kernel, so a killed holder costs nothing.",
     keys: &[
-        key("kind", Shape::Word(&["file", "none"]), "What holds the lock.").default("\"file\"").example("\"none\""),
+        key(
+            "kind",
+            Shape::Word(&["file", "none"]),
+            "What holds the lock; with `none` runs act at the same time, and each says so.",
+        )
+        .default("\"file\"")
+        .example("\"none\""),
         key("path", Shape::Text(Format::Any), "Where the lock file stands.")
             .default("`.evenkeel/<id>.lock` beside the declaration")
             .example("\"/var/lock/shop.lock\""),
