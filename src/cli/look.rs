@@ -7,7 +7,7 @@ use evenkeel_core::address::Kind;
 use evenkeel_core::event::Event;
 use evenkeel_core::failure::Class;
 use evenkeel_core::make::{Ask, Intent, Made, make};
-use evenkeel_core::observed::{Observed, ScopeSeen};
+use evenkeel_core::observed::{Gap, Observed, ScopeSeen};
 use evenkeel_core::plan::Plan;
 use evenkeel_core::policy::Amount;
 use evenkeel_core::scopes;
@@ -48,12 +48,17 @@ pub async fn look(session: &Session, project: &Project, deep: bool, out: &Out) -
     let lookups = project.desired.lookups();
     let scopes = project.scopes();
     let mut wanted = wants(&project.desired.stack.id, scopes.iter().map(String::as_str), &lookups, deep);
+    let history = remembered(project);
+    let ec2 = project.ec2_scopes();
     for one in &mut wanted {
         one.wishes = project.desired.wishes(&one.scope).cloned().collect();
+        // With several regions nobody remembers which of them an id is of.
+        if ec2.len() == 1 && ec2.contains(&one.scope) {
+            one.known = history.objects.keys().cloned().collect();
+        }
     }
     let began = session.clock.now();
     let mut observed = observe(&eyes, &wanted, session.clock.as_ref()).await;
-    let history = remembered(project);
     let now = session.clock.now();
     for (alias, scope) in &project.desired.scopes {
         let seen = observed.scopes.get(alias).map(|s| s.account.as_str()).filter(|a| !a.is_empty());
@@ -71,6 +76,10 @@ pub async fn look(session: &Session, project: &Project, deep: bool, out: &Out) -
     }
     let forgotten = scopes::forgotten(&history.scopes, &scopes, &observed);
     observed.gaps.extend(forgotten);
+    let blind = survey(&project.desired, &observed, &history, false, now).blind();
+    let said = |gap: &Gap| observed.gaps.iter().any(|g| (&g.scope, g.kind) == (&gap.scope, gap.kind));
+    let blind: Vec<Gap> = blind.into_iter().filter(|gap| !said(gap)).collect();
+    observed.gaps.extend(blind);
     let took = Duration::try_from(now.duration_since(began)).unwrap_or_default();
     Ok(Look { observed, history, now, took })
 }

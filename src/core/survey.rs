@@ -12,14 +12,15 @@ use serde::{Deserialize, Serialize};
 use crate::address::{Address, Group, Kind};
 use crate::desired::{Desired, Layout, WaitFor};
 use crate::digest::Digest;
+use crate::failure::{Class, Failure};
 use crate::health::{self, History, State, Verdict};
 use crate::identity::{self, Claim};
 use crate::launch::token_prefix;
 use crate::lessons::Lessons;
-use crate::observed::{Object, Observed};
+use crate::observed::{Gap, Object, Observed};
 use crate::plan::Note;
 use crate::scopes::{self, LookedAt};
-use crate::situation::{self, Outages, Situation};
+use crate::situation::{self, Freeze, Outages, Situation};
 use crate::stamp::{LaunchTag, Vector, tag};
 
 /// What earlier looks remembered. Empty is fine: verdicts then take longer, and nothing else.
@@ -264,6 +265,22 @@ impl<'a> Survey<'a> {
         self.groups
             .get(&address.group)
             .map_or_else(|| GroupSurvey::default().fingerprint(0), |g| g.fingerprint(address.slot))
+    }
+
+    /// What of the machines' health could not be seen: in these scopes no repair is decided upon, and a look that
+    /// finds nothing to do has not found that all is well.
+    pub fn blind(&self) -> Vec<Gap> {
+        let blind = |(scope, found): (&String, &Situation)| {
+            let (_, evidence) = found.frozen.as_ref().filter(|(freeze, _)| *freeze == Freeze::Blind)?;
+            Some(Gap {
+                scope: scope.clone(),
+                kind: Some(Kind::Machines),
+                what: "health".to_owned(),
+                failure: Failure::new(Class::Invalid, "", evidence.says.clone()),
+                partial: true,
+            })
+        };
+        self.situations.iter().filter_map(blind).collect()
     }
 
     /// Whether the object with this id, dead or alive, is of one of the groups.

@@ -2,9 +2,9 @@
 //!
 //! What a read costs, for N of our objects among M of the account's: caller 1, zones 1, instances ⌈N/1000⌉, statuses
 //! ⌈M/1000⌉ (EC2 takes no tag filter there), volumes ⌈N/1000⌉, one a lookup; and one more where the statuses show
-//! instances that our list does not (one of ours may have lost its tags), and one where something hangs at our machines
-//! that bears no tags of ours. A volume without tags that hangs nowhere cannot be found: EC2 does not tell volumes'
-//! client tokens.
+//! instances that our list does not (one of ours may have lost its tags, or the list is short), one where something
+//! hangs at our machines that our list of volumes does not show, and one a kind where something is gone that an earlier
+//! look saw. A volume without tags that hangs nowhere cannot be found: EC2 does not tell volumes' client tokens.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use evenkeel_engine::caller::{Ask, Caller};
 use evenkeel_engine::provider::{Eyes, Reading, Wants};
 use futures::StreamExt;
 
-use crate::api::{DeepAttributes, Ec2Read, Filter, Instance, InstanceStatus, Query, Volume};
+use crate::api::{DeepAttributes, Ec2Read, Filter, Instance, InstanceStatus, Query, Tags, Volume};
 use crate::kinds::{machine, volume};
 use crate::limits;
 use crate::pages::{Walked, by_ids, walk};
@@ -123,7 +123,7 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
         .await
     }
 
-    /// Instances that our client token made and our tag does not show.
+    /// Instances that our client token made and our tag does not show, or that the list has left out.
     ///
     /// The statuses have listed every instance there is, so where that list is at hand, only the ids that are still
     /// strangers are asked about: none in an account of our own, one call by id otherwise, which every EC2-like
@@ -135,23 +135,35 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
         stack: &str,
         known: &BTreeMap<String, Instance>,
         statuses: &Walked<InstanceStatus>,
-    ) -> Result<Vec<Instance>, Failure> {
+    ) -> Walked<Instance> {
         let prefix = token_prefix(stack);
+        let mut walked = Walked { items: Vec::new(), failed: None };
         let strangers: BTreeSet<String> =
             statuses.items.iter().filter(|s| !known.contains_key(&s.id)).map(|s| s.id.clone()).collect();
-        let found = if statuses.failed.is_none() && strangers.len() <= limits::IDS {
-            if strangers.is_empty() { Vec::new() } else { self.instances_by_id(calls, strangers).await? }
+        if statuses.failed.is_none() && strangers.len() <= limits::IDS {
+            if strangers.is_empty() {
+                return walked;
+            }
+            match self.instances_by_id(calls, strangers.clone()).await {
+                Ok(found) => walked.items = found,
+                Err(failure) => walked.failed = Some(failure),
+            }
+            // What has a status runs. One that nothing else shows may be ours.
+            let unseen = strangers.iter().find(|id| !walked.items.iter().any(|i| i.id == **id));
+            if let (Some(id), None) = (unseen, &walked.failed) {
+                let says = format!("DescribeInstanceStatus shows {id}, and DescribeInstances does not");
+                walked.failed = Some(Failure::new(Class::Transient, "", says));
+            }
         } else {
             let by_token = Filter::new("client-token", format!("{prefix}*"));
             match self.instances(calls, Query { filters: vec![by_token], ..Query::default() }).await.whole() {
-                Ok(found) => found,
-                Err(failure) if failure.class == Class::Invalid => Vec::new(),
-                Err(failure) => return Err(failure),
+                Ok(found) => walked.items = found,
+                Err(failure) if failure.class == Class::Invalid => {}
+                Err(failure) => walked.failed = Some(failure),
             }
-        };
-        let ours =
-            |i: &Instance| i.client_token.starts_with(&prefix) || i.tags.get(tag::STACK).is_some_and(|s| s == stack);
-        Ok(found.into_iter().filter(ours).collect())
+        }
+        walked.items.retain(|i| is_ours(stack, &i.client_token, &i.tags));
+        walked
     }
 
     /// User data and protection, machine by machine.
@@ -188,6 +200,11 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
         }
         failed.into_values().next()
     }
+}
+
+/// Our tag, or our client token where the tags were taken away.
+fn is_ours(stack: &str, token: &str, tags: &Tags) -> bool {
+    token.starts_with(&token_prefix(stack)) || tags.get(tag::STACK).is_some_and(|s| s == stack)
 }
 
 /// What the gaps of one read are filled with.
@@ -238,25 +255,51 @@ impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
 
         let mut machines: BTreeMap<String, Instance> = instances.items.into_iter().map(|i| (i.id.clone(), i)).collect();
         if instances.failed.is_none() {
-            match self.stripped(calls, &wants.stack, &machines, &statuses).await {
-                Ok(found) => machines.extend(found.into_iter().map(|i| (i.id.clone(), i))),
-                // One of ours may be among them, so what is missing may be there.
-                Err(failure) => gaps.add(Some(Kind::Machines), "machines without tags", Some(failure), false),
+            let found = self.stripped(calls, &wants.stack, &machines, &statuses).await;
+            machines.extend(found.items.into_iter().map(|i| (i.id.clone(), i)));
+            // One of ours may be among them, so what is missing may be there.
+            gaps.add(Some(Kind::Machines), "machines without tags", found.failed, false);
+            let gone = |id: &&String| id.starts_with("i-") && !machines.contains_key(*id);
+            let gone: BTreeSet<String> = wants.known.iter().filter(gone).cloned().collect();
+            if !gone.is_empty() {
+                match self.instances_by_id(calls, gone).await {
+                    Ok(found) => {
+                        let ours = found.into_iter().filter(|i| is_ours(&wants.stack, &i.client_token, &i.tags));
+                        machines.extend(ours.map(|i| (i.id.clone(), i)));
+                    }
+                    Err(failure) => gaps.add(Some(Kind::Machines), "machines seen before", Some(failure), false),
+                }
             }
         }
         let mut disks: BTreeMap<String, Volume> = volumes.items.into_iter().map(|v| (v.id.clone(), v)).collect();
         let mut own: BTreeSet<String> = disks.values().filter(|v| !volume::is_part(v)).map(|v| v.id.clone()).collect();
         if volumes.failed.is_none() {
             let alive = || machines.values().filter(|i| machine::phase(i.state).alive());
-            let unseen: BTreeSet<String> =
-                alive().flat_map(machine::hanging).filter(|id| !disks.contains_key(*id)).map(str::to_owned).collect();
+            let parts: BTreeSet<&str> = alive().flat_map(machine::parts).collect();
+            let hanging: BTreeSet<&str> = alive().flat_map(machine::hanging).collect();
+            let known = wants.known.iter().map(String::as_str).filter(|id| id.starts_with("vol-"));
+            let unseen = hanging.iter().copied().chain(known).filter(|id| !disks.contains_key(*id));
+            let unseen: BTreeSet<String> = unseen.map(str::to_owned).collect();
             if !unseen.is_empty() {
-                let parts: BTreeSet<&str> = alive().flat_map(machine::parts).collect();
-                // What outlives its machine is no part of it: a volume of ours without its tags, or somebody's.
-                own.extend(unseen.iter().filter(|id| !parts.contains(id.as_str())).cloned());
+                let all_parts = unseen.iter().all(|id| parts.contains(id.as_str()));
                 match self.volumes_by_id(calls, unseen).await {
-                    Ok(found) => disks.extend(found.into_iter().map(|v| (v.id.clone(), v))),
-                    Err(failure) => gaps.add(Some(Kind::Machines), "disks without tags", Some(failure), true),
+                    Ok(found) => {
+                        for v in found {
+                            // What outlives its machine is no part of it: a volume of ours without its tags, or
+                            // somebody's.
+                            let stays = hanging.contains(v.id.as_str()) && !parts.contains(v.id.as_str());
+                            if stays || (is_ours(&wants.stack, "", &v.tags) && !volume::is_part(&v)) {
+                                own.insert(v.id.clone());
+                            }
+                            disks.insert(v.id.clone(), v);
+                        }
+                    }
+                    Err(failure) => {
+                        gaps.add(Some(Kind::Machines), "disks without tags", Some(failure.clone()), true);
+                        // A volume with a slot of its own may be among the others.
+                        let failure = Some(failure).filter(|_| !all_parts);
+                        gaps.add(Some(Kind::Volumes), "volumes not listed", failure, false);
+                    }
                 }
             }
         }

@@ -25,6 +25,9 @@ pub struct Wants {
     pub deep: bool,
     /// For a Kubernetes cluster: the objects that the file wishes there.
     pub wishes: Vec<ObjectWish>,
+    /// Ids of what lived at an earlier look. A list that does not show one of them may be short, so it is asked for by
+    /// id.
+    pub known: BTreeSet<String>,
 }
 
 /// What one scope shows.
