@@ -1,5 +1,6 @@
 //! The program itself, in a folder of its own, pointed at an endpoint.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -64,6 +65,16 @@ impl Place {
     /// The same, its time that of a served world.
     pub fn in_time_with(self, clock: SimClock) -> Self {
         Self { clock: Some(clock), ..self }
+    }
+
+    /// The same folder, the program pointed at another endpoint.
+    pub fn toward(self, url: &str) -> Self {
+        Self { url: url.to_owned(), ..self }
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        self.dir.path()
     }
 
     /// Changes the declaration.

@@ -1,0 +1,193 @@
+//! P11 where users live: a call in the middle that goes wrong, SIGKILL first of all. Whatever happened, running again
+//! ends as it would have ended: 0 duplicates, 0 orphans, 0 stuck.
+
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use evenkeel_sim::World;
+
+use super::fixture::{MOST_RUNS, STACK, Scene, each, full, table, unsound};
+use crate::laws::crash::{Journey, journeys_of_machines};
+use crate::laws::end::{Ending, ending};
+use crate::laws::harness::story;
+use crate::wire::proxy::{Fault, When};
+
+/// Which call is struck. Calls that read are many and come in another number every time; those that change the world
+/// are the same in every run, and the dangerous ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Aim {
+    /// Among the calls that only read, or among those that change the world.
+    reads: bool,
+    /// Which of them, from 0.
+    nth: usize,
+}
+
+/// What came of one journey with one call that went wrong.
+struct Went {
+    end: World,
+    /// The call that was struck, if the run came so far.
+    struck: Option<String>,
+    runs: usize,
+    /// Calls of the first run that only read, and those that change the world.
+    calls: (usize, usize),
+}
+
+/// Carries a journey out from this world: a first run in which the call aimed at meets `fault`, and then runs without,
+/// until one ends well and as expected. Five minutes pass after each, so that what is hidden comes to light.
+fn go(
+    journey: &Journey,
+    start: &World,
+    expected: Option<&Ending>,
+    fault: Option<(Aim, Fault)>,
+) -> Result<Went, String> {
+    let scene = Scene::of(start.clone(), &journey.after);
+    let words = if (journey.intent)().destroy { "destroy --yes" } else { "apply --yes --max-deletes 100%" };
+    let kills = fault.as_ref().is_some_and(|(_, fault)| matches!(fault, Fault::Kill(_)));
+    let (strike, struck) = channel();
+    if let Some((aim, fault)) = fault {
+        let mut before = 0;
+        scene.proxy.meddle(move |_, call| {
+            let hit = call.reads() == aim.reads && before == aim.nth;
+            before += usize::from(call.reads() == aim.reads);
+            hit.then(|| {
+                let _ = strike.send(call.action.clone());
+                fault.clone()
+            })
+        });
+    }
+    let mut went = Went { end: start.clone(), struck: None, runs: 0, calls: (0, 0) };
+    let mut last = None;
+    while went.runs < MOST_RUNS {
+        let status = scene.run(words).ok_or_else(|| format!("run {} hung", went.runs))?;
+        if went.runs == 0 {
+            let calls = scene.proxy.calls();
+            let reads = calls.iter().filter(|call| call.reads()).count();
+            went.calls = (reads, calls.len() - reads);
+            went.struck = struck.try_recv().ok();
+            if kills && went.struck.is_some() != (status.signal() == Some(9)) {
+                return Err(format!("struck {:?} and ended with {status}", went.struck));
+            }
+        }
+        went.runs += 1;
+        scene.proxy.behave();
+        scene.advance(300);
+        went.end = scene.world();
+        if status.code() == Some(0) && expected.is_none_or(|e| ending(&went.end, STACK) == *e) {
+            return Ok(went);
+        }
+        last = Some(status);
+    }
+    let said = scene.place.run(words);
+    Err(format!("not well and as expected after {MOST_RUNS} runs ({last:?}): {:#?}\n{said}", ending(&went.end, STACK)))
+}
+
+/// So many of `calls`, evenly; all of them when there are no more.
+fn sampled(calls: usize, sample: usize) -> Vec<usize> {
+    let mut all: Vec<usize> = (0..sample).map(|n| calls * (2 * n + 1) / (2 * sample)).collect();
+    all.retain(|n| *n < calls);
+    all.dedup();
+    all
+}
+
+/// One row of the table.
+#[derive(Default)]
+struct Row {
+    calls: (usize, usize),
+    points: usize,
+    missed: usize,
+    most_runs: usize,
+    actions: BTreeMap<String, usize>,
+}
+
+/// Strikes a sample (so many reading calls, so many changing ones) of the calls of every journey, with new objects
+/// hidden for each of these times. Gives the number of points that were struck; prints a table.
+fn sweep(what: &str, hidden: &[u64], sample: (usize, usize), faults: &[Fault]) -> usize {
+    let rows: Mutex<BTreeMap<(&str, u64), Row>> = Mutex::default();
+    let wrong: Mutex<Vec<String>> = Mutex::default();
+    let journeys: Vec<Journey> = journeys_of_machines().collect();
+    let worlds: Vec<(&Journey, u64)> = journeys.iter().flat_map(|j| hidden.iter().map(move |h| (j, *h))).collect();
+    each(&worlds, |(journey, hidden)| {
+        let start = story(journey.begin(*hidden));
+        let whole = match go(journey, &start, None, None) {
+            Ok(whole) => whole,
+            Err(says) => return note(&wrong, format!("{} whole, hidden {hidden} s: {says}", journey.name)),
+        };
+        for says in unsound(journey, &whole.end) {
+            note(&wrong, format!("{} whole, hidden {hidden} s: {says}", journey.name));
+        }
+        let expected = ending(&whole.end, STACK);
+        let calls = whole.calls;
+        let of = |reads: bool, calls: usize, sample: usize| {
+            let sample = if full() { calls } else { sample };
+            sampled(calls, sample).into_iter().map(move |nth| Aim { reads, nth })
+        };
+        let aims: Vec<Aim> = of(false, calls.1, sample.1).chain(of(true, calls.0, sample.0)).collect();
+        let mut row = Row { calls, ..Row::default() };
+        for (k, fault) in aims.iter().flat_map(|k| faults.iter().map(move |fault| (*k, fault))) {
+            let at = format!("{} {k:?} of {calls:?}, {fault:?}, hidden {hidden} s", journey.name);
+            match go(journey, &start, Some(&expected), Some((k, fault.clone()))) {
+                Ok(went) => {
+                    for says in unsound(journey, &went.end) {
+                        note(&wrong, format!("{at}: {says}"));
+                    }
+                    row.points += usize::from(went.struck.is_some());
+                    row.missed += usize::from(went.struck.is_none());
+                    row.most_runs = row.most_runs.max(went.runs);
+                    if let Some(action) = went.struck {
+                        *row.actions.entry(action).or_default() += 1;
+                    }
+                }
+                Err(says) => note(&wrong, format!("{at}: {says}")),
+            }
+        }
+        rows.lock().expect("nobody panics in here").insert((journey.name, *hidden), row);
+    });
+    let rows = rows.into_inner().expect("nobody panics in here");
+    println!("{}", rows_of(what, &rows));
+    let wrong = wrong.into_inner().expect("nobody panics in here");
+    assert!(wrong.is_empty(), "{what}: {} points went wrong:\n{}", wrong.len(), wrong.join("\n"));
+    rows.values().map(|row| row.points).sum()
+}
+
+fn note(wrong: &Mutex<Vec<String>>, says: String) {
+    wrong.lock().expect("nobody panics in here").push(says);
+}
+
+fn rows_of(what: &str, rows: &BTreeMap<(&str, u64), Row>) -> String {
+    let cells = rows.iter().map(|((journey, hidden), row)| {
+        let Row { calls: (reads, changes), points, missed, most_runs, actions } = row;
+        let struck: Vec<String> = actions.iter().map(|(action, n)| format!("{action} {n}")).collect();
+        let numbers = [reads, changes, points, missed, most_runs].map(usize::to_string);
+        let [reads, changes, points, missed, runs] = numbers;
+        [(*journey).to_owned(), hidden.to_string(), reads, changes, points, missed, runs, struck.join(", ")]
+    });
+    let head = ["journey", "hidden s", "reads", "changes", "points", "missed", "runs", "struck"];
+    table(what, head, &cells.collect::<Vec<_>>())
+}
+
+#[test]
+fn killed_at_any_call_on_the_wire_it_costs_nothing_but_a_rerun() {
+    let kills = [Fault::Kill(When::Before), Fault::Kill(When::After)];
+    let points = sweep("SIGKILL before and after a call", &[0, 5, 60, 300], (2, 4), &kills);
+    assert!(points >= 200, "{points} points are too few to believe in");
+}
+
+#[test]
+fn an_answer_that_is_lost_cut_or_doubled_costs_nothing() {
+    let faults = [
+        Fault::Drop(When::After),
+        Fault::Reset(When::Before),
+        Fault::Truncate,
+        Fault::Delay(Duration::from_millis(300)),
+        Fault::Twice(false),
+        Fault::Twice(true),
+        Fault::refusal(503, "RequestLimitExceeded"),
+        Fault::refusal(500, "InternalError"),
+        Fault::Answer(502, "<html>Bad gateway</html>".to_owned()),
+    ];
+    let points = sweep("a call that goes wrong once", &[0], (1, 2), &faults);
+    assert!(points >= 80, "{points} points are too few to believe in");
+}
