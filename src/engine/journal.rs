@@ -295,6 +295,7 @@ mod tests {
         journal.append(&events(), true).unwrap();
         let other = Digest::of(b"other");
         fs::rename(journal.path(), dir.path().join(format!("{}.jsonl", other.0))).unwrap();
+        drop(journal);
         assert!(matches!(Journal::open(dir.path(), &other), Err(JournalError::Damaged { line: 1, .. })));
     }
 

@@ -290,6 +290,38 @@ fn impair(w: &mut World, id: &str) {
 }
 
 #[test]
+fn a_fleet_that_is_all_unwell_waits_for_a_person_who_may_name_one() {
+    let mut w = World::new(6);
+    w.settle();
+    for slot in 0..6 {
+        let id = w.id_of(&format!("machines.web/{slot}"));
+        impair(&mut w, &id);
+    }
+    let plan = w.plan();
+    assert!(plan.is_empty() && plan.held.len() == 6, "{:?}", lines(&plan));
+    assert!(plan.held.iter().all(|h| h.by == Hold::Frozen && h.by.is_refusal()), "{:?}", plan.held);
+    w.intent.replace.insert("machines.web/2".parse().unwrap());
+    let plan = w.plan();
+    assert_eq!(plan.changes.iter().map(|c| c.address.to_string()).collect::<Vec<_>>(), ["machines.web/2"]);
+}
+
+#[test]
+fn a_fleet_whose_health_nobody_sees_is_a_gap_and_holds_no_declared_change() {
+    let mut w = World::new(3);
+    w.settle();
+    let blind =
+        |w: &World| crate::survey::survey(&w.desired, &w.seen, &crate::survey::Memory::default(), false, w.at).blind();
+    assert!(blind(&w).is_empty());
+    w.seen.objects.iter_mut().flat_map(|o| &mut o.signals).for_each(|s| s.reading = Reading::NoData);
+    let gaps = blind(&w);
+    assert!(gaps.len() == 1 && gaps[0].partial && gaps[0].kind == Some(Kind::Machines), "{gaps:?}");
+    assert!(gaps[0].failure.says.contains("3 of 3"), "{gaps:?}");
+    w.seen.gaps = gaps;
+    w.desired.machines.get_mut("web").unwrap().count = 4;
+    assert_eq!(w.plan().changes.len(), 1, "what is declared goes on");
+}
+
+#[test]
 fn what_serves_goes_only_while_enough_others_serve() {
     let mut w = World::new(5);
     w.settle();

@@ -10,7 +10,7 @@ use evenkeel_core::observed::{Found, Reading as Check, Source};
 use evenkeel_core::plan::{Call, Target};
 use evenkeel_core::stamp::tag;
 use evenkeel_core::value::Value;
-use evenkeel_engine::provider::{Eyes, Payloads, Provider};
+use evenkeel_engine::provider::{Eyes, Payloads, Provider, Wants};
 use evenkeel_sim::action::Action;
 use evenkeel_sim::faults::{Effect, Fault};
 use evenkeel_sim::ops::{Deed, Part};
@@ -43,6 +43,25 @@ fn an_empty_world_is_seen_whole() {
         assert_eq!((seen.seen.account.as_str(), seen.seen.region.as_str()), ("123456789012", "us-east-1"));
         assert_eq!(seen.seen.zones.len(), 4);
         assert_eq!(seen.seen.calls.values().sum::<u32>(), 5);
+    });
+}
+
+#[test]
+fn what_an_earlier_look_saw_is_asked_for_by_id_when_no_list_shows_it() {
+    story(async |stage| {
+        // From here on lists show the world in which there was nothing yet. A free volume hangs at no machine that
+        // would name it.
+        let stale = Fault::once(Effect::FreezeLists("2h".parse().unwrap())).on(Action::DescribeAvailabilityZones);
+        stage.sim.edit(|w| w.faults.push(stale)).unwrap();
+        stage.read().await;
+        let volume = stage.perform(Call::CreateVolume(data(0))).await.unwrap()[&data_address(0)].clone();
+        stage.wait(60).await;
+        assert!(stage.read().await.objects.is_empty());
+        let gone = ["i-0123456789abcdef0", "vol-0123456789abcdef0"].map(str::to_owned);
+        let known = gone.into_iter().chain([volume.clone()]).collect();
+        let seen = stage.provider.read(&Wants { known, ..wants([]) }).await;
+        assert!(seen.gaps.is_empty(), "what is gone is no gap: {:?}", seen.gaps);
+        assert_eq!(seen.objects.iter().map(|o| &o.id).collect::<Vec<_>>(), [&volume]);
     });
 }
 
