@@ -132,7 +132,7 @@ impl Look {
         let nothing = |flag: &str, what: String| {
             Halt::new(
                 Exit::Usage,
-                format!("{flag} names nothing that is declared or live{what}; `evenkeel status` lists it"),
+                format!("{flag} names nothing that is declared or live{what}; `evenkeel status` lists what is"),
             )
         };
         for address in &intent.replace {
@@ -199,10 +199,11 @@ fn keep(project: &Project, history: &Memory) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Writes down what a run of this plan found out; whether the next look knows more for it.
+/// Writes down what a run of this plan found out; whether the next plan knows a way around for it.
 pub fn learn(project: &Project, plan: &Plan, events: &[Event]) -> bool {
     let mut history = remembered(project);
-    history.lessons.learn(plan, events) && keep(project, &history).is_ok()
+    let way = history.lessons.learn(plan, events);
+    keep(project, &history).is_ok() && way
 }
 
 fn remembered(project: &Project) -> Memory {
@@ -228,7 +229,7 @@ pub fn intent(wishes: &Wishes) -> Result<Intent, Halt> {
     })
 }
 
-/// Patterns over addresses; `None` for none.
+/// Patterns over addresses; `None` for none. What screens show is understood too: `data/1`, `web`, `machines`.
 ///
 /// # Errors
 /// A pattern that is none.
@@ -238,11 +239,25 @@ pub fn globs(patterns: &[String]) -> Result<Option<GlobSet>, Halt> {
     }
     let mut set = GlobSetBuilder::new();
     for p in patterns {
-        let glob = Glob::new(p).map_err(|e| Halt::new(Exit::Usage, format!("`{p}` is not a pattern: {e}")))?;
-        set.add(glob);
+        for form in forms(p) {
+            let glob = Glob::new(&form).map_err(|e| Halt::new(Exit::Usage, format!("`{p}` is not a pattern: {e}")))?;
+            set.add(glob);
+        }
     }
     let set = set.build().map_err(|e| Halt::new(Exit::Usage, e.to_string()))?;
     Ok(Some(set))
+}
+
+/// A pattern, and what it is short for.
+fn forms(pattern: &str) -> Vec<String> {
+    let mut all = vec![pattern.to_owned()];
+    let (group, _) = pattern.split_once('/').unwrap_or((pattern, ""));
+    if Kind::ALL.iter().any(|k| k.word() == pattern) {
+        all.push(format!("{pattern}.*"));
+    } else if !group.contains('.') {
+        all.extend(Kind::ALL.iter().map(|k| format!("{}.{pattern}", k.word())));
+    }
+    all
 }
 
 fn amount(text: &str) -> Result<Amount, String> {

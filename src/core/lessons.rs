@@ -1,5 +1,5 @@
 //! What only a run finds out and no look can show: where a launch met no room, which client tokens are used up, which
-//! change of a machine cannot be.
+//! change of a machine cannot be, which machines and volumes it ended itself.
 //!
 //! Learned from a run's events, kept beside the verdicts' memory, heeded by the next plan. Without it everything is
 //! tried again where it failed, and nothing else. It refuses to be a signal of anybody's health.
@@ -24,6 +24,8 @@ const NO_ROOM: u64 = 180;
 /// How long a used token is remembered, in seconds. EC2 promises a day at least; a week is on the safe side, and after
 /// that it would be learned again.
 const USED: u64 = 7 * 24 * 3600;
+/// How long our own ends are remembered, in seconds. EC2 lists what was terminated for about an hour.
+const ENDED: u64 = 24 * 3600;
 
 /// What runs have learned.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +37,17 @@ pub struct Lessons {
     pub used: Vec<Used>,
     /// Changes of machines that EC2 called wrong, one entry a machine.
     pub wrong: Vec<Wrong>,
+    /// What runs have ended: it is gone because the file, or a person, said so, and not because the world moved.
+    pub ended: Vec<Ended>,
+}
+
+/// A machine or volume that a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Ended {
+    /// Its id.
+    pub id: String,
+    /// When the call was made.
+    pub at: Timestamp,
 }
 
 /// A slot was launched before with a token that EC2 remembers, with another content (a newer image, as a rule).
@@ -112,9 +125,29 @@ impl Lessons {
             if let Happened::Retrying { step, failure, .. } | Happened::Failed { step, failure } = &event.happened {
                 new |= self.failed(plan, *step, &progress, failure, event.at);
             }
+            // From when it is tried: a run that is killed then has ended it all the same.
+            if let Happened::Started { step } = &event.happened {
+                self.ends(plan, *step, event.at);
+            }
             progress.apply(&event.happened);
         }
         new
+    }
+
+    fn ends(&mut self, plan: &Plan, step: u32, at: Timestamp) {
+        let ids = match plan.steps.get(step as usize).map(|s| &s.does) {
+            Some(Do::Call(Call::Terminate(ids))) => ids.as_slice(),
+            Some(Do::Call(Call::DeleteVolume(id))) => std::slice::from_ref(id),
+            Some(Do::Call(_) | Do::Wait(_)) | None => return,
+        };
+        self.ended.retain(|e| !ids.contains(&e.id));
+        self.ended.extend(ids.iter().map(|id| Ended { id: id.clone(), at }));
+        self.ended.sort();
+    }
+
+    /// Whether a run has ended this machine or volume.
+    pub fn ended(&self, id: &str) -> bool {
+        self.ended.iter().any(|e| e.id == id)
     }
 
     fn failed(&mut self, plan: &Plan, step: u32, progress: &Progress, failure: &Failure, at: Timestamp) -> bool {
@@ -183,6 +216,7 @@ impl Lessons {
         self.no_room.retain(|n| n.holds(now));
         self.used.retain(|u| now < after(u.at, USED));
         self.wrong.retain(|w| alive.contains(w.id.as_str()));
+        self.ended.retain(|e| now < after(e.at, ENDED));
     }
 
     /// The newest generation of a slot whose token is used up; 0 for none.

@@ -35,6 +35,24 @@ pub struct Memory {
     pub lessons: Lessons,
     /// Where objects of ours were.
     pub scopes: Vec<LookedAt>,
+    /// The volume that was last seen in each slot of the file.
+    pub volumes: Vec<Kept>,
+}
+
+/// A volume as an earlier look saw it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Kept {
+    /// Its slot.
+    pub address: Address,
+    /// Its id.
+    pub id: String,
+}
+
+impl Memory {
+    /// The volume that was last seen in this slot.
+    pub fn volume(&self, address: &Address) -> Option<&str> {
+        self.volumes.iter().find(|k| k.address == *address).map(|k| k.id.as_str())
+    }
 }
 
 /// One object of ours, in its slot.
@@ -233,7 +251,7 @@ pub fn survey<'a>(desired: &Desired, seen: &'a Observed, memory: &Memory, force:
         }
     }
     out.assess(desired, seen, now);
-    out.recall(seen, now);
+    out.recall(desired, seen, now);
     out
 }
 
@@ -342,7 +360,7 @@ impl<'a> Survey<'a> {
     }
 
     /// Writes this look into the memory; what is gone is forgotten.
-    fn recall(&mut self, seen: &Observed, now: Timestamp) {
+    fn recall(&mut self, desired: &Desired, seen: &Observed, now: Timestamp) {
         for g in self.groups.values() {
             for (_, m) in g.members() {
                 health::remember(&mut self.memory.objects, m.object, &m.verdict, now);
@@ -352,5 +370,27 @@ impl<'a> Survey<'a> {
         self.memory.objects.retain(|id, _| alive.contains(id.as_str()));
         self.memory.lessons.forget(&alive, now);
         scopes::remember(&mut self.memory.scopes, seen);
+        self.keep(desired);
+    }
+
+    /// Notes the volume of each slot; one that is not seen now stays noted for as long as the file has its group.
+    fn keep(&mut self, desired: &Desired) {
+        let ended = &self.memory.lessons;
+        let declared = |k: &Kept| desired.volumes.contains_key(&k.address.group.name);
+        let mut all: BTreeMap<Address, String> = (self.memory.volumes.iter())
+            .filter(|k| declared(k) && !ended.ended(&k.id))
+            .map(|k| (k.address.clone(), k.id.clone()))
+            .collect();
+        for (group, g) in self.groups.iter().filter(|(g, _)| g.kind == Kind::Volumes) {
+            for (slot, m) in g.members() {
+                // Going out of the file, it is nobody's loss.
+                let leaving = m.quarantined_until().is_some();
+                match leaving {
+                    true => drop(all.remove(&group.slot(slot))),
+                    false => drop(all.insert(group.slot(slot), m.object.id.clone())),
+                }
+            }
+        }
+        self.memory.volumes = all.into_iter().map(|(address, id)| Kept { address, id }).filter(declared).collect();
     }
 }

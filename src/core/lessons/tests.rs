@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::observed::{Phase, Reading};
-use crate::plan::{Action, Hold};
+use crate::plan::{Action, Hold, Why};
 use crate::testing::{World, told, volume};
 
 const NO: &str = "no room";
@@ -301,4 +301,64 @@ fn the_last_security_group_cannot_be_dropped_and_the_plan_says_what_to_write() {
     assert!(plan.held[0].waits_for.contains("security-groups = [\"default\"]"), "{}", told(&plan));
     w.desired.machines.get_mut("web").unwrap().security_groups = vec!["sg-2".into()];
     assert_eq!(w.plan().changes.len(), 1);
+}
+
+/// Every call of the plan is begun.
+fn begun(w: &mut World, plan: &Plan) {
+    let at = w.at;
+    let events: Vec<Event> =
+        (0..plan.steps.len() as u32).map(|step| Event { at, happened: Happened::Started { step } }).collect();
+    assert!(!w.past.lessons.learn(plan, &events), "nothing for the next plan to go around");
+}
+
+fn reasons(plan: &Plan) -> Vec<Why> {
+    plan.changes.iter().flat_map(|c| c.reasons.iter().map(|r| r.why)).collect()
+}
+
+#[test]
+fn what_a_run_ended_is_wanted_again_by_the_file_and_not_missing_in_the_world() {
+    let mut w = World::new(3);
+    w.settle();
+    w.desired.machines.get_mut("web").unwrap().count = 2;
+    let plan = w.plan();
+    begun(&mut w, &plan);
+    w.apply_but(&plan, &BTreeSet::new());
+    w.desired.machines.get_mut("web").unwrap().count = 3;
+    let plan = w.plan();
+    assert_eq!(reasons(&plan), [Why::Declared], "{}", told(&plan));
+    assert!(told(&plan).contains("count 2 → 3"), "{}", told(&plan));
+    w.settle();
+    let gone = w.id_of("machines.web/1");
+    w.find(&gone).phase = Phase::Gone;
+    assert_eq!(reasons(&w.plan()), [Why::Unhealthy], "somebody else ended this one");
+    w.later(25 * 3600);
+    w.remember();
+    assert!(w.past.lessons.ended.is_empty(), "EC2 has forgotten it long since");
+}
+
+#[test]
+fn a_volume_that_an_earlier_look_saw_is_missing_in_the_world() {
+    let mut w = World::new(2);
+    w.desired.volumes.insert("data".into(), volume());
+    w.settle();
+    w.remember();
+    let id = w.id_of("volumes.data/1");
+    w.seen.objects.retain(|o| o.id != id);
+    for _ in 0..2 {
+        let plan = w.plan();
+        assert_eq!(reasons(&plan), [Why::Drifted], "{}", told(&plan));
+        assert!(told(&plan).contains(&format!("{id} is gone")));
+        w.remember();
+    }
+    w.settle();
+    // Ended by a run, or out of the file for a while, nobody misses it.
+    w.remember();
+    w.intent.destroy = true;
+    let plan = w.plan();
+    begun(&mut w, &plan);
+    w.apply(&plan);
+    w.remember();
+    assert!(w.past.volumes.is_empty());
+    w.intent.destroy = false;
+    assert!(!reasons(&w.plan()).contains(&Why::Drifted), "{}", told(&w.plan()));
 }

@@ -215,7 +215,9 @@ fn vacant<'a>(
 ) -> Option<Candidate<'a>> {
     let slot = s.address.slot;
     let last = survey.slots.get(&slot).and_then(|all| all.first());
-    let reason = match last {
+    // What we ended ourselves is wanted again because the file says so.
+    let lost = last.filter(|m| !draft.ask.history.lessons.ended(&m.object.id));
+    let reason = match lost {
         Some(m) => {
             let by = if m.object.says.is_empty() { String::new() } else { format!(" ({})", m.object.says) };
             let state = if m.object.phase == Phase::Leaving { "is being terminated" } else { "was terminated" };
@@ -249,7 +251,7 @@ fn vacant<'a>(
     };
     let mut c = Candidate::new(change, None);
     c.vector = vector;
-    c.urgency = if last.is_some() { urgency::DEAD } else { urgency::CHANGED };
+    c.urgency = if lost.is_some() { urgency::DEAD } else { urgency::CHANGED };
     c.lineage = lineage;
     c.place = Some(place);
     Some(c)

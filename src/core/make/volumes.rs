@@ -213,9 +213,12 @@ fn vacant<'a>(
     zone: &str,
     count: u32,
 ) -> Option<Candidate<'a>> {
-    let last = survey.slots.get(&address.slot).and_then(|all| all.first());
+    let history = draft.ask.history;
+    let last = survey.slots.get(&address.slot).and_then(|all| all.first()).map(|m| m.object.id.as_str());
+    // EC2 does not list a deleted volume for long; what earlier looks saw here is gone all the same.
+    let last = last.or_else(|| history.volume(address)).filter(|id| !history.lessons.ended(id));
     let reason = match last {
-        Some(m) => Reason { why: Why::Drifted, says: format!("{} was deleted", m.object.id) },
+        Some(id) => Reason { why: Why::Drifted, says: format!("{id} is gone") },
         None => Reason { why: Why::Declared, says: format!("{count} in the file") },
     };
     let mut change = draft.change(address, Action::Create, vec![reason]);
