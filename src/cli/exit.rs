@@ -98,3 +98,16 @@ impl Halt {
 
 /// What a command comes to.
 pub type Ends = Result<Exit, Halt>;
+
+#[cfg(test)]
+mod tests {
+    use super::Exit;
+
+    #[test]
+    fn the_documented_table_is_the_programs() {
+        let docs = include_str!("../../docs/exit-codes.md");
+        let rows: Vec<&str> = docs.lines().filter(|l| l.starts_with("| ") && !l.starts_with("| code")).collect();
+        let ours: Vec<String> = Exit::TABLE.iter().map(|(e, says)| format!("| {} | {says} |", *e as u8)).collect();
+        assert_eq!(rows, ours);
+    }
+}

@@ -96,6 +96,9 @@ pub fn save(path: &Path, plan: &Plan) -> Result<(), PlanFileError> {
     if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         return Err(io(io::Error::other("what stands there is no plain file; name another")));
     }
+    if !is_plan_or_empty(path) {
+        return Err(io(io::Error::other("what stands there is no saved plan; name another file, or remove it")));
+    }
     // tempfile makes it with mode 0600 on Unix, and in the same folder, so that the rename is atomic.
     let mut file = tempfile::Builder::new().prefix(".evenkeel-plan-").tempfile_in(folder).map_err(io)?;
     file.write_all(&bytes(plan)).and_then(|()| file.as_file().sync_all()).map_err(io)?;
@@ -120,6 +123,17 @@ pub fn load(path: &Path) -> Result<Plan, PlanFileError> {
         return Err(PlanFileError::TooLarge(path.to_owned()));
     }
     parse(path, &text)
+}
+
+/// Whether a saved plan may take the place of what is there: a plan, whole or not, and nothing else, so that a slip of
+/// the hand costs no declaration.
+fn is_plan_or_empty(path: &Path) -> bool {
+    let mut head = Vec::new();
+    match File::open(path).and_then(|f| f.take(256).read_to_end(&mut head)) {
+        Ok(_) => head.is_empty() || String::from_utf8_lossy(&head).contains("\"evenkeel-plan\""),
+        // Nothing there, or nothing that can be read: what is written says more.
+        Err(_) => true,
+    }
 }
 
 /// Reads the bytes of a saved plan; `path` is for the errors.

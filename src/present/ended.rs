@@ -176,6 +176,7 @@ impl Report {
                 (Role::Good, format!("Applied: {done}, {before} of them by an earlier run, the rest in {took}."))
             }
             Outcome::Complete => (Role::Good, format!("Applied: {done} in {took}.")),
+            Outcome::Partial if self.done.is_empty() => (Role::Error, format!("Nothing applied in {took}")),
             Outcome::Partial => (Role::Error, format!("Applied in part: {done} done in {took}")),
             Outcome::Interrupted => (Role::Warning, format!("Interrupted after {took}: {done} done")),
         };

@@ -29,6 +29,7 @@ fn a_saved_plan_is_shown_again_and_done_exactly() {
 fn a_saved_plan_of_a_part_is_done_when_that_part_is() {
     let shop = Place::with(SHOP);
     shop.run("plan -o p --target machines.web/0").ends(0).shows("1 to add");
+    shop.run("plan -o p --target web/0").ends(0).shows("1 to add");
     shop.run("apply p").ends(0).says("Converged");
     assert_eq!(shop.run("sim look --json").json()["machines"].as_array().map(Vec::len), Some(1));
     shop.run("plan --exit-code").ends(2).shows("11 to add");

@@ -50,6 +50,8 @@ fn init_guesses_the_name_and_the_region_and_makes_a_new_id_each_time() {
     place.run_with(&[("AWS_REGION", "eu-west-3")], "-C My-Shop init").ends(0);
     let text = place.read("My-Shop/evenkeel.toml");
     assert!(text.contains("name = \"my-shop\"") && text.contains("region = \"eu-west-3\""), "{text}");
+    place.run("-C My-Shop plan -o p").ends(0);
+    place.run("-C My-Shop show p").ends(0).shows("to add");
     let id = || place.run("init --id").ends(0).out;
     let (one, two) = (id(), id());
     assert!(one != two && one.trim().len() == 8, "{one} {two}");

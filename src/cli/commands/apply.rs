@@ -236,7 +236,9 @@ impl Job<'_> {
         }
         let (left, seen) = self.prove(&made.plan).await?;
         seen.remember(self.project);
-        if refused > 0 && refused == made.plan.changes.len() {
+        // Refused now or by an earlier attempt: nothing of the plan was done, so nothing was done in part.
+        let all = u32::try_from(made.plan.changes.len()).unwrap_or(u32::MAX);
+        if refused > 0 && (0..all).all(|i| matches!(ran.progress.standing(i), Standing::Refused)) {
             return Ok(if unseen { Exit::Blind } else { Exit::Stale });
         }
         if exit != Exit::Fine {
@@ -256,7 +258,12 @@ impl Job<'_> {
         // What was not asked for is no business of this run.
         let held = left.held.iter().filter(|h| h.by != Hold::Filter).count();
         if held == 0 {
-            let what = if self.of_plan { " of this plan" } else { "" };
+            let left_out = left.held.iter().any(|h| h.by == Hold::Filter);
+            let what = match (self.of_plan, left_out) {
+                (true, _) => " of this plan",
+                (false, true) => " of what was asked for",
+                (false, false) => "",
+            };
             self.out.say(&format!("Converged: a last look finds nothing left to do{what}."));
         } else {
             let held = count(held as u64, "change is", "changes are");

@@ -31,7 +31,7 @@ pub fn run(args: Args, out: &Out) -> Ends {
         Command::Fmt(a) => declaration::fmt(global, &a, out),
         Command::Schema => declaration::schema(out),
         Command::Plan(a) => plan::plan(global, &a, out),
-        Command::Show(a) => plan::show(&a, out),
+        Command::Show(a) => plan::show(global, &a, out),
         Command::Apply(a) => apply::apply(global, &a, out),
         Command::Drift(a) => drift::run(global, &a, out),
         Command::Status(a) => status::run(global, &a, out),

@@ -50,8 +50,8 @@ pub fn plan(global: &Global, args: &args::Plan, out: &Out) -> Ends {
 }
 
 /// `show`
-pub fn show(args: &args::Show, out: &Out) -> Ends {
-    let plan = load(&args.plan)?;
+pub fn show(global: &Global, args: &args::Show, out: &Out) -> Ends {
+    let plan = load(&crate::project::beside(global, &args.plan))?;
     tell(&plan, args.format, View::default(), &Redactor::none(), out);
     Ok(Exit::Fine)
 }

@@ -76,7 +76,7 @@ pub fn tags(r: &Reader<'_>, key: &str, problems: &mut Problems<'_>) -> BTreeMap<
             problems.error(
                 "E0703",
                 node.key,
-                "evenkeel sets the tag `Name` itself: `web/3` for slot 3 of machines.web",
+                "evenkeel sets the tag `Name` itself: `shop/web` for machines.web of the stack `shop`",
                 "choose another key, or take it away",
             );
         }

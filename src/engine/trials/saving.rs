@@ -132,6 +132,24 @@ fn a_sealed_plan_whose_steps_point_nowhere_is_refused() {
 }
 
 #[test]
+fn a_plan_takes_the_place_of_plans_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("evenkeel.toml");
+    for text in ["[stack]\n", "hello", "{}"] {
+        fs::write(&path, text).unwrap();
+        let says = save(&path, &sample()).unwrap_err().to_string();
+        assert!(says.contains("no saved plan") && says.contains("name another file"), "{says}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    }
+    fs::write(&path, "").unwrap();
+    save(&path, &sample()).unwrap();
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    save(&path, &sample()).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), whole, "half a plan is one that may go");
+}
+
+#[test]
 fn what_is_no_plan_is_refused_and_what_stood_there_survives_a_failed_save() {
     let dir = tempfile::tempdir().unwrap();
     for text in ["", "hello", "[]", "{}", "{\"evenkeel-plan\":1}", "null"] {
