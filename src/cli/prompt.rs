@@ -31,14 +31,11 @@ pub fn possible() -> bool {
 /// Asks once: whether the answer is one of `accept`.
 ///
 /// # Errors
-/// Nobody is there to answer; says how to go on without asking.
-pub async fn ask(question: &str, accept: &[&str]) -> Result<bool, Halt> {
+/// Nobody is there to answer; says how to go on without asking (`instead`).
+pub async fn ask(question: &str, accept: &[&str], instead: &str) -> Result<bool, Halt> {
     if !possible() {
-        return Err(Halt::new(
-            Exit::Usage,
-            "nobody is there to ask: this is no terminal, or CI is set. Give --yes, or save a plan with \
-             `evenkeel plan -o FILE` and apply that",
-        ));
+        let says = format!("nobody is there to ask: this is no terminal, or CI is set. {instead}");
+        return Err(Halt::new(Exit::Usage, says));
     }
     {
         let mut err = io::stderr().lock();

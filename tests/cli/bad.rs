@@ -160,3 +160,11 @@ fn init_never_writes_over_what_is_there() {
     let trio = Place::with(TRIO);
     refused(&trio, "init", 1, &["evenkeel.toml", "left as it is"]);
 }
+
+#[test]
+fn without_a_terminal_the_way_out_does_what_was_asked() {
+    let trio = Place::with(TRIO);
+    trio.run("apply").ends(64).says("Give --yes").says("evenkeel plan -o FILE");
+    trio.run("apply --yes").ends(0);
+    trio.run("destroy").ends(64).says("Give --yes").never("plan -o");
+}

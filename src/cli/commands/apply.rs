@@ -81,12 +81,15 @@ pub fn destroy(global: &Global, args: &args::Destroy, out: &Out) -> Ends {
 }
 
 /// Asks before anything changes; whoever destroys types the stack's name.
-async fn agreed(plan: &Plan, out: &Out) -> Result<bool, Halt> {
-    let destroys = plan.changes.iter().any(|c| matches!(c.action, Action::Delete | Action::Quarantine));
-    if destroys {
-        prompt::ask(&out.fitted(&question::destroy(plan)), &[&plan.basis.name]).await
+async fn agreed(plan: &Plan, destroy: bool, out: &Out) -> Result<bool, Halt> {
+    let instead = match destroy {
+        true => "Give --yes; `evenkeel plan` does not show what `destroy` would do",
+        false => "Give --yes, or save a plan with `evenkeel plan -o FILE` and apply that",
+    };
+    if plan.changes.iter().any(|c| matches!(c.action, Action::Delete | Action::Quarantine)) {
+        prompt::ask(&out.fitted(&question::destroy(plan)), &[&plan.basis.name], instead).await
     } else {
-        prompt::ask(&out.fitted(&question::apply(plan)), &["y", "yes"]).await
+        prompt::ask(&out.fitted(&question::apply(plan)), &["y", "yes"], instead).await
     }
 }
 
@@ -151,7 +154,7 @@ impl Job<'_> {
             return Ok(self.nothing(&made.plan));
         }
         if !self.run.yes {
-            if !agreed(&made.plan, self.out).await? {
+            if !agreed(&made.plan, self.intent.destroy, self.out).await? {
                 return Err(Halt::error("not confirmed, so nothing was changed"));
             }
             held = lock(self.project, self.run, Some(&made.plan.id.0), self.out).await?;
@@ -183,7 +186,7 @@ impl Job<'_> {
             }
             self.out.say("Not all of it could be had as planned. This is the plan for what is left:");
             self.show(&next.plan, &seen);
-            if !self.run.yes && !agreed(&next.plan, self.out).await? {
+            if !self.run.yes && !agreed(&next.plan, self.intent.destroy, self.out).await? {
                 self.out.say("Not confirmed, so the rest stays as it is.");
                 return self.proved(&made, run).await;
             }
