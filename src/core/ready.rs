@@ -9,7 +9,7 @@ use crate::applyset;
 use crate::desired::Desired;
 use crate::health::{State, Verdict, moment};
 use crate::make::{group_of, is_ours};
-use crate::objects::readiness::{Readiness, readiness};
+use crate::objects::readiness::{Readiness, leaving, readiness};
 use crate::observed::{ClusterSeen, Live, Observed};
 use crate::rules::{Evidence, Rule};
 
@@ -55,6 +55,16 @@ pub fn states(desired: &Desired, observed: &Observed, now: Timestamp) -> BTreeMa
     out
 }
 
+/// What is live of the stack in its clusters, by the group that it was applied for.
+pub fn live<'o>(desired: &Desired, observed: &'o Observed) -> BTreeMap<Group, BTreeMap<&'o ObjectName, &'o Live>> {
+    let mut out: BTreeMap<Group, BTreeMap<&ObjectName, &Live>> = BTreeMap::new();
+    let seen = desired.clusters.keys().filter_map(|scope| observed.clusters.get(scope));
+    for (object, live) in seen.flat_map(|s| &s.objects).filter(|(_, l)| is_ours(&l.body, &desired.stack.id)) {
+        out.entry(group_of(&live.body)).or_default().insert(object, live);
+    }
+    out
+}
+
 fn one(desired: &Desired, seen: Option<&ClusterSeen>, address: Address, within: u64, now: Timestamp) -> ObjectState {
     let object = address.object.as_deref().expect("the address of an object");
     let live = seen.and_then(|s| s.objects.get(object));
@@ -80,8 +90,8 @@ fn one(desired: &Desired, seen: Option<&ClusterSeen>, address: Address, within: 
 }
 
 fn judge(live: &Live, within: u64, now: Timestamp) -> Verdict {
-    if !applyset::text(&live.body, "deletionTimestamp").is_empty() {
-        return verdict(State::Gone, "is being deleted");
+    if let Some(says) = leaving(&live.body) {
+        return verdict(State::Gone, says);
     }
     match readiness(&live.body) {
         Readiness::Ready | Readiness::Unknown => Verdict { well: true, ..verdict(State::Healthy, "ready") },

@@ -8,7 +8,7 @@ use std::error::Error;
 use std::io;
 
 use evenkeel_core::failure::{Class, Failure};
-use evenkeel_kubernetes::api::{Cause, Refusal};
+use evenkeel_kubernetes::api::{Cause, NOT_SERVED, Refusal};
 use kube::client::AuthError;
 use kube::core::Status;
 use rustls::{AlertDescription, CertificateError};
@@ -17,9 +17,6 @@ use crate::limits;
 
 /// How deep a chain of causes is followed; the longest seen has nine.
 const DEEPEST: usize = 32;
-
-/// Our code for a kind and version that the server does not know (any more, or yet).
-const NOT_SERVED: &str = "NotServed";
 
 /// The program that a kubeconfig asks for credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,13 +56,17 @@ pub(crate) fn answered(asked: &str, status: u16, body: &[u8]) -> Refusal {
         }
         // The API has no reason for a quota: admission forbids in these words (ResourceQuota's plugin).
         Class::Denied if message.contains("exceeded quota: ") => class = Class::Quota,
+        // RBAC's own words; what admission forbids is told in others.
+        Class::Denied if message.contains(" cannot ") && message.contains(" resource \"") => {
+            says.push_str("; a Role or ClusterRole that is bound to it must allow this");
+        }
         Class::Credentials => {
             says.push_str("; the server does not accept these credentials: sign in again, or name another context")
         }
         // What is missing is named, unless it is the kind itself. It must never read as "this object is not there".
         Class::NotFound if said.details.as_ref().is_none_or(|details| details.name.is_empty()) => {
             (class, code) = (Class::Invalid, NOT_SERVED.into());
-            says.push_str("; this kind and version is not served");
+            says.push_str("; the server does not serve this kind in this version: mend apiVersion and kind, or install its definition");
         }
         Class::Transient if said.reason.is_empty() && misfit(&message) => class = Class::Invalid,
         Class::Transient if status == 410 => code = "Expired".into(),
@@ -74,6 +75,13 @@ pub(crate) fn answered(asked: &str, status: u16, body: &[u8]) -> Refusal {
                 says.push_str(&format!(
                     "; until the webhook `{webhook}` answers, what it guards cannot be changed: see to the service behind \
                      it, or delete its configuration"
+                ));
+            }
+            if let Some(kind) = between(&message, "conversion webhook for ", ' ').map(|kind| kind.trim_end_matches(','))
+            {
+                says.push_str(&format!(
+                    "; until it answers, objects that are kept in another version cannot be had in {kind}: see to the \
+                     service behind it, or mend `spec.conversion` of the definition"
                 ));
             }
         }
@@ -293,13 +301,16 @@ pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
     said(&chain(error))
 }
 
-/// Some messages are lists with a line each, and some print whole objects.
+/// Some messages are lists with a line each, and some print whole objects, with what is wrong with them at the end.
 fn one_line(text: &str) -> String {
     let line = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" · ");
-    match line.char_indices().nth(limits::WORDS) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
+    let length = line.chars().count();
+    if length <= limits::WORDS {
+        return line;
     }
+    let (head, tail) = (limits::WORDS - limits::LAST_WORDS, length - limits::LAST_WORDS);
+    let at = |n: usize| line.char_indices().nth(n).map_or(line.len(), |(at, _)| at);
+    format!("{} … {}", &line[..at(head)], &line[at(tail)..])
 }
 
 /// Words of server-side apply about a body that does not fit its kind, which come as an error without a reason, as

@@ -22,6 +22,9 @@ pub const LOG: usize = 1 << 20;
 /// Characters of a server's message that are kept: validation prints whole values into it.
 pub const WORDS: usize = 2_000;
 
+/// Of them, those of a long message's end.
+pub const LAST_WORDS: usize = 200;
+
 /// Groups asked at once where the server does not know aggregated discovery.
 pub const GROUPS_AT_ONCE: usize = 8;
 

@@ -14,6 +14,10 @@ use serde_json::Value as Json;
 /// Items of a page, at most: kubectl's own chunk.
 pub const PAGE: u32 = 500;
 
+/// The code of a failure that says: the server does not know this kind and version (any more, or yet). Its class is
+/// `Invalid`, so that it never reads as "this object is not there".
+pub const NOT_SERVED: &str = "NotServed";
+
 /// One kind in one version, as the API serves it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Resource {
@@ -166,7 +170,8 @@ pub trait ClusterRead: Send + Sync {
     /// One object.
     ///
     /// # Errors
-    /// `Class::NotFound` where there is none.
+    /// `Class::NotFound` where there is none; a kind that is not served is `Class::Invalid` with the code
+    /// [`NOT_SERVED`], here and everywhere.
     async fn get(&self, which: &Which) -> Result<Json, Failure>;
 
     /// Server-side apply that writes nothing (`dryRun=All`). Answers what the object would be afterwards.

@@ -38,6 +38,17 @@ impl Catalog {
         self.kinds.get(group_kind)?.first()
     }
 
+    /// The same where not knowing is no answer.
+    ///
+    /// # Errors
+    /// The kind's group could not be asked.
+    pub fn find(&self, group_kind: &str) -> Result<Option<&Resource>, Failure> {
+        match (self.preferred(group_kind), self.broken(group_kind)) {
+            (None, Some(failure)) => Err(failure.clone()),
+            (found, _) => Ok(found),
+        }
+    }
+
     /// Why a kind may be missing: its group could not be asked.
     pub fn broken(&self, group_kind: &str) -> Option<&Failure> {
         self.broken.get(group_kind.split_once('.')?.1)

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use evenkeel_core::address::{Kind, ObjectName};
 use evenkeel_core::applyset;
 use evenkeel_core::failure::Failure;
-use evenkeel_core::objects::readiness::{Readiness, WaitFor, readiness};
+use evenkeel_core::objects::readiness::{Readiness, WaitFor, leaving, readiness};
 use evenkeel_core::observed::{Object, Phase};
 use evenkeel_core::value::Fields;
 use futures::{StreamExt, stream};
@@ -36,7 +36,7 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
         if catalog.preferred(&name.group_kind()).is_none() {
             catalog = self.discover().await?;
         }
-        let Some(resource) = catalog.preferred(&name.group_kind()) else { return Ok(None) };
+        let Some(resource) = catalog.find(&name.group_kind())? else { return Ok(None) };
         let Some(body) = self.get(&which(resource, &name)).await? else { return Ok(None) };
         if uid.is_some_and(|uid| uid != applyset::text(&body, "uid")) {
             return Ok(None);
@@ -64,8 +64,8 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
     }
 
     async fn state(&self, name: &ObjectName, body: &Json, asked: Option<&WaitFor>) -> (Phase, String) {
-        if !applyset::text(body, "deletionTimestamp").is_empty() {
-            return (Phase::Leaving, leaving(body));
+        if let Some(says) = leaving(body) {
+            return (Phase::Leaving, says);
         }
         match asked.map_or_else(|| readiness(body), |asked| asked.check(body)) {
             Readiness::Ready | Readiness::Unknown => match self.unserved(name, body).await {
@@ -92,11 +92,4 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
         let catalog = self.discover().await.ok()?;
         catalog.preferred(&format!("{kind}.{group}")).is_none().then(|| "established, not served yet".to_owned())
     }
-}
-
-/// What an object that is being deleted waits for.
-fn leaving(body: &Json) -> String {
-    let finalizers = body.get("metadata").and_then(|m| m.get("finalizers")).and_then(Json::as_array);
-    let names: Vec<&str> = finalizers.into_iter().flatten().filter_map(Json::as_str).collect();
-    if names.is_empty() { "being deleted".into() } else { format!("waits for finalizers: {}", names.join(", ")) }
 }

@@ -16,7 +16,7 @@ use evenkeel_engine::caller::Caller;
 use evenkeel_engine::provider::{Eyes, Made, Payloads, Provider, Reading, Wants};
 use serde_json::{Value as Json, json};
 
-use crate::api::{Cluster, Deletion, How, Propagation, Refusal, Resource};
+use crate::api::{Cluster, Deletion, How, NOT_SERVED, Propagation, Refusal, Resource};
 use crate::read::{KubernetesEyes, in_place, which};
 use crate::wire::{asking, words};
 
@@ -46,8 +46,11 @@ impl<C: Cluster + ?Sized> KubernetesProvider<C> {
             None => self.eyes.discover().await?.exact(&on.api_version, &on.object.kind).cloned(),
         };
         found.ok_or_else(|| {
-            let says = format!("the cluster does not serve {} in {}", on.object.kind, on.api_version);
-            Failure::new(Class::Invalid, "", says)
+            let says = format!(
+                "the cluster does not serve {} in {}: install its definition, or mend apiVersion and kind",
+                on.object.kind, on.api_version
+            );
+            Failure::new(Class::Invalid, NOT_SERVED, says)
         })
     }
 
@@ -60,16 +63,18 @@ impl<C: Cluster + ?Sized> KubernetesProvider<C> {
     }
 
     async fn delete(&self, on: &OnObject, uid: &str) -> Result<(), Failure> {
+        let kind = on.object.group_kind();
         let resource = match self.resource(on).await {
             Ok(resource) => resource,
             // Without its definition there is none of it.
-            Err(failure) if failure.class == Class::Invalid => return Ok(()),
+            Err(failure) if failure.code == NOT_SERVED && self.eyes.is_gone(&kind).await? => return Ok(()),
             Err(failure) => return Err(failure),
         };
         let which = which(&resource, &on.object);
         let how = Deletion { uid: uid.to_owned(), propagation: Propagation::Background };
         let done = asking(self.eyes.caller(), "delete", || self.eyes.cluster().delete(&which, &how)).await;
         match done {
+            Err(Refusal { failure, .. }) if failure.code == NOT_SERVED && self.eyes.is_gone(&kind).await? => Ok(()),
             Err(Refusal { failure, .. }) if failure.class == Class::NotFound => Ok(()),
             // Another one has its name by now: the one that is meant is gone.
             Err(Refusal { failure, .. }) if failure.class == Class::Busy && failure.code == "Conflict" => Ok(()),

@@ -4,7 +4,7 @@
 //! What a read costs: version 1, discovery 2, the cluster's own id 1, ⌈objects/500⌉ a kind; 1 for an object that the
 //! file names and no list shows; 1 dry-run apply for each object that is new or may differ.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -19,7 +19,7 @@ use evenkeel_engine::provider::{Eyes, Reading, Wants};
 use futures::{StreamExt, stream};
 use serde_json::Value as Json;
 
-use crate::api::{ClusterRead, How, Refusal, Resource, Which};
+use crate::api::{ClusterRead, How, NOT_SERVED, Refusal, Resource, Which};
 use crate::catalog::Catalog;
 use crate::limits::AT_ONCE;
 use crate::wire::{asking, call, walk};
@@ -65,12 +65,20 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
         Ok(catalog)
     }
 
+    /// One object; `None` where there is none.
     pub(crate) async fn get(&self, which: &Which) -> Result<Option<Json>, Failure> {
         match call(&self.caller, "get", || self.cluster.get(which)).await {
             Ok(body) => Ok(Some(body)),
             Err(failure) if failure.class == Class::NotFound => Ok(None),
+            Err(failure) if failure.code == NOT_SERVED && self.is_gone(&which.resource.group_kind()).await? => Ok(None),
             Err(failure) => Err(failure),
         }
+    }
+
+    /// Whether the cluster serves the kind no longer, and so has no object of it. A group that cannot be asked is not
+    /// gone.
+    pub(crate) async fn is_gone(&self, group_kind: &str) -> Result<bool, Failure> {
+        Ok(self.discover().await?.find(group_kind)?.is_none())
     }
 
     /// The uid of `kube-system`, which names a cluster as nothing else does; empty where it may not be read.
@@ -162,9 +170,27 @@ impl Found {
         !self.seen.unseen.contains_key(&object.group_kind())
     }
 
+    /// Takes what the lists showed into the look. A kind that the file has in two versions was listed in both, and what
+    /// two groups serve (an Event) in both of them: each object counts once, as the file writes it.
+    fn keep_all(&mut self, bodies: Vec<Json>, asked: &[Asked<'_>]) {
+        let versions: BTreeMap<&ObjectName, &str> =
+            asked.iter().map(|a| (&a.object, a.resource.api_version.as_str())).collect();
+        let bodies = bodies.into_iter().filter(|b| applyset::label(b, applyset::ID).is_none());
+        let named = bodies.filter_map(|b| Some((applyset::name_of(&b)?, b)));
+        let (wished, others): (Vec<_>, Vec<_>) = named.partition(|(name, _)| versions.contains_key(name));
+        let as_written = |(name, body): &(ObjectName, Json)| {
+            versions.get(name).copied() == body.get("apiVersion").and_then(Json::as_str)
+        };
+        let mut uids = BTreeSet::new();
+        for (name, body) in wished.into_iter().filter(as_written).chain(others) {
+            if uids.insert(applyset::text(&body, "uid").to_owned()) {
+                self.keep(name, body);
+            }
+        }
+    }
+
     /// Takes an object into the look, without its secrets.
-    fn keep(&mut self, body: Json) {
-        let Some(name) = applyset::name_of(&body) else { return };
+    fn keep(&mut self, name: ObjectName, body: Json) {
         let uid = applyset::text(&body, "uid").to_owned();
         let body = redact::redacted(body, &self.stack);
         self.seen.objects.insert(name, Live { uid, body });
@@ -252,9 +278,7 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
                 found.unseen(kind, failure.clone());
             }
         }
-        for body in bodies.into_iter().filter(|b| applyset::label(b, applyset::ID).is_none()) {
-            found.keep(body);
-        }
+        found.keep_all(bodies, asked);
     }
 
     /// All objects of the stack of these kinds; a kind that cannot be listed is a gap.
@@ -286,7 +310,7 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
         let answers: Vec<_> = stream::iter(gets).buffered(AT_ONCE).collect().await;
         for ((object, _), answer) in names.into_iter().zip(answers) {
             match answer {
-                Ok(Some(body)) => found.keep(body),
+                Ok(Some(body)) => found.keep(object.clone(), body),
                 Ok(None) => {}
                 Err(failure) => found.unseen(object.group_kind(), failure),
             }

@@ -20,9 +20,11 @@ use crate::address::{Address, Group, Kind, ObjectName};
 use crate::applyset;
 use crate::desired::{Bundle, Cluster, ObjectWish};
 use crate::digest::{Digest, canonical};
+use crate::failure::{Class, Failure};
 use crate::health::moment;
 use crate::objects::compare;
 use crate::objects::order::holds_data;
+use crate::objects::readiness::leaving;
 use crate::objects::settle::settle;
 use crate::objects::{Sort, immutable, redact};
 use crate::observed::{ClusterSeen, Live, Trial};
@@ -150,7 +152,7 @@ impl<'a> Place<'a> {
         }
         if !draft.ask.intent.destroy {
             for (object, w) in &named {
-                work.extend(self.wished(draft, object, *w));
+                work.extend(self.wished(draft, object, *w, &named));
             }
         }
         let forecasts = self.forecasts(draft, &named);
@@ -168,7 +170,13 @@ impl<'a> Place<'a> {
     }
 
     /// What becomes of one object that the file wishes.
-    fn wished(&self, draft: &mut Draft<'a>, object: &ObjectName, w: Wanted<'a>) -> Option<Work<'a>> {
+    fn wished(
+        &self,
+        draft: &mut Draft<'a>,
+        object: &ObjectName,
+        w: Wanted<'a>,
+        named: &BTreeMap<ObjectName, Wanted<'a>>,
+    ) -> Option<Work<'a>> {
         let address = w.group.object(object.clone());
         let kind = object.group_kind();
         let live = self.seen.objects.get(object);
@@ -183,21 +191,28 @@ impl<'a> Place<'a> {
             draft.hold(change, Hold::Blind, format!("a full look at {kind}: {failure}"));
             return None;
         }
-        let Some(live) = live else { return self.made(draft, change, object, w) };
+        let Some(live) = live else { return self.made(draft, change, object, w, named) };
         if let Some(who) = other_owner(&live.body, draft.key(), draft.ask.intent.force) {
             draft.hold(change, Hold::Foreign, format!("a person: it is managed by {who}; --force takes it"));
             return None;
         }
         if let Some(says) = leaving(&live.body) {
             draft.look_again_by(draft.ask.now.saturating_add(SignedDuration::from_secs(30)).ok());
-            draft.hold(change, Hold::Time, format!("it is being deleted and {says}"));
+            draft.hold(change, Hold::Time, format!("it {says}"));
             return None;
         }
         self.changed(draft, change, object, w, live)
     }
 
     /// An object that is not there.
-    fn made(&self, draft: &mut Draft<'a>, mut change: Change, object: &ObjectName, w: Wanted<'a>) -> Option<Work<'a>> {
+    fn made(
+        &self,
+        draft: &mut Draft<'a>,
+        mut change: Change,
+        object: &ObjectName,
+        w: Wanted<'a>,
+        named: &BTreeMap<ObjectName, Wanted<'a>>,
+    ) -> Option<Work<'a>> {
         let kind = object.group_kind();
         let version = &w.wish.api_version;
         match self.seen.kinds.get(&kind) {
@@ -214,7 +229,9 @@ impl<'a> Place<'a> {
             }
             Some(_) | None => {}
         }
-        if let Some(Trial::Refused(failure, causes)) = self.seen.trials.get(object) {
+        if let Some(Trial::Refused(failure, causes)) = self.seen.trials.get(object)
+            && !self.is_too_early(object, w, failure, named)
+        {
             draft.hold(change, Hold::Unresolved, refused(failure, causes));
             return None;
         }
@@ -227,6 +244,24 @@ impl<'a> Place<'a> {
         }
         let doing = Doing::Apply(w, None);
         Some(Work { object: object.clone(), api_version: version.clone(), change, doing })
+    }
+
+    /// Whether the server misses only what this very plan makes before the object: a pod's account, or its class. What
+    /// it will say then, nobody can know now.
+    fn is_too_early(
+        &self,
+        object: &ObjectName,
+        w: Wanted<'a>,
+        failure: &Failure,
+        named: &BTreeMap<ObjectName, Wanted<'a>>,
+    ) -> bool {
+        let word = |c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '.');
+        let said: BTreeSet<&str> = failure.says.split(word).collect();
+        matches!(failure.class, Class::Denied | Class::NotFound)
+            && named.keys().any(|other| {
+                let comes = !self.seen.objects.contains_key(other) && said.contains(other.name.as_str());
+                comes && steps::precedes(other, object, w.wish.body.json())
+            })
     }
 
     /// An object that is there.
@@ -295,8 +330,11 @@ impl<'a> Place<'a> {
             },
             Some(Trial::Becomes(_) | Trial::Conflicts(_) | Trial::TooEarly) | None => None,
         };
-        // The server has the last word on what it changes in place; where it could not be asked, the table has.
+        let ignored = |d: &compare::Difference| d.why != compare::Why::Restamp && compare::is_untracked(sort, &d.path);
+        // The server has the last word on what it changes in place; where it could not be asked, or ignores what it is
+        // asked for, the table has.
         let again = match trial {
+            Some(Trial::Becomes(_)) if found.differences.iter().any(ignored) => forced,
             Some(Trial::Becomes(_)) => None,
             Some(Trial::Refused(..) | Trial::Conflicts(_) | Trial::TooEarly) | None => server.or(forced),
         };
@@ -499,16 +537,6 @@ fn other_owner(body: &Json, stack: &str, force: bool) -> Option<String> {
         .or_else(|| named("Flux", label("helm.toolkit.fluxcd.io/name")))
 }
 
-/// What an object that is being deleted waits for.
-fn leaving(body: &Json) -> Option<String> {
-    if applyset::text(body, "deletionTimestamp").is_empty() {
-        return None;
-    }
-    let finalizers = body.get("metadata").and_then(|m| m.get("finalizers")).and_then(Json::as_array);
-    let names: Vec<&str> = finalizers.into_iter().flatten().filter_map(Json::as_str).collect();
-    Some(if names.is_empty() { "is about to go".into() } else { format!("waits for {}", names.join(", ")) })
-}
-
 /// The fields that the server will not change, in its words; `None` where it refuses for another reason.
 fn unchangeable(causes: &[(String, String)]) -> Option<String> {
     let causes: Vec<Json> = causes.iter().map(|(f, m)| json!({ "field": f, "message": m })).collect();
@@ -518,7 +546,7 @@ fn unchangeable(causes: &[(String, String)]) -> Option<String> {
 }
 
 /// What the server refuses, in its words.
-fn refused(failure: &crate::failure::Failure, causes: &[(String, String)]) -> String {
+fn refused(failure: &Failure, causes: &[(String, String)]) -> String {
     let unsaid = |c: &&(String, String)| !c.0.is_empty() && !failure.says.contains(c.0.trim_start_matches('.'));
     let more: Vec<String> = causes.iter().filter(unsaid).map(|(f, says)| format!("{f}: {says}")).collect();
     let more = if more.is_empty() { String::new() } else { format!(" ({})", more.join(", ")) };

@@ -173,8 +173,9 @@ fn is_computed(wish: &Value, field: &str) -> bool {
     is_role && field == "rules" && wish.get("aggregationRule").is_some_and(|a| !a.is_null())
 }
 
-/// What the server keeps no holder of and silently keeps as it is: a request that never changes once it is made.
-pub(super) fn is_untracked(sort: Sort<'_>, path: &Path) -> bool {
+/// What the server keeps no holder of and leaves as it is without a word, whatever is applied: a request that never
+/// changes once it is made. Only a new object brings a change of it about.
+pub fn is_untracked(sort: Sort<'_>, path: &Path) -> bool {
     let request = Sort { group: "certificates.k8s.io", kind: "CertificateSigningRequest" };
     sort == request && path.fields().first() == Some(&"spec")
 }

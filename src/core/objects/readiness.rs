@@ -43,8 +43,8 @@ fn stuck(says: impl Into<String>, why: impl Into<String>) -> Readiness {
 
 /// Whether a live object is ready.
 pub fn readiness(live: &Value) -> Readiness {
-    if let Some(going) = going(live) {
-        return going;
+    if let Some(says) = leaving(live) {
+        return on_its_way(says);
     }
     if let Some(unseen) = unseen(live) {
         return unseen;
@@ -73,8 +73,8 @@ pub fn readiness(live: &Value) -> Readiness {
     }
 }
 
-/// Being deleted: it waits for whoever put finalizers on it.
-fn going(live: &Value) -> Option<Readiness> {
+/// What an object that is being deleted waits for: whoever put finalizers on it. `None` for one that stays.
+pub fn leaving(live: &Value) -> Option<String> {
     live.pointer("/metadata/deletionTimestamp").filter(|t| !t.is_null())?;
     let names = live.pointer("/metadata/finalizers").or_else(|| live.pointer("/spec/finalizers"));
     let names: Vec<&str> = names.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
@@ -82,9 +82,9 @@ fn going(live: &Value) -> Option<Readiness> {
         .iter()
         .find_map(|c| condition(live, c).filter(|c| text(c, "/status") == "True").map(message));
     Some(match (contents, names.is_empty()) {
-        (Some(contents), _) => on_its_way(format!("is being deleted: {contents}")),
-        (None, true) => on_its_way("is being deleted"),
-        (None, false) => on_its_way(format!("is being deleted, waits for finalizer {}", line(&names.join(", ")))),
+        (Some(contents), _) => format!("is being deleted: {contents}"),
+        (None, true) => "is being deleted".to_owned(),
+        (None, false) => format!("is being deleted, waits for finalizer {}", line(&names.join(", "))),
     })
 }
 
@@ -383,7 +383,7 @@ impl WaitFor {
 
     /// Whether a live object is what is asked for.
     pub fn check(&self, live: &Value) -> Readiness {
-        if let Some(answer) = going(live).or_else(|| unseen(live)) {
+        if let Some(answer) = leaving(live).map(on_its_way).or_else(|| unseen(live)) {
             return answer;
         }
         match self {

@@ -130,9 +130,15 @@ fn scalar(sort: Sort<'_>, fields: &[&str], wish: &Value, live: &Value) -> bool {
         [] => return false,
     };
     if sort.is_built_in() {
-        // Zero asks the server to choose one.
-        let chosen = ["clusterIP", "nodePort", "healthCheckNodePort"];
-        if sort.kind == "Service" && chosen.contains(&name) && is_zero(wish) && !wish.is_null() {
+        // Zero asks the server, or a controller of its own, to choose one.
+        let chosen: &[&str] = match sort.kind {
+            "Service" => &["clusterIP", "nodePort", "healthCheckNodePort"],
+            "PersistentVolumeClaim" => &["volumeName"],
+            "Pod" => &["nodeName"],
+            "Node" => &["podCIDR", "providerID"],
+            _ => &[],
+        };
+        if chosen.contains(&name) && is_zero(wish) && !wish.is_null() {
             return true;
         }
         if is_quantity(sort, parent, name) {

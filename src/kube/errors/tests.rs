@@ -70,7 +70,11 @@ fn a_quota_is_no_missing_permission() {
                  count/configmaps=2, limited: count/configmaps=2";
     assert_eq!(refused("Forbidden", 403, quota).class, Class::Quota);
     let denied = "configmaps is forbidden: User \"eve\" cannot list resource \"configmaps\" in API group \"\"";
-    assert_eq!(refused("Forbidden", 403, denied).class, Class::Denied);
+    let denied = refused("Forbidden", 403, denied);
+    assert_eq!(denied.class, Class::Denied);
+    assert!(denied.says.ends_with("; a Role or ClusterRole that is bound to it must allow this"), "{denied}");
+    let policy = "configmaps \"a\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: no";
+    assert!(refused("Forbidden", 403, policy).says.ends_with("denied request: no"), "no right is missing");
 }
 
 #[test]
@@ -97,6 +101,20 @@ fn a_validation_error_keeps_every_cause() {
 }
 
 #[test]
+fn an_object_in_the_middle_of_a_message_does_not_hide_what_is_wrong_with_it() {
+    let message = format!("Invalid value: {{\"metadata\":{{{}}}}}: field is immutable", "\"ä\":\"b\",".repeat(2_000));
+    let body = json!({"kind": "Status", "status": "Failure", "reason": "Invalid", "code": 422,
+        "message": format!("Job.batch \"a\" is invalid: spec.template: {message}"),
+        "details": {"name": "a", "group": "batch", "kind": "Job", "causes": [
+            {"reason": "FieldValueInvalid", "message": message, "field": "spec.template"}]}});
+    let refusal = answered("apply Job.batch shop/a", 422, body.to_string().as_bytes());
+    for said in [&refusal.failure.says, &refusal.causes[0].message] {
+        assert!(said.contains("Invalid value: ") && said.ends_with(": field is immutable"), "{said}");
+        assert!(said.chars().count() < limits::WORDS + 60, "{}", said.chars().count());
+    }
+}
+
+#[test]
 fn a_body_that_does_not_fit_the_schema_is_not_tried_again() {
     let words = "failed to create typed patch object (shop/web; apps/v1, Kind=Deployment): .spec.replica: field not \
                  declared in schema";
@@ -106,7 +124,9 @@ fn a_body_that_does_not_fit_the_schema_is_not_tried_again() {
     assert_eq!(refused("", 500, decoding).class, Class::Invalid);
     let webhook = "failed to convert new object (shop/a; x.example/v1, Kind=A) to proper version: conversion webhook for \
                    x.example/v1, Kind=A failed: Post \"https://10.0.0.9\": connection refused";
-    assert_eq!(refused("", 500, webhook).class, Class::Transient);
+    let down = refused("", 500, webhook);
+    assert_eq!(down.class, Class::Transient);
+    assert!(down.says.contains("cannot be had in x.example/v1: see to the service behind it"), "{down}");
     assert_eq!(refused("InternalError", 500, words).class, Class::Transient, "only the error without a reason");
 }
 
@@ -149,6 +169,7 @@ fn only_the_api_server_itself_can_say_that_an_object_is_not_there() {
         "reason":"NotFound","details":{},"code":404}"#;
     let failure = answered("list Thing", 404, unnamed).failure;
     assert_eq!((failure.class, failure.code.as_str()), (Class::Invalid, "NotServed"), "{failure}");
+    assert!(failure.says.ends_with("mend apiVersion and kind, or install its definition"), "{failure}");
 
     let failure = answered("get Pod shop/a", 404, b"404 page not found\n").failure;
     assert!(failure.says.contains("does not serve this kind and version"), "{failure}");
@@ -182,7 +203,7 @@ fn words_are_one_line_of_bearable_length() {
     let long = "ä\n".repeat(limits::WORDS);
     let failure = refused("Invalid", 422, &long);
     assert!(failure.says.chars().count() < limits::WORDS + 100 && !failure.says.contains('\n'));
-    assert!(failure.says.ends_with('…'));
+    assert!(failure.says.contains(" … "));
     answered("get Pod shop/a", 500, long.as_bytes());
     answered("get Pod shop/a", 500, &[0xff, 0xfe, 0x00]);
 }

@@ -2,7 +2,7 @@
 
 use evenkeel_core::address::ObjectName;
 use evenkeel_core::failure::{Class, Failure};
-use evenkeel_kubernetes::api::{Cause, Refusal};
+use evenkeel_kubernetes::api::{Cause, NOT_SERVED, Refusal};
 
 use super::Kube;
 use super::ssa::Conflict;
@@ -24,7 +24,7 @@ pub(super) fn not_found(kube: &Kube, name: &ObjectName) -> Refusal {
 
 /// 404 of a kind.
 pub(super) fn no_such_kind() -> Refusal {
-    refusal(Class::NotFound, "NotFound", "the server could not find the requested resource".to_owned(), vec![])
+    refusal(Class::Invalid, NOT_SERVED, "the server could not find the requested resource".to_owned(), vec![])
 }
 
 /// 409: somebody else was there first.

@@ -1,8 +1,8 @@
 //! The order of calls on a cluster's objects.
 //!
-//! The stack's own mark grows before anything is made and shrinks after all is gone. A namespace and a definition are
-//! waited for before what stands on them; what names another object comes after it; what goes, goes last, and what
-//! stands on it before it. Everything else is independent.
+//! The stack's own mark grows before anything is made (but for the namespace that it stands in) and shrinks after all is
+//! gone. A namespace and a definition are waited for before what stands on them; what names another object comes after
+//! it; what goes, goes last, and what stands on it before it. Everything else is independent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::desired::Desired;
 use crate::make::Draft;
 use crate::make::order::sorted;
 use crate::objects::Sort;
-use crate::objects::order::{Wave, holds_data, wave};
+use crate::objects::order::{holds_data, wave};
 use crate::objects::readiness::{Readiness, readiness};
 use crate::observed::Parent;
 use crate::plan::{Action, Call, Change, Do, ObjectDoes, OnObject, Step, Target, Until, Wait, Why};
@@ -50,7 +50,6 @@ fn defined_by(body: &Json) -> Option<String> {
 struct Made {
     object: ObjectName,
     defines: Option<String>,
-    wave: Wave,
     call: u32,
     done: u32,
 }
@@ -61,17 +60,21 @@ impl Steps {
         let (goes, comes): (Vec<_>, Vec<_>) =
             work.into_iter().partition(|w| matches!(w.doing, Doing::Delete(_) | Doing::Mark { .. }));
         let mut comes = comes;
-        comes.sort_by_key(|w| (wave(sort(&w.object)), w.object.clone()));
+        let home = place.cluster.namespace();
+        comes.sort_by_key(|w| (!holds_mark(w, home), wave(sort(&w.object)), w.object.clone()));
         let (before, begin) = (self.changes.len(), self.steps.len());
         let first = index(before);
         self.changes.extend(comes.iter().chain(&goes).map(|w| w.change.clone()));
         let marks = Marks::of(draft, place);
-        let mut made: Vec<Made> = Vec::new();
+        // The mark comes before everything but the namespace that it stands in.
+        let home = comes.first().filter(|w| holds_mark(w, home));
+        let mut made: Vec<Made> = home.map(|w| self.comes(draft, place, w, first, None, &[])).into_iter().collect();
         let grown = marks.grow(&comes).map(|does| {
             let all = (first..first + index(comes.len())).collect();
-            self.step(place.scope, vec![], all, object_call(&marks.object, "v1", does))
+            let needs = made.iter().map(|m| m.done).collect();
+            self.step(place.scope, needs, all, object_call(&marks.object, "v1", does))
         });
-        for (i, w) in comes.iter().enumerate() {
+        for (i, w) in comes.iter().enumerate().skip(made.len()) {
             made.push(self.comes(draft, place, w, first + index(i), grown, &made));
         }
         let offset = first + index(comes.len());
@@ -109,7 +112,6 @@ impl Steps {
             Doing::Delete(_) | Doing::Mark { .. } => unreachable!("these go, they do not come"),
         };
         let body = wanted.wish.body.json();
-        let own = wave(sort(&w.object));
         let mut needs: Vec<u32> = grown.into_iter().collect();
         for other in made {
             let holds_it = other.object.kind == "Namespace"
@@ -118,7 +120,7 @@ impl Steps {
             let defines_it = other.defines.as_deref() == Some(&w.object.group_kind());
             if holds_it || defines_it {
                 needs.push(other.done);
-            } else if other.wave < own && near(&other.object, &w.object) && names(body, &other.object.name) {
+            } else if precedes(&other.object, &w.object, body) {
                 needs.push(other.call);
             }
         }
@@ -141,7 +143,7 @@ impl Steps {
         } else {
             call
         };
-        Made { object: w.object.clone(), defines: defined_by(body), wave: own, call, done }
+        Made { object: w.object.clone(), defines: defined_by(body), call, done }
     }
 
     fn goes(
@@ -242,6 +244,17 @@ fn can_wait(object: &ObjectName, body: &Json) -> bool {
 
 fn index(n: usize) -> u32 {
     u32::try_from(n).expect("a plan has fewer than 2^32 changes and steps")
+}
+
+/// Whether this is the namespace of the stack's own mark, and not there yet.
+fn holds_mark(w: &Work<'_>, home: &str) -> bool {
+    let new = matches!(w.doing, Doing::Apply(_, None));
+    new && w.object.kind == "Namespace" && w.object.api.is_empty() && w.object.name == home
+}
+
+/// Whether an object is made before the one with this body, which names it.
+pub(super) fn precedes(other: &ObjectName, object: &ObjectName, body: &Json) -> bool {
+    wave(sort(other)) < wave(sort(object)) && near(other, object) && names(body, &other.name)
 }
 
 /// Whether one object can be named by the other: in one namespace, or in none.

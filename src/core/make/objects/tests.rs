@@ -196,6 +196,24 @@ fn a_new_object_is_applied_after_the_mark_and_its_namespace() {
 }
 
 #[test]
+fn the_namespace_that_the_mark_stands_in_comes_before_the_mark_and_every_other_after_it() {
+    let stage = Stage::new().wish(config("a", "1")).wish(namespace("shop")).wish(namespace(STACK_NS));
+    assert_eq!(
+        steps(&stage.plan()),
+        [
+            "apply Namespace default []",
+            "wait Ready 1 [0]",
+            "parent [1]",
+            "apply Namespace shop [2]",
+            "wait Ready 1 [3]",
+            "apply ConfigMap shop/a [2, 4]"
+        ]
+    );
+    let there = Stage::new().wish(config("a", "1")).wish(namespace(STACK_NS)).live(namespace(STACK_NS));
+    assert_eq!(steps(&there.plan())[0], "parent []", "one that is there is waited for by nobody");
+}
+
+#[test]
 fn a_custom_object_waits_for_its_definition() {
     let definition = json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
@@ -380,4 +398,51 @@ fn what_the_server_would_refuse_is_said_before() {
     stage.cluster().trials.insert("ConfigMap/shop/a".parse().unwrap(), Trial::Refused(failure, vec![]));
     let (by, says) = &holds(&stage.plan())[0];
     assert!(*by == Hold::Unresolved && says.contains("exceeded quota: few"), "{says}");
+}
+
+#[test]
+fn what_the_server_misses_and_the_same_plan_makes_is_no_refusal() {
+    let pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "a", "namespace": "shop" },
+        "spec": { "serviceAccountName": "runner", "containers": [] } });
+    let account = |name: &str| json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": name, "namespace": "shop" } });
+    let refused = |stage: Stage| {
+        let mut stage = stage;
+        for kind in ["Pod", "ServiceAccount"] {
+            let seen = KindSeen { api_versions: vec!["v1".into()], plural: String::new(), namespaced: true };
+            stage.cluster().kinds.insert(kind.into(), seen);
+        }
+        let says = "pods \"a\" is forbidden: error looking up service account shop/runner: serviceaccount \"runner\" not found";
+        let trial = Trial::Refused(Failure::new(Class::Denied, "Forbidden", says), vec![]);
+        stage.cluster().trials.insert("Pod/shop/a".parse().unwrap(), trial);
+        stage
+    };
+    let plan = refused(Stage::new().wish(pod.clone()).wish(account("runner"))).plan();
+    assert_eq!(steps(&plan)[1..3], ["apply ServiceAccount shop/runner [0]", "apply Pod shop/a [0, 1]"]);
+    for other in [account("run"), config("runner", "1")] {
+        let stage = refused(Stage::new().wish(pod.clone()).wish(other.clone()).live(other));
+        assert_eq!(holds(&stage.plan()).len(), 1, "nothing of that name is about to come");
+    }
+}
+
+#[test]
+fn what_the_server_ignores_without_a_word_is_made_anew() {
+    let request = |signer: &str| {
+        json!({ "apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest", "metadata": { "name": "r" },
+            "spec": { "signerName": signer, "request": "aGVsbG8=", "usages": ["client auth"] } })
+    };
+    let name: ObjectName = "CertificateSigningRequest.certificates.k8s.io/r".parse().unwrap();
+    let mut stage = Stage::new().wish(request("example.org/new")).live(request("example.org/old"));
+    let kind =
+        KindSeen { api_versions: vec!["certificates.k8s.io/v1".into()], plural: String::new(), namespaced: false };
+    stage.cluster().kinds.insert(name.group_kind(), kind);
+    let live = stage.cluster().objects.get_mut(&name).unwrap();
+    // The server keeps no holder of a request's spec, and answers with what it has.
+    live.body["metadata"]["managedFields"][0]["fieldsV1"].as_object_mut().unwrap().remove("f:spec");
+    let answer = live.body.clone();
+    stage.cluster().trials.insert(name, Trial::Becomes(answer));
+    let plan = stage.plan();
+    let change = &plan.changes[0];
+    assert_eq!(change.action, Action::Replace, "{plan:#?}");
+    let forces: Vec<_> = change.fields.iter().filter_map(|f| f.forces_replacement.as_deref()).collect();
+    assert_eq!(forces, ["a request for a certificate never changes"]);
 }

@@ -1,0 +1,95 @@
+//! The fresh look that a wait needs: there or not, ready or why not.
+
+use evenkeel_core::failure::Class;
+use evenkeel_core::observed::Phase;
+
+use super::*;
+
+const WEB: &str = "Deployment.apps/default/web";
+
+fn web(image: &str) -> String {
+    format!(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{ name: web }}\nspec:\n  replicas: 2\n  selector: {{ matchLabels: {{ \
+         app: web }} }}\n  template: {{ metadata: {{ labels: {{ app: web }} }}, spec: {{ containers: [{{ name: main, image: \
+         \"{image}\" }}] }} }}\n"
+    )
+}
+
+#[test]
+fn a_workload_is_on_its_way_and_then_up() {
+    story(&web("web:1"), async |stage| {
+        let stage = stage.applied().await;
+        let first = stage.look(WEB).await.expect("a look").expect("it is there");
+        assert_eq!(first.phase, Phase::Starting, "{}", first.says);
+        stage.wait(120).await;
+        let then = stage.look(WEB).await.expect("a look").expect("it is there");
+        assert_eq!((then.phase, then.says.as_str()), (Phase::Up, ""));
+    });
+}
+
+#[test]
+fn the_last_lines_of_a_crashed_container_are_in_the_reason() {
+    story(&web("web:1-crash"), async |stage| {
+        let stage = stage.applied().await;
+        stage.wait(60).await;
+        let found = stage.look(WEB).await.expect("a look").expect("it is there");
+        assert_eq!(found.phase, Phase::Starting);
+        assert!(found.says.contains("container main") && found.says.contains("its log ends: "), "{}", found.says);
+        // A log that may not be read leaves the rest of the reason.
+        stage.wire.refuse("log", usize::MAX, Class::Denied, "Forbidden");
+        let found = stage.look(WEB).await.expect("a look").expect("it is there");
+        assert!(found.says.contains("container main") && !found.says.contains("its log"), "{}", found.says);
+    });
+}
+
+#[test]
+fn one_of_that_name_is_not_the_one_that_is_meant() {
+    story(&config("a"), async |stage| {
+        let stage = stage.applied().await;
+        let uid = stage.uid("ConfigMap/default/a").await;
+        let id = |uid: &str| format!("ConfigMap/default/a@{uid}");
+        assert!(stage.look(&id(&uid)).await.expect("a look").is_some());
+        assert!(stage.look(&id("another")).await.expect("a look").is_none());
+        assert!(stage.look("ConfigMap/default/b").await.expect("a look").is_none());
+        assert!(stage.look("no name at all").await.expect("a look").is_none());
+    });
+}
+
+#[test]
+fn what_is_held_by_finalizers_is_leaving_and_says_for_whom_it_waits() {
+    let held = config("a").replace("name: a", "name: a, finalizers: [example.org/held]");
+    story(&held, async |stage| {
+        let stage = stage.applied().await;
+        let uid = stage.uid("ConfigMap/default/a").await;
+        stage.perform("ConfigMap/default/a", "v1", ObjectDoes::Delete { uid }).await.expect("taken");
+        let found = stage.look("ConfigMap/default/a").await.expect("a look").expect("it is there");
+        assert_eq!(found.phase, Phase::Leaving);
+        assert!(found.says.contains("example.org/held"), "{}", found.says);
+    });
+}
+
+#[test]
+fn what_the_file_asks_to_be_waited_for_is_what_counts() {
+    story(&web("web:1"), async |stage| {
+        let stage = stage.applied().await;
+        stage.wait(120).await;
+        let phase =
+            async |asked: &str| stage.look(&format!("{WEB}#{asked}")).await.expect("a look").expect("it is there");
+        assert_eq!(phase("condition=Available").await.phase, Phase::Up);
+        let never = phase("jsonpath={.status.phase}=Painted").await;
+        assert_eq!(never.phase, Phase::Starting, "{}", never.says);
+    });
+}
+
+#[test]
+fn a_kind_that_is_served_no_longer_has_no_objects() {
+    story(&config("a"), async |stage| {
+        let stage = stage.applied().await;
+        assert!(stage.look("ConfigMap/default/a").await.expect("a look").is_some());
+        stage.wire.refuse("get ConfigMap", usize::MAX, Class::Invalid, "NotServed");
+        let still = stage.look("ConfigMap/default/a").await.expect_err("discovery shows it: something is wrong");
+        assert_eq!(still.code, "NotServed");
+        stage.wire.hide("ConfigMap");
+        assert!(stage.look("ConfigMap/default/a").await.expect("a look").is_none());
+    });
+}
