@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Parser, Subcommand, ValueEnum};
+use evenkeel_core::declaration::starter::STARTERS;
 
 use crate::exit::Exit;
 use crate::out::Color;
@@ -160,8 +162,8 @@ pub struct Init {
     #[arg(long)]
     pub name: Option<String>,
     /// The starter
-    #[arg(long, value_enum, default_value_t = Template::Web)]
-    pub template: Template,
+    #[arg(long, value_parser = starters(), default_value = STARTERS[0].name)]
+    pub template: String,
     /// The region [default: what the AWS environment says, else us-east-1]
     #[arg(long)]
     pub region: Option<String>,
@@ -170,15 +172,9 @@ pub struct Init {
     pub id: bool,
 }
 
-/// Starters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Template {
-    /// A web tier over three zones
-    Web,
-    /// A quorum of three with a volume each
-    Quorum,
-    /// A pool of spot machines for batch work
-    Batch,
+/// The starters' names, each with what it is.
+fn starters() -> PossibleValuesParser {
+    STARTERS.iter().map(|s| PossibleValue::new(s.name).help(s.about)).collect::<Vec<_>>().into()
 }
 
 /// `validate`

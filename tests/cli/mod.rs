@@ -4,6 +4,7 @@
 mod place;
 
 mod bad;
+mod cluster;
 mod codes;
 mod hostile;
 mod outage;

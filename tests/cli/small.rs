@@ -31,7 +31,7 @@ fn the_schema_is_a_schema_and_takes_the_starters() {
 
 #[test]
 fn every_starter_is_formatted_plans_and_applies_as_it_is() {
-    for template in ["web", "quorum", "batch"] {
+    for template in ["web", "quorum", "batch", "shop"] {
         let place = Place::empty();
         place.run(&format!("init --template {template} --name first")).ends(0).says("evenkeel --sim world.toml plan");
         place.run("validate").ends(0).never("warning");
@@ -40,7 +40,8 @@ fn every_starter_is_formatted_plans_and_applies_as_it_is() {
         place.run("apply --yes").ends(0);
         place.run("plan --exit-code").ends(0);
         let outputs = place.run("output").ends(0).out;
-        assert!(outputs.contains("172.31.") || template == "batch", "{outputs}");
+        let shows = if template == "shop" { "inside = 10." } else { "172.31." };
+        assert!(outputs.contains(shows) || template == "batch", "{outputs}");
     }
 }
 

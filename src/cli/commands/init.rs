@@ -5,11 +5,11 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use evenkeel_core::address::is_name;
-use evenkeel_core::declaration::starter::{stack_name, starter};
+use evenkeel_core::declaration::starter::{STARTERS, stack_name, starter};
 use evenkeel_present::json;
 use evenkeel_present::redact::Redactor;
 
-use crate::args::{self, Global, Template};
+use crate::args::{self, Global};
 use crate::exit::{Ends, Exit, Halt};
 use crate::out::Out;
 use crate::project::{beside, folder, path};
@@ -44,20 +44,11 @@ pub fn run(global: &Global, args: &args::Init, out: &Out) -> Ends {
         .or_else(|| std::env::var("AWS_REGION").ok())
         .or_else(|| std::env::var("AWS_DEFAULT_REGION").ok());
     let region = region.unwrap_or_else(|| "us-east-1".into());
-    let (template, script) = match args.template {
-        Template::Web => (include_str!("../../../templates/web.toml"), true),
-        Template::Quorum => (include_str!("../../../templates/quorum.toml"), false),
-        Template::Batch => (include_str!("../../../templates/batch.toml"), false),
-    };
+    let chosen = STARTERS.iter().find(|s| s.name == args.template).expect("no other name is taken");
     std::fs::create_dir_all(&folder).map_err(|e| Halt::error(format!("cannot make {}: {e}", folder.display())))?;
     let main = path(global);
-    let mut files = vec![(main.clone(), starter(template, &name, &id, &region))];
-    if script {
-        files.push((
-            beside(global, Path::new("boot.sh.j2")),
-            include_str!("../../../templates/user-data/boot.sh.j2").to_owned(),
-        ));
-    }
+    let mut files = vec![(main.clone(), starter(chosen.text, &name, &id, &region))];
+    files.extend(chosen.files.iter().map(|(name, text)| (beside(global, Path::new(name)), (*text).to_owned())));
     // All of them or none.
     if let Some((there, _)) = files.iter().find(|(path, _)| path.exists()) {
         return Err(taken(there));

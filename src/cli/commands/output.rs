@@ -1,7 +1,12 @@
 //! `output`: what the file's `[outputs]` say, computed from the live world.
 
-use evenkeel_core::address::Kind;
+use std::collections::BTreeMap;
+
+use evenkeel_core::address::{Kind, ObjectName};
 use evenkeel_core::declaration::evaluate;
+use evenkeel_core::objects::redact::is_secret;
+use evenkeel_core::observed::Live;
+use evenkeel_core::ready::live;
 use serde_json::{Map, Value, json};
 
 use crate::args::{self, Global};
@@ -60,6 +65,27 @@ fn text(value: &Value, json: bool) -> String {
     }
 }
 
+/// The objects of one group as expressions see them, by kind and name, without what secrets hold. Every one stands under
+/// `namespace/name` too; a name that stands in several namespaces, under that alone.
+fn objects(all: &BTreeMap<&ObjectName, &Live>) -> Value {
+    let mut kinds: Map<String, Value> = Map::new();
+    let alone = |o: &ObjectName| all.keys().filter(|p| (&p.kind, &p.name) == (&o.kind, &o.name)).count() == 1;
+    for (object, live) in all {
+        let mut body = live.body.clone();
+        if let Some(body) = body.as_object_mut().filter(|_| is_secret(&live.body)) {
+            body.remove("data");
+        }
+        let kind = kinds.entry(object.kind.clone()).or_insert_with(|| json!({}));
+        if alone(object) {
+            kind[&object.name] = body.clone();
+        }
+        if !object.namespace.is_empty() {
+            kind[format!("{}/{}", object.namespace, object.name)] = body;
+        }
+    }
+    Value::Object(kinds)
+}
+
 /// `machines.web[0].private_ip`: the live world as expressions see it, by kind, group and slot.
 fn world(project: &Project, seen: &Look) -> Value {
     let survey = seen.survey(project, false);
@@ -81,6 +107,12 @@ fn world(project: &Project, seen: &Look) -> Value {
         if let Some(Value::Object(kind)) = kinds.get_mut(group.kind.word()) {
             kind.insert(group.name.clone(), Value::Array(members));
         }
+    }
+    let live = live(&project.desired, &seen.observed);
+    let nothing = BTreeMap::new();
+    for group in project.desired.bundles.keys().chain(live.keys()) {
+        let shown = objects(live.get(group).unwrap_or(&nothing));
+        kinds[group.kind.word()][&group.name] = shown;
     }
     let stack = &project.desired.stack;
     kinds.insert("stack".into(), json!({ "name": stack.name, "id": stack.id }));

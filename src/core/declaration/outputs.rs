@@ -9,13 +9,15 @@ use super::problems::Problems;
 use super::reader::Reader;
 
 /// What an expression may name.
-pub const ROOTS: &[&str] = &["stack", "machines", "volumes"];
+pub const ROOTS: &[&str] = &["stack", "machines", "volumes", "workloads", "manifests"];
 
 /// `[outputs]`.
 pub static OUTPUTS: Block = Block {
     title: "[outputs]",
-    about: "Values for `evenkeel output`: minijinja expressions over `stack`, `machines` and `volumes` as they are. \
-            A key with `-` is written with `_`: `machines.web[0].private_ip`.",
+    about: "Values for `evenkeel output`: minijinja expressions over `stack`, `machines`, `volumes`, `workloads` and \
+            `manifests` as they are. A key with `-` is written with `_`: `machines.web[0].private_ip`. Kubernetes objects \
+            stand by kind and name, as the cluster shows them: `workloads.shop.Service.shop.spec.clusterIP`; one whose \
+            name stands in several namespaces, as `manifests.all.Service['blue/web']`.",
     keys: &[],
     others: Some(Others {
         name: "<name>",
@@ -46,7 +48,7 @@ pub fn read(r: Option<&Reader<'_>>, problems: &mut Problems<'_>) -> BTreeMap<Str
                         "E0902",
                         node.at,
                         format!("`outputs.{name}` names `{}`, which is not at hand", unknown.escape_debug()),
-                        "begin with machines, volumes or stack, and write `_` for `-`: machines.web[0].private_ip",
+                        "begin with machines, volumes, workloads, manifests or stack, and write `_` for `-`: machines.web[0].private_ip",
                     );
                 }
             }

@@ -38,6 +38,12 @@ pub static STARTERS: &[Starter] = &[
         text: include_str!("../../../templates/batch.toml"),
         files: &[],
     },
+    Starter {
+        name: "shop",
+        about: "a shop on Kubernetes: six pods over the zones, their service, budget and settings",
+        text: include_str!("../../../templates/shop.toml"),
+        files: &[],
+    },
 ];
 
 /// A starter's text with its open places filled in. `name` becomes a valid one ([`stack_name`]); `id` is the fresh

@@ -300,7 +300,8 @@ fn starters_are_read_without_a_word() {
         inputs.files = s.files.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())).collect();
         let desired = desired(&inputs);
         assert_eq!(desired.stack.name, "my-shop-2");
-        assert_eq!(desired.scopes[""].region.as_deref(), Some("eu-west-1"));
+        let on_aws = !desired.machines.is_empty();
+        assert!(!on_aws || desired.scopes[""].region.as_deref() == Some("eu-west-1"), "{}", s.name);
         assert_eq!(fmt(&text), Ok(text.clone()), "{} is formatted", s.name);
     }
     for (text, name) in [

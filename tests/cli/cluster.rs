@@ -1,0 +1,72 @@
+//! Kubernetes objects on the embedded sim: what a table asks to be waited for, what is let go, what can be asked for.
+
+use super::place::Place;
+
+const HEAD: &str =
+    "[stack]\nname = \"shop\"\nid = \"7f3kq2x9\"\n\n[kubernetes]\n\n[policy]\nmax-deletes = \"100%\"\n\n";
+
+fn with(table: &str, objects: &str) -> Place {
+    let place = Place::with(&format!("{HEAD}[manifests.app]\nfiles = [\"app.yaml\"]\n{table}"));
+    place.write("app.yaml", objects);
+    place
+}
+
+fn config(name: &str) -> String {
+    format!("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{ name: {name} }}\ndata: {{ k: v }}\n")
+}
+
+const WEB: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: web }\nspec:\n  replicas: 2\n  selector: { \
+                   matchLabels: { app: web } }\n  template:\n    metadata: { labels: { app: web } }\n    spec: { containers: \
+                   [{ name: web, image: \"web:1\" }] }\n";
+
+#[test]
+fn a_run_waits_for_what_its_table_asks_for_and_says_what_it_saw() {
+    let asked = |what: &str| format!("wait = \"40s\"\nwait-for = {{ \"Deployment.apps\" = \"{what}\" }}\n");
+    with(&asked("condition=Available"), WEB).run("apply --yes").ends(0).says("ready: Deployment default/web");
+    let never = with(&asked("jsonpath={.spec.paused}=true"), WEB);
+    never.run("apply --yes").ends(7).says("Deployment default/web");
+    // What was applied is there; the next run finds nothing to change and so nothing to wait for.
+    never.run("plan --exit-code").ends(0);
+    // A kind that nothing is asked of is waited for in its own way.
+    let other = "wait-for = { \"Service\" = \"jsonpath={.spec.type}=Never\" }\n";
+    with(other, WEB).run("apply --yes").ends(0).says("ready: Deployment default/web");
+}
+
+#[test]
+fn what_a_table_does_not_prune_is_let_go_and_said() {
+    let place = with("prune = false\n", &format!("{}{}", config("a"), config("b")));
+    place.run("apply --yes").ends(0);
+    place.write("app.yaml", config("a"));
+    place.run("plan --exit-code").ends(0).shows("is no longer in the file and stays");
+    place.run("apply --yes").ends(0);
+    place.run("sim kubectl get configmaps").ends(0).shows("default/b");
+    // Without that line it goes.
+    place.edit("prune = false\n", "");
+    place.run("apply --yes").ends(0);
+    place.run("sim kubectl get configmaps").ends(0).shows("default/a").never("default/b");
+}
+
+#[test]
+fn outputs_read_live_objects_but_no_secret() {
+    let service = "---\napiVersion: v1\nkind: Service\nmetadata: { name: my-web }\nspec: { type: LoadBalancer, ports: [{ port: 80 }] }\n";
+    let secret =
+        "---\napiVersion: v1\nkind: Secret\nmetadata: { name: key }\nstringData: { key: correct-horse-battery }\n";
+    let twice = config("a").replace("name: a", "name: a, namespace: blue");
+    let space = "---\napiVersion: v1\nkind: Namespace\nmetadata: { name: blue }\n";
+    let place = with("", &format!("{}{twice}{service}{secret}{space}", config("a")));
+    let outputs = "\n[outputs]\naddress = \"manifests.app.Service.my_web.spec.clusterIP\"\noutside = \
+                   \"manifests.app.Service['my-web'].status.loadBalancer.ingress[0]\"\nblue = \
+                   \"manifests.app.ConfigMap['blue/a'].metadata.namespace\"\n";
+    let text = place.read("evenkeel.toml");
+    place.write("evenkeel.toml", format!("{text}{outputs}"));
+    place.run("apply --yes").ends(0);
+    assert!(place.run("output address").ends(0).out.starts_with("10."));
+    place.run("output outside").ends(0);
+    assert_eq!(place.run("output blue").ends(0).out, "blue\n");
+    for (expression, why) in
+        [("manifests.app.ConfigMap.a.data", "output `blue`"), ("manifests.app.Secret.key.data.key", "output `blue`")]
+    {
+        place.write("evenkeel.toml", format!("{text}\n[outputs]\nblue = \"{expression}\"\n"));
+        place.run("output blue").ends(1).says(why).never("hmac:");
+    }
+}
