@@ -12,9 +12,22 @@ use rustix::process::{Pid, Signal, kill_process};
 use lab::Cluster;
 
 #[cfg(feature = "kubernetes")]
+mod conformance;
+#[cfg(feature = "kubernetes")]
+mod crash;
+#[cfg(feature = "kubernetes")]
 mod journey;
 #[cfg(all(feature = "aws", feature = "kubernetes"))]
 mod sweep;
+#[cfg(feature = "kubernetes")]
+mod refusals;
+#[cfg(feature = "kubernetes")]
+#[path = "../src/kube/tests/wire/server.rs"]
+pub mod server;
+#[cfg(feature = "kubernetes")]
+mod stack;
+#[cfg(feature = "kubernetes")]
+mod webhook;
 
 fn deployment(name: &str, replicas: u32) -> String {
     format!(

@@ -8,10 +8,7 @@ use evenkeel_ec2::api::Ec2Read;
 use evenkeel_kube::KubeCluster;
 use evenkeel_kubernetes::api::ClusterRead;
 
-#[path = "../src/kube/tests/wire/server.rs"]
-pub mod server;
-
-use server::{Authority, Server, says, tls};
+use crate::kubernetes::server::{Authority, Server, says, tls};
 
 async fn aws(port: u16) -> AwsEc2 {
     let endpoint = Some(format!("https://127.0.0.1:{port}"));

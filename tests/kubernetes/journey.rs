@@ -1,66 +1,13 @@
 //! The real binary, the real client and a real control plane: applied, looked at again, drifted, pruned, killed.
 
-use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use tempfile::TempDir;
 
 use super::lab::{self, Cluster};
-
-const CANARY: &str = "correct-horse-battery";
-
-/// A folder with a declaration, against a cluster.
-pub struct Stack<'c> {
-    folder: TempDir,
-    cluster: &'c Cluster,
-}
-
-impl<'c> Stack<'c> {
-    pub fn new(cluster: &'c Cluster, id: &str, namespace: &str, objects: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let stack = Self { folder, cluster };
-        stack.write("evenkeel.toml", &declaration(id, namespace));
-        stack.write("objects.yaml", objects);
-        stack
-    }
-
-    pub fn write(&self, name: &str, text: &str) {
-        fs::write(self.folder.path().join(name), text).expect("it can be written");
-    }
-
-    pub fn command(&self, words: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_evenkeel"));
-        command.current_dir(self.folder.path()).args(words.split_whitespace());
-        command.env("KUBECONFIG", &self.cluster.kubeconfig).env("NO_COLOR", "1").env("CI", "true");
-        command
-    }
-
-    /// Runs it; gives what it said, both streams.
-    pub fn run(&self, words: &str, exit: i32) -> String {
-        let Output { status, stdout, stderr } = self.command(words).output().expect("it starts");
-        let said = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-        assert_eq!(status.code(), Some(exit), "evenkeel {words}\n{said}");
-        assert!(!said.contains(CANARY), "a secret is said: {said}");
-        said
-    }
-
-    /// Nothing is left to do, and everything was seen.
-    fn is_in_sync(&self) {
-        let said = self.run("plan --exit-code", 0);
-        assert!(said.contains("No changes."), "{said}");
-    }
-}
-
-fn declaration(id: &str, namespace: &str) -> String {
-    format!(
-        "[stack]\nname = \"shop\"\nid = \"{id}\"\n\n[kubernetes]\nnamespace = \"{namespace}\"\n\n[policy]\n\
-         max-deletes = \"100%\"\n\n[manifests.app]\nfiles = [\"objects.yaml\"]\n"
-    )
-}
+use super::stack::{CANARY, Stack};
 
 /// A definition with an object of its kind, and what an application is made of, with the traps of defaulting.
 fn objects(plural: &str) -> String {
@@ -127,17 +74,6 @@ spec:
     )
 }
 
-/// Whether a secret stands in any file below a folder, the declaration's own apart.
-fn leaks(folder: &Path) -> bool {
-    fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path()).any(|path| {
-        if path.is_dir() {
-            return leaks(&path);
-        }
-        let own = path.file_name().is_some_and(|n| n == "objects.yaml");
-        !own && fs::read(&path).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(CANARY))
-    })
-}
-
 #[test]
 fn a_stack_is_applied_seen_drifted_and_pruned_and_its_namesake_is_not_touched() {
     let Some(cluster) = lab::shared() else { return };
@@ -184,7 +120,7 @@ fn a_stack_is_applied_seen_drifted_and_pruned_and_its_namesake_is_not_touched() 
 
     for stack in [&one, &two] {
         stack.run("destroy --yes", 0);
-        assert!(!leaks(stack.folder.path()), "a secret stands in a file");
+        assert!(!stack.leaks(), "a secret stands in a file");
     }
     let left = cluster.get("configmaps,secrets,services,deployments -A -l evenkeel.dev/stack");
     let ours = |item: &Value| {
@@ -258,4 +194,34 @@ fn an_api_server_that_dies_in_the_middle_costs_a_rerun() {
     cluster.tell("start apiserver");
     stack.run("apply --yes", 0);
     stack.is_in_sync();
+}
+
+#[test]
+fn a_set_that_is_handed_over_to_kubectl_is_pruned_by_it_to_the_last_object() {
+    let Some(cluster) = lab::shared() else { return };
+    cluster.namespace("handed");
+    let config =
+        |name: &str| format!("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{ name: {name} }}\ndata: {{ k: v }}\n");
+    let all = ["a", "b", "c"].map(config).concat();
+    let stack = Stack::new(cluster, "kzhanded", "handed", &all);
+    let beside = Stack::new(cluster, "kzbeside", "handed", &config("beside"));
+    for one in [&stack, &beside] {
+        one.run("apply --yes", 0);
+    }
+    let prune = "--namespace handed apply --server-side --prune --applyset=configmaps/evenkeel-kzhanded -f -";
+    // As long as it is ours, kubectl reads whose it is and keeps its hands off.
+    let refused = cluster.try_kubectl(prune, &config("a")).expect_err("it is evenkeel's");
+    assert!(refused.contains("managed by tooling \"evenkeel\" instead of \"kubectl\""), "{refused}");
+    stack.is_in_sync();
+
+    let tooling = "applyset.kubernetes.io/tooling=kubectl/v1.37";
+    cluster.kubectl(&format!("--namespace handed annotate --overwrite configmap evenkeel-kzhanded {tooling}"));
+    let said = cluster.kubectl_with(&format!("{prune} --force-conflicts"), &config("a"));
+    let mut pruned: Vec<&str> = said.lines().filter_map(|line| line.strip_suffix(" pruned")).collect();
+    pruned.sort_unstable();
+    assert_eq!(pruned, ["configmap/b", "configmap/c"], "{said}");
+    beside.is_in_sync();
+    // And now it is kubectl's: nothing of it is made or pruned.
+    let held = stack.run("apply --yes", 6);
+    assert!(held.contains("is the set of kubectl/v1.37"), "{held}");
 }

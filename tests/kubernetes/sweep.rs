@@ -12,8 +12,9 @@ use std::sync::Mutex;
 use rustix::process::Pid;
 use serde_json::{Value, json};
 
-use super::journey::{Stack, application};
+use super::journey::application;
 use super::lab::{self, Cluster};
+use super::stack::Stack;
 use crate::wire::proxy::{Fault, Proxy, When};
 use crate::wire::tls;
 

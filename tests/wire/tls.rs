@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConnection, StreamOwned};
 
 use super::proxy::{Line, Proxy};
-use crate::tls::server::{Authority, tls};
+use crate::kubernetes::server::{Authority, tls};
 
 impl Line for StreamOwned<ServerConnection, TcpStream> {
     fn socket(&self) -> &TcpStream {

@@ -326,8 +326,8 @@ pub static CODES: &[Code] = &[
     c(
         "E1105",
         "A namespace that cannot be",
-        "The kind belongs to no namespace, or the namespace is not text.",
-        "objects = [{ apiVersion = \"v1\", kind = \"Namespace\", metadata = { name = \"a\", namespace = \"b\" } }]",
+        "The namespace is not text.",
+        "objects = [{ apiVersion = \"v1\", kind = \"Pod\", metadata = { name = \"a\", namespace = 7 } }]",
     ),
     c(
         "E1106",
@@ -429,6 +429,12 @@ pub static CODES: &[Code] = &[
         "What the cluster writes",
         "The object was taken from a cluster, with what the server had added. That is left out.",
         "",
+    ),
+    c(
+        "W1103",
+        "A namespace on what has none",
+        "The kind belongs to no namespace. It is left out, as kubectl does.",
+        "objects = [{ apiVersion = \"v1\", kind = \"Namespace\", metadata = { name = \"a\", namespace = \"b\" } }]",
     ),
     c(
         "W1201",

@@ -345,13 +345,9 @@ fn namespace(metadata: &Piece, sort: Option<Sort<'_>>, home: &Home<'_>, problems
             };
             if lives == Some(false) {
                 let kind = sort.map_or("its kind", |s| s.kind);
-                problems.error(
-                    "E1105",
-                    named.at,
-                    format!("{kind} belongs to no namespace, and this one names {}", shown(text)),
-                    "take `namespace` away",
-                );
-                return None;
+                let says = format!("{kind} belongs to no namespace; {} is left out", shown(text));
+                problems.warn("W1103", named.at, says, "take `namespace` away");
+                return Some(String::new());
             }
             if !forms::is_label(text) {
                 let says = format!("{} cannot name a namespace", shown(text));

@@ -223,7 +223,7 @@ fn what_an_object_lacks_is_said_at_its_place() {
         ("apiVersion: v1\nkind: Service\nmetadata: { name: a.b }", &[("E1103", "3:19")]),
         ("apiVersion: v1\nkind: Pod\nmetadata: { name: a, namespace: A }", &[("E1103", "3:33")]),
         ("apiVersion: v1\nkind: Pod\nmetadata: { name: a, namespace: 7 }", &[("E1105", "3:33")]),
-        ("apiVersion: v1\nkind: Namespace\nmetadata: { name: a, namespace: b }", &[("E1105", "3:33")]),
+        ("apiVersion: v1\nkind: Namespace\nmetadata: { name: a, namespace: b }", &[("W1103", "3:33")]),
         ("apiVersion: v1\nkind: Pod\nmetadata: { name: a, labels: { a: true } }", &[("E1106", "3:35")]),
         ("apiVersion: v1\nkind: Pod\nmetadata: { name: a, labels: { a: b c } }", &[("E1106", "3:35")]),
         ("apiVersion: v1\nkind: Pod\nmetadata: { name: a, annotations: { 'a b': c } }", &[("E1106", "3:37")]),

@@ -1,0 +1,84 @@
+//! What a cluster may have against us, told by the real binary: rights, quotas, policies.
+//! Each is one message with the object and a way out; what cannot be seen is neither made nor deleted.
+
+use super::lab;
+use super::stack::Stack;
+
+const CONFIG: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a }\ndata: { k: v }\n";
+const SECRET: &str = "apiVersion: v1\nkind: Secret\nmetadata: { name: s }\nstringData: { k: v }\n";
+
+#[test]
+fn who_sees_one_namespace_only_works_there_and_what_it_may_not_list_stays_as_it_is() {
+    let Some(cluster) = lab::shared() else { return };
+    cluster.namespace("narrow");
+    let account = cluster.account("narrow", "narrow", "get,list,create,patch,delete", "configmaps");
+    let stack = Stack::new(cluster, "kznarrow", "narrow", CONFIG);
+    stack.run_as(&account, "apply --yes", 0);
+    let said = stack.run_as(&account, "plan --exit-code", 0);
+    assert!(said.contains("No changes."), "{said}");
+
+    // An admin makes a Secret of this stack; the account is not allowed to see it, or to make another.
+    stack.write("objects.yaml", &format!("{CONFIG}---\n{SECRET}"));
+    stack.run("apply --yes", 0);
+    stack.write("objects.yaml", &CONFIG.replace("k: v", "k: w"));
+    for words in ["plan --exit-code", "apply --yes"] {
+        let said = stack.run_as(&account, words, 8);
+        assert!(flat(&said).contains("cannot list resource \"secrets\""), "{said}");
+    }
+    assert_eq!(cluster.get("--namespace narrow configmap a")["data"]["k"], "w", "what is seen is done");
+    assert_eq!(cluster.get("--namespace narrow secret s")["data"]["k"], "dg==", "what is not seen is not pruned");
+    stack.write("objects.yaml", &format!("{CONFIG}---\n{}", SECRET.replace("name: s", "name: new")));
+    stack.run_as(&account, "apply --yes", 8);
+    let made = cluster.try_kubectl("--namespace narrow get secret new", "");
+    assert!(made.is_err_and(|said| said.contains("not found")), "what is not seen is not made");
+    stack.run("destroy --yes", 0);
+}
+
+#[test]
+fn a_full_quota_is_told_with_the_object_before_anything_is_done() {
+    let Some(cluster) = lab::shared() else { return };
+    cluster.namespace("full");
+    cluster.kubectl("--namespace full create quota few --hard=count/secrets=0");
+    let hard = "--for=jsonpath={.status.hard.count/secrets}=0";
+    cluster.kubectl(&format!("--namespace full wait quota/few {hard} --timeout=120s"));
+    let stack = Stack::new(cluster, "kzfull23", "full", &format!("{CONFIG}---\n{SECRET}"));
+    let said = stack.run("apply --yes", 6);
+    assert!(flat(&said).contains("Secret full/s: ") && flat(&said).contains("exceeded quota: few"), "{said}");
+    assert_eq!(cluster.get("--namespace full configmap a")["data"]["k"], "v", "the rest is done");
+    stack.run("destroy --yes", 0);
+}
+
+#[test]
+fn what_admission_denies_is_told_in_its_own_words() {
+    let Some(cluster) = lab::shared() else { return };
+    cluster.namespace("guarded");
+    let policy = r#"apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: { name: guarded }
+spec:
+  matchConstraints:
+    namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: guarded } }
+    resourceRules: [{ apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [secrets] }]
+  validations: [{ expression: "false", message: "secrets are kept in the vault" }]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: { name: guarded }
+spec: { policyName: guarded, validationActions: [Deny] }
+"#;
+    cluster.kubectl_with("create -f -", policy);
+    // The server takes a moment to hear of it.
+    let denied = |_| cluster.try_kubectl("--namespace guarded create secret generic x --dry-run=server", "").is_err();
+    assert!((0..1_000).any(denied), "nobody asks the policy");
+    let stack = Stack::new(cluster, "kzguard2", "guarded", &format!("{CONFIG}---\n{SECRET}"));
+    let said = stack.run("apply --yes", 6);
+    for words in ["Secret guarded/s", "the server refuses it", "secrets are kept in the vault"] {
+        assert!(flat(&said).contains(words), "{words}: {said}");
+    }
+    assert_eq!(cluster.get("--namespace guarded configmap a")["data"]["k"], "v", "the rest is done");
+}
+
+/// What is said, without the ends of lines and the spaces that they are filled in with.
+fn flat(said: &str) -> String {
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
+}
