@@ -93,6 +93,16 @@ fn asked(cluster: &Cluster) -> (u64, BTreeMap<String, u64>) {
     (rehearsed, lists)
 }
 
+/// What the server is asked meanwhile: dry runs, and lists by resource.
+fn spent(cluster: &Cluster, work: impl FnOnce()) -> (u64, BTreeMap<String, u64>) {
+    let before = asked(cluster);
+    work();
+    let (rehearsed, mut lists) = asked(cluster);
+    lists.iter_mut().for_each(|(resource, n)| *n -= before.1.get(resource).copied().unwrap_or(0));
+    lists.retain(|_, n| *n > 0);
+    (rehearsed - before.0, lists)
+}
+
 #[test]
 fn every_kind_of_the_server_is_applied_and_then_there_is_nothing_left_to_do() {
     let Some(cluster) = Cluster::start("--nodes 3") else { return };
@@ -115,10 +125,11 @@ fn every_kind_of_the_server_is_applied_and_then_there_is_nothing_left_to_do() {
         stack.write(&format!("kubectl/{name}"), &text.replace("namespace: ours", "namespace: theirs"));
     }
     stack.run("apply --yes", 0);
-    let before = asked(&cluster);
-    stack.is_in_sync();
-    let after = asked(&cluster);
-    assert_eq!(after.0, before.0, "what stands as it was applied is not asked about");
+    let (rehearsed, lists) = spent(&cluster, || stack.is_in_sync());
+    assert_eq!(rehearsed, 0, "what stands as it was applied is not asked about");
+    for resource in ["configmaps", "secrets", "deployments", "clusterroles"] {
+        assert_eq!(lists.get(resource), Some(&1), "{resource}: {lists:?}");
+    }
 
     let folder = stack.folder.path().join("kubectl");
     let words = format!("--namespace theirs apply --server-side --force-conflicts -f {}", folder.display());
@@ -129,6 +140,14 @@ fn every_kind_of_the_server_is_applied_and_then_there_is_nothing_left_to_do() {
     // It took by force what belongs to no namespace, in its own words for the same values.
     stack.is_in_sync();
     assert!(!stack.leaks(), "a secret stands in a file");
+
+    // With the stack's own mark they are more than a page of them.
+    let config =
+        |n| format!("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{ name: many-{n} }}\ndata: {{ k: v }}\n");
+    let many = Stack::new(&cluster, "kzmany23", "theirs", &(0..500).map(config).collect::<String>());
+    many.run("apply --yes", 0);
+    let (rehearsed, lists) = spent(&cluster, || many.is_in_sync());
+    assert_eq!((rehearsed, lists.get("configmaps")), (0, Some(&2)), "{lists:?}");
 
     // One of the objects registers a group whose server is nowhere: what it serves is not known, and so not absent.
     let away =

@@ -130,6 +130,6 @@ fn a_token_may_grow_too_old() {
 fn a_kind_that_is_not_served_cannot_be_found() {
     story(|t| async move {
         let failure = t.kube.list(&resource("example.com/v1", "Widget", ""), &Query::default()).await.unwrap_err();
-        assert_eq!(failure.class, Class::NotFound);
+        assert_eq!((failure.class, failure.code.as_str()), (Class::Invalid, "NotServed"));
     });
 }

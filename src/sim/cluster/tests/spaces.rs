@@ -75,7 +75,7 @@ fn a_custom_kind_is_served_a_moment_after_its_definition() {
     story(|t| async move {
         t.apply(&definition()).await;
         let wish = widget(json!({ "size": 3, "unknown": true, "free": { "any": [1] } }));
-        assert_eq!(why(t.try_apply("evenkeel", &wish).await).0, Class::NotFound, "not yet");
+        assert_eq!(why(t.try_apply("evenkeel", &wish).await), (Class::Invalid, "NotServed".into()), "not yet");
         t.wait(5).await;
         let found = t.kube.discover().await.unwrap();
         let kind = found.resources.iter().find(|r| r.kind == "Widget").expect("it is served");
