@@ -7,6 +7,7 @@ use evenkeel_core::address::Kind;
 use evenkeel_core::event::Event;
 use evenkeel_core::failure::Class;
 use evenkeel_core::make::{Ask, Intent, Made, make};
+use evenkeel_core::nodes::tie;
 use evenkeel_core::observed::{Gap, Observed, ScopeSeen};
 use evenkeel_core::plan::Plan;
 use evenkeel_core::policy::Amount;
@@ -56,6 +57,7 @@ pub async fn look(session: &Session, project: &Project, deep: bool, out: &Out) -
         if ec2.len() == 1 && ec2.contains(&one.scope) {
             one.known = history.objects.keys().cloned().collect();
         }
+        one.nodes = tie(&project.desired, &one.scope);
     }
     let began = session.clock.now();
     let mut observed = observe(&eyes, &wanted, session.clock.as_ref()).await;

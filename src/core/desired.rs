@@ -142,6 +142,33 @@ pub struct MachineGroup {
     pub skew: u32,
     /// At most so many in a zone.
     pub caps: BTreeMap<String, u32>,
+    /// Of which cluster they are nodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<NodeGroup>,
+}
+
+/// `nodes` of a group of machines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NodeGroup {
+    /// The cluster's scope.
+    pub scope: String,
+    /// Labels that a node joins with.
+    pub labels: BTreeMap<String, String>,
+    /// Taints that a node joins with.
+    pub taints: Vec<Taint>,
+    /// The cluster's name where its machines bear the tag `kubernetes.io/cluster/<name>`, as EKS wants it.
+    pub tag: Option<String>,
+}
+
+/// A taint of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Taint {
+    /// `dedicated`.
+    pub key: String,
+    /// May be empty.
+    pub value: String,
+    /// `NoSchedule`, `PreferNoSchedule` or `NoExecute`.
+    pub effect: String,
 }
 
 /// When a launch is done.
@@ -152,6 +179,8 @@ pub enum WaitFor {
     Running,
     /// Both status checks pass.
     Healthy,
+    /// Both status checks pass, and its node has joined its cluster and is ready.
+    Ready,
 }
 
 /// Whether a moved lookup answer is a reason to replace.

@@ -179,6 +179,18 @@ impl Verdict {
 /// Judges one object that is wanted running. Without a past the rules that need one stay quiet: well now is healthy,
 /// and a signal without the provider's time is suspect at most.
 pub fn judge(object: &Object, wait: WaitFor, past: Option<&Past>, policy: &Policy, now: Timestamp) -> Verdict {
+    judge_with(object, &[], wait, past, policy, now)
+}
+
+/// The same with what others than its provider say about it ([`crate::nodes::signals`]).
+pub fn judge_with(
+    object: &Object,
+    others: &[Signal],
+    wait: WaitFor,
+    past: Option<&Past>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Verdict {
     let says = |what: &str| with_reason(what, &object.says);
     match object.phase {
         Phase::Gone => verdict(State::Gone, Rule::Gone, says("gone")),
@@ -189,7 +201,7 @@ pub fn judge(object: &Object, wait: WaitFor, past: Option<&Past>, policy: &Polic
         Phase::Failed => dead(says("failed")),
         Phase::Starting => starting(object, policy, now),
         Phase::Up => match object.kind {
-            Kind::Machines => Look::at(object, wait, past, policy, now).verdict(),
+            Kind::Machines => Look::at(object, others, wait, past, policy, now).verdict(),
             // Volumes, and whatever has no checks of EC2's.
             Kind::Volumes | Kind::Workloads | Kind::Manifests => {
                 Verdict { well: true, ..verdict(State::Healthy, Rule::Well, "available") }
@@ -242,6 +254,7 @@ struct Bad<'a> {
 /// One look at the signals of a machine that is up.
 struct Look<'a> {
     object: &'a Object,
+    others: &'a [Signal],
     wait: WaitFor,
     past: Option<&'a Past>,
     policy: &'a Policy,
@@ -257,10 +270,24 @@ struct Look<'a> {
 }
 
 impl<'a> Look<'a> {
-    fn at(object: &'a Object, wait: WaitFor, past: Option<&'a Past>, policy: &'a Policy, now: Timestamp) -> Self {
-        let deadline = after(after(object.created, policy.startup.running), policy.startup.healthy);
+    fn at(
+        object: &'a Object,
+        others: &'a [Signal],
+        wait: WaitFor,
+        past: Option<&'a Past>,
+        policy: &'a Policy,
+        now: Timestamp,
+    ) -> Self {
+        let up = after(object.created, policy.startup.running);
+        let deadline = match wait {
+            WaitFor::Running | WaitFor::Healthy => after(up, policy.startup.healthy),
+            WaitFor::Ready => {
+                after(after(up, policy.startup.join), policy.startup.ready).max(after(up, policy.startup.healthy))
+            }
+        };
         let mut look = Self {
             object,
+            others,
             wait,
             past,
             policy,
@@ -274,13 +301,18 @@ impl<'a> Look<'a> {
             rechecks: Vec::new(),
         };
         // In an order of our own, so that the order of a listing changes nothing.
-        let mut signals: Vec<_> = object.signals.iter().collect();
+        let mut signals: Vec<_> = object.signals.iter().chain(others).collect();
         signals.sort_by_key(|s| (s.source, s.reporter, s.reading, s.since, s.not_before, s.says.as_str()));
         for signal in signals {
             match signal.source {
                 Source::ScheduledEvent => look.event(signal),
                 Source::EbsStatus => look.storage(signal),
-                Source::State | Source::SystemStatus | Source::InstanceStatus => look.check(signal),
+                Source::State
+                | Source::SystemStatus
+                | Source::InstanceStatus
+                | Source::NodeReady
+                | Source::NodeSilent
+                | Source::NodeMissing => look.check(signal),
             }
         }
         look
@@ -296,7 +328,7 @@ impl<'a> Look<'a> {
                 self.unknown += 1;
                 // "Initialising" is more than silence: the provider says that it has not passed since the start. Its
                 // clock is our own first look at it after the deadline, so a reboot does not condemn.
-                if self.wait == WaitFor::Healthy && self.now >= self.deadline && is_initialising(signal) {
+                if self.wait != WaitFor::Running && self.now >= self.deadline && is_initialising(signal) {
                     self.aside.push(Evidence::new(
                         Rule::NotYet,
                         format!("{} {} after launch", signal.says, span(age(self.object.created, self.now))),
@@ -315,6 +347,8 @@ impl<'a> Look<'a> {
         let dwell = match signal.source {
             Source::SystemStatus => self.policy.health.system_status,
             Source::InstanceStatus => self.policy.health.instance_status,
+            Source::NodeReady => self.policy.health.ready_false,
+            Source::NodeSilent | Source::NodeMissing => self.policy.health.ready_unknown,
             Source::State | Source::EbsStatus | Source::ScheduledEvent => 0,
         };
         let single = self.policy.health.single_source.max(dwell);
@@ -439,8 +473,9 @@ impl<'a> Look<'a> {
         }
         if self.is_starting() {
             self.rechecks.push(self.deadline);
-            let says =
-                format!("running, checks not passed yet, {} after launch", span(age(self.object.created, self.now)));
+            let node = self.others.iter().find(|s| s.reading == Reading::NoData).filter(|_| self.ok > 0);
+            let lacks = node.map_or("checks not passed yet", |s| s.says.as_str());
+            let says = format!("running, {lacks}, {} after launch", span(age(self.object.created, self.now)));
             let state = State::Starting { deadline: self.deadline };
             return (state, vec![Evidence::new(Rule::Starting, says)], Some(self.object.created));
         }
@@ -498,7 +533,7 @@ impl<'a> Look<'a> {
     fn is_starting(&self) -> bool {
         match self.wait {
             WaitFor::Running => false,
-            WaitFor::Healthy => self.now < self.deadline && (self.ok == 0 || self.unknown > 0),
+            WaitFor::Healthy | WaitFor::Ready => self.now < self.deadline && (self.ok == 0 || self.unknown > 0),
         }
     }
 
@@ -506,7 +541,7 @@ impl<'a> Look<'a> {
     fn has_data(&self) -> bool {
         match self.wait {
             WaitFor::Running => true,
-            WaitFor::Healthy => self.ok > 0,
+            WaitFor::Healthy | WaitFor::Ready => self.ok > 0,
         }
     }
 }

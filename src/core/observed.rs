@@ -62,6 +62,12 @@ pub struct ClusterSeen {
     pub unseen: BTreeMap<String, Failure>,
     /// The stack's own mark; `Err`: something of that name is another tool's, whose name it is.
     pub parent: Option<Result<Parent, String>>,
+    /// Its nodes by name, where machines of the file may be among them.
+    #[serde(default)]
+    pub nodes: BTreeMap<String, NodeSeen>,
+    /// Why its nodes are not known although machines of the file may be among them.
+    #[serde(default)]
+    pub nodes_unseen: Option<Failure>,
 }
 
 impl ClusterSeen {
@@ -73,6 +79,39 @@ impl ClusterSeen {
         }
         object
     }
+}
+
+/// One node, as far as the machine that it stands on is concerned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeSeen {
+    /// Never used twice.
+    pub uid: String,
+    /// `aws:///us-east-1a/i-0abc`; empty where it has none.
+    pub provider_id: String,
+    /// When it joined.
+    pub created: Timestamp,
+    /// Its condition `Ready`.
+    pub ready: Truth,
+    /// Since when that is so, by the cluster's clock, where it tells.
+    pub since: Option<Timestamp>,
+    /// The condition's reason and message; may be empty.
+    pub says: String,
+    /// It takes no new pods.
+    pub cordoned: bool,
+    /// The id of the stack that has cordoned it; empty where none of ours has.
+    pub cordoned_for: String,
+}
+
+/// What a condition says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Truth {
+    /// `True`.
+    Yes,
+    /// `False`.
+    No,
+    /// `Unknown`, or nothing: of a node, that its kubelet is silent.
+    Unknown,
 }
 
 /// How a cluster serves a kind.
@@ -278,6 +317,12 @@ pub enum Source {
     EbsStatus,
     /// A scheduled event.
     ScheduledEvent,
+    /// The node's condition `Ready`: it says that it is ready, or that it is not.
+    NodeReady,
+    /// The node's kubelet is silent: `Ready` is unknown.
+    NodeSilent,
+    /// The machine runs and should be a node, and no node stands for it.
+    NodeMissing,
 }
 
 /// Who says so. Two signals from one reporter are one witness.
@@ -290,6 +335,10 @@ pub enum Reporter {
     Ec2Host,
     /// EC2's storage checks.
     Ec2Ebs,
+    /// The node's kubelet.
+    Kubelet,
+    /// The cluster's API server.
+    KubeApi,
 }
 
 /// What a signal says.

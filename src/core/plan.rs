@@ -158,6 +158,9 @@ pub struct Change {
     pub zone: String,
     /// One word of what it is: the type or the size.
     pub what: String,
+    /// The node that stands on the live machine, by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// How it goes, for the screen: `launch first · terminate · data/2 follows`.
     pub how: String,
     /// Digest of everything observed that justified it; `apply` computes it again and refuses on difference.
@@ -392,6 +395,13 @@ pub enum ObjectDoes {
         /// Fields that another manager holds are taken.
         force: bool,
     },
+    /// Of a node: it takes no new pods, or takes them again.
+    Cordon {
+        /// Which.
+        uid: String,
+        /// False: it takes pods again.
+        on: bool,
+    },
     /// Deletes this one object, and no later one of the same name.
     Delete {
         /// Which.
@@ -449,6 +459,23 @@ pub enum Until {
     Deleted,
     /// A Kubernetes object does its work: rolled out, bound, established, complete.
     Ready,
+    /// A machine's node has joined the cluster of the step's scope, and is ready.
+    Joined,
+    /// Nothing that a drain moves is left on a node. This wait acts: each of its looks evicts what disruption budgets
+    /// let go.
+    Drained(Drain),
+}
+
+/// How a node is drained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Drain {
+    /// Pods whose `emptyDir` is lost go too.
+    pub empty_dir: bool,
+    /// Pods that nothing makes anew, and those that ask not to be disturbed, go too.
+    pub unmanaged: bool,
+    /// When the wait's time is over, what is left holds nothing up any more.
+    pub force: bool,
 }
 
 impl Plan {

@@ -56,6 +56,8 @@ pub struct Policy {
     pub outage: Outage,
     /// `[policy.balance]`.
     pub balance: Balance,
+    /// `[policy.drain]`.
+    pub drain: Drain,
 }
 
 /// `[policy.health]`: how long a signal must be bad before it counts, in seconds.
@@ -66,6 +68,10 @@ pub struct Health {
     pub system_status: u64,
     /// Instance status check impaired (300).
     pub instance_status: u64,
+    /// The kubelet of the machine's node is silent, or no node stands for the machine (300).
+    pub ready_unknown: u64,
+    /// The machine's node says that it is not ready (600).
+    pub ready_false: u64,
     /// One reporter alone, after so long (900).
     pub single_source: u64,
     /// Continuously well for so long before it is healthy again (300).
@@ -84,6 +90,10 @@ pub struct Startup {
     pub running: u64,
     /// From running to healthy (600).
     pub healthy: u64,
+    /// From running until its node has joined the cluster (900).
+    pub join: u64,
+    /// From joining until the node is ready (300).
+    pub ready: u64,
 }
 
 /// `[policy.repair]`.
@@ -133,6 +143,20 @@ pub struct Balance {
     pub skew: u32,
 }
 
+/// `[policy.drain]`: how a machine's node is emptied before the machine goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Drain {
+    /// How long pods may stay, in seconds; then the machine stays (900).
+    pub timeout: u64,
+    /// How long pods of an unhealthy machine may stay, in seconds; then it goes all the same (300).
+    pub repair_timeout: u64,
+    /// Pods whose `emptyDir` is lost go too (false).
+    pub empty_dir: bool,
+    /// Pods that nothing makes anew go too (false).
+    pub unmanaged: bool,
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {
@@ -145,12 +169,14 @@ impl Default for Policy {
             health: Health {
                 system_status: 300,
                 instance_status: 300,
+                ready_unknown: 300,
+                ready_false: 600,
                 single_source: 900,
                 recover: 300,
                 flap_count: 3,
                 flap_window: 3600,
             },
-            startup: Startup { running: 300, healthy: 600 },
+            startup: Startup { running: 300, healthy: 600, join: 900, ready: 300 },
             repair: Repair {
                 breaker: Amount::Percent(20),
                 storm_cooldown: 600,
@@ -169,6 +195,7 @@ impl Default for Policy {
                 zone_loss_surge: Amount::Percent(100),
             },
             balance: Balance { skew: 1 },
+            drain: Drain { timeout: 900, repair_timeout: 300, empty_dir: false, unmanaged: false },
         }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::address::Address;
 use crate::event::{Event, Happened, Outcome};
 use crate::failure::{Class, Failure};
-use crate::plan::{Call, Change, Do, ObjectDoes, Plan, Step, Target, Wait};
+use crate::plan::{Call, Change, Do, ObjectDoes, Plan, Step, Target, Until, Wait};
 use crate::slots::Slots;
 
 /// Where one step is.
@@ -477,10 +477,13 @@ impl Progress {
             Do::Call(Call::DeleteVolume(_)) => "deletion",
             Do::Call(Call::Object(on)) => match on.does {
                 ObjectDoes::Apply { .. } => "apply",
+                ObjectDoes::Cordon { on: true, .. } => "cordoning",
+                ObjectDoes::Cordon { on: false, .. } => "uncordoning",
                 ObjectDoes::Delete { .. } => "deletion",
                 ObjectDoes::Mark { .. } => "annotation",
                 ObjectDoes::Parent { .. } => return format!("writing of the stack's mark {}", on.object),
             },
+            Do::Wait(Wait { until: Until::Drained(_), .. }) => "draining",
             Do::Wait(_) => "wait",
         };
         let of: Vec<String> =

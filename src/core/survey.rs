@@ -17,7 +17,8 @@ use crate::health::{self, History, State, Verdict};
 use crate::identity::{self, Claim};
 use crate::launch::token_prefix;
 use crate::lessons::Lessons;
-use crate::observed::{Gap, Object, Observed};
+use crate::nodes::{Joined, Nodes};
+use crate::observed::{Gap, Object, Observed, Signal};
 use crate::plan::Note;
 use crate::scopes::{self, LookedAt};
 use crate::situation::{self, Freeze, Outages, Situation};
@@ -66,6 +67,10 @@ pub struct Member<'a> {
     pub vector: Option<Vector>,
     /// How it is.
     pub verdict: Verdict,
+    /// The node that stands on it.
+    pub node: Option<Joined<'a>>,
+    /// What its cluster says about it.
+    pub others: Vec<Signal>,
 }
 
 /// One group, declared or left over.
@@ -167,10 +172,15 @@ impl<'a> GroupSurvey<'a> {
             .map(|m| {
                 let o = m.object;
                 let marks: BTreeMap<_, _> = o.tags.iter().filter(|(k, _)| k.starts_with(tag::OURS)).collect();
-                let bad: Vec<_> = o.signals.iter().map(|s| (s.source, s.reading)).collect();
+                let bad: Vec<_> = o.signals.iter().chain(&m.others).map(|s| (s.source, s.reading)).collect();
                 let up = matches!(o.phase, crate::observed::Phase::Starting | crate::observed::Phase::Up);
                 let ill = (!m.well_or_coming()).then_some(bad);
-                serde_json::json!([o.id, up, o.zone, o.fields, marks, o.attached, ill])
+                let mut row = serde_json::json!([o.id, up, o.zone, o.fields, marks, o.attached, ill]);
+                // How it leaves depends on the node that stands on it.
+                if let (Some(row), Some(j)) = (row.as_array_mut(), m.node) {
+                    row.push(serde_json::json!([j.scope, j.name, j.node.uid]));
+                }
+                row
             })
             .collect();
         Digest::of_json(&rows)
@@ -179,7 +189,7 @@ impl<'a> GroupSurvey<'a> {
 
 /// Sorts everything into slots and judges it. `force` takes objects that other tools mark as theirs too.
 pub fn survey<'a>(desired: &Desired, seen: &'a Observed, memory: &Memory, force: bool, now: Timestamp) -> Survey<'a> {
-    let past = &memory.objects;
+    let known = Known { desired, past: &memory.objects, nodes: Nodes::of(seen), now };
     let mut out = Survey {
         groups: BTreeMap::new(),
         situations: BTreeMap::new(),
@@ -205,7 +215,7 @@ pub fn survey<'a>(desired: &Desired, seen: &'a Observed, memory: &Memory, force:
     for object in &seen.objects {
         let note = |kind: &str, says: String| Note { kind: kind.into(), about: object.id.clone(), says };
         match identity::claim(object, &desired.stack.id, &groups, declared) {
-            Claim::Slot(address, launch) => out.add(desired, address, object, Some(launch), past, now),
+            Claim::Slot(address, launch) => out.add(&known, address, object, Some(launch)),
             // Nobody's by its marks, or ours in part. Where it hangs may tell more.
             Claim::Stripped(_) | Claim::Unmarked if object.kind == Kind::Volumes => hanging.push(object),
             Claim::Unmarked => {}
@@ -223,7 +233,7 @@ pub fn survey<'a>(desired: &Desired, seen: &'a Observed, memory: &Memory, force:
                 let mut own = object.clone();
                 own.tags.retain(|k, _| k.starts_with(tag::OURS));
                 match identity::claim(&own, &desired.stack.id, &groups, declared) {
-                    Claim::Slot(address, launch) => out.add(desired, address, object, Some(launch), past, now),
+                    Claim::Slot(address, launch) => out.add(&known, address, object, Some(launch)),
                     Claim::Stripped(_) | Claim::Copied | Claim::Unmarked | Claim::Foreign(_) => {}
                 }
             }
@@ -241,8 +251,8 @@ pub fn survey<'a>(desired: &Desired, seen: &'a Observed, memory: &Memory, force:
             }
         }
     }
-    out.settle_machines(desired, stripped, past, now);
-    out.settle_volumes(desired, hanging, past, now);
+    out.settle_machines(&known, stripped);
+    out.settle_volumes(&known, hanging);
     for g in out.groups.values_mut() {
         for members in g.slots.values_mut() {
             members.sort_by(|a, b| {
@@ -253,6 +263,14 @@ pub fn survey<'a>(desired: &Desired, seen: &'a Observed, memory: &Memory, force:
     out.assess(desired, seen, now);
     out.recall(desired, seen, now);
     out
+}
+
+/// What each object is judged by.
+struct Known<'k, 'a> {
+    desired: &'k Desired,
+    past: &'k History,
+    nodes: Nodes<'a>,
+    now: Timestamp,
 }
 
 /// The object as its own marks alone describe it; where our token shows who launched it, the stack's mark is taken as
@@ -318,28 +336,25 @@ impl<'a> Survey<'a> {
             .collect()
     }
 
-    fn add(
-        &mut self,
-        desired: &Desired,
-        address: Address,
-        object: &'a Object,
-        launch: Option<LaunchTag>,
-        past: &History,
-        now: Timestamp,
-    ) {
+    fn add(&mut self, known: &Known<'_, 'a>, address: Address, object: &'a Object, launch: Option<LaunchTag>) {
+        let desired = known.desired;
         // `renamed-from`: the marks say the old name, the file the new one; the stamp is put right by a restamp.
         let group = desired.renamed.get(&address.group).cloned().unwrap_or(address.group);
         let wait = match group.kind {
             Kind::Machines => desired.machines.get(&group.name).map_or(WaitFor::Healthy, |g| g.wait),
             Kind::Volumes | Kind::Workloads | Kind::Manifests => WaitFor::Running,
         };
-        let verdict = health::judge(object, wait, past.get(&object.id), &desired.policy, now);
+        let node = known.nodes.on(object);
+        let declared = Some(&group.name).filter(|_| group.kind == Kind::Machines).and_then(|n| desired.machines.get(n));
+        let others = known.nodes.say(object, declared, &desired.policy, known.now);
+        let past = known.past.get(&object.id);
+        let verdict = health::judge_with(object, &others, wait, past, &desired.policy, known.now);
         let vector = object.tags.get(tag::SPEC).and_then(|t| t.parse().ok());
         let entry = self.groups.entry(group).or_default();
         if entry.scope.is_empty() {
             entry.scope.clone_from(&object.scope);
         }
-        entry.slots.entry(address.slot).or_default().push(Member { object, launch, vector, verdict });
+        entry.slots.entry(address.slot).or_default().push(Member { object, launch, vector, verdict, node, others });
     }
 
     fn assess(&mut self, desired: &Desired, seen: &Observed, now: Timestamp) {

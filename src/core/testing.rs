@@ -6,13 +6,16 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::address::{Address, Group, Kind};
 use crate::desired::{
-    Desired, Disk, Follow, Image, Layout, Lock, Lookup, MachineGroup, Metadata, Scope, Spread, Stack, VolumeGroup,
-    WaitFor,
+    Cluster, Desired, Disk, Follow, Image, Layout, Lock, Lookup, MachineGroup, Metadata, NodeGroup, Scope, Spread,
+    Stack, VolumeGroup, WaitFor, cluster_scope,
 };
 use crate::launch::{Launch, token_prefix};
 use crate::make::{Ask, Intent, Made, make};
-use crate::observed::{Answer, Attached, Found, Object, Observed, Phase, Reading, Reporter, ScopeSeen, Signal, Source};
-use crate::plan::{Call, Change, Do, Plan, Step, Target, Until};
+use crate::observed::{
+    Answer, Attached, ClusterSeen, Found, NodeSeen, Object, Observed, Phase, Reading, Reporter, ScopeSeen, Signal,
+    Source, Truth,
+};
+use crate::plan::{Call, Change, Do, ObjectDoes, OnObject, Plan, Step, Target, Until};
 use crate::policy::Policy;
 use crate::stamp::tag;
 use crate::survey::Memory;
@@ -50,6 +53,7 @@ pub(crate) fn group(count: u32) -> MachineGroup {
         tenancy: None,
         placement_group: None,
         wait: WaitFor::Healthy,
+        nodes: None,
         follow: Follow::Never,
         skew: 1,
         caps: BTreeMap::new(),
@@ -246,8 +250,74 @@ impl World {
         self.seen.objects.iter_mut().find(|o| o.id == id).unwrap()
     }
 
+    /// The machines of `web` are nodes of a cluster: those that live now, and each new one.
+    pub fn as_nodes(&mut self) {
+        let scope = cluster_scope("");
+        let web = self.desired.machines.get_mut("web").unwrap();
+        web.nodes = Some(NodeGroup { scope: scope.clone(), labels: BTreeMap::new(), taints: vec![], tag: None });
+        web.wait = WaitFor::Ready;
+        self.desired.clusters.insert(scope.clone(), Cluster::default());
+        self.seen.scopes.insert(scope.clone(), ScopeSeen { region: "test".into(), ..ScopeSeen::default() });
+        self.seen.clusters.insert(scope, ClusterSeen::default());
+        let alive: Vec<String> = self
+            .seen
+            .objects
+            .iter()
+            .filter(|o| o.kind == Kind::Machines && o.phase.alive())
+            .map(|o| o.id.clone())
+            .collect();
+        alive.iter().for_each(|id| self.join(id));
+    }
+
+    /// A machine joins the cluster, where it has not yet.
+    pub fn join(&mut self, id: &str) {
+        let (at, provider_id) = (self.at, format!("aws:///{}/{id}", self.find(id).zone));
+        let node = NodeSeen {
+            uid: format!("uid-{id}"),
+            provider_id,
+            created: at,
+            ready: Truth::Yes,
+            since: Some(at),
+            says: String::new(),
+            cordoned: false,
+            cordoned_for: String::new(),
+        };
+        self.nodes().entry(format!("ip-{id}")).or_insert(node);
+    }
+
+    /// The nodes of the cluster.
+    pub fn nodes(&mut self) -> &mut BTreeMap<String, NodeSeen> {
+        &mut self.seen.clusters.get_mut(&cluster_scope("")).unwrap().nodes
+    }
+
+    /// What is done to a machine's node.
+    fn on_node(&mut self, on: &OnObject) {
+        assert_eq!(on.object.kind, "Node", "{} in a world of machines", on.object);
+        let (name, stack) = (on.object.name.clone(), self.desired.stack.id.clone());
+        match &on.does {
+            ObjectDoes::Cordon { uid, on } => {
+                let node = self.nodes().get_mut(&name).filter(|n| n.uid == *uid).unwrap();
+                node.cordoned = *on;
+                node.cordoned_for = if *on { stack } else { String::new() };
+            }
+            ObjectDoes::Delete { uid } => {
+                let id = uid.strip_prefix("uid-").unwrap().to_owned();
+                assert_eq!(self.find(&id).phase, Phase::Gone, "a node goes after its machine");
+                self.nodes().remove(&name);
+            }
+            other => panic!("{other:?} of a node"),
+        }
+    }
+
     /// Whether the world shows it, after all the time that was given: what is on its way arrives.
     fn shows(&mut self, id: &str, until: Until) -> bool {
+        if let Until::Drained(_) = until {
+            let (name, uid) = id.strip_prefix("Node/").unwrap().split_once('@').unwrap();
+            return self.nodes().get(name).is_none_or(|n| n.uid != uid || n.cordoned);
+        }
+        if until == Until::Joined {
+            self.join(id);
+        }
         let Some(o) = self.seen.objects.iter().find(|o| o.id == id).cloned() else { return until == Until::Deleted };
         match o.phase {
             Phase::Starting => self.find(id).phase = Phase::Up,
@@ -268,7 +338,8 @@ impl World {
             Until::Terminated => o.phase == Phase::Gone,
             Until::Free => o.phase == Phase::Up && o.attached.is_none(),
             Until::Attached => o.attached.is_some(),
-            Until::Deleted | Until::Ready => false,
+            Until::Joined => o.phase == Phase::Up,
+            Until::Deleted | Until::Ready | Until::Drained(_) => false,
         }
     }
 
@@ -360,7 +431,7 @@ impl World {
                 assert!(self.find(v).tags.contains_key(tag::QUARANTINE), "marked before it is deleted");
                 self.seen.objects.retain(|o| o.id != *v);
             }
-            Call::Object(on) => panic!("{} in a world of machines", on.object),
+            Call::Object(on) => self.on_node(on),
         }
         true
     }

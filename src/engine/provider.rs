@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use evenkeel_core::address::Address;
 use evenkeel_core::desired::{Lookup, ObjectWish};
 use evenkeel_core::digest::Digest;
-use evenkeel_core::failure::Failure;
+use evenkeel_core::failure::{Class, Failure};
+use evenkeel_core::nodes::Tie;
 use evenkeel_core::observed::{Answer, ClusterSeen, Gap, Object, ScopeSeen, Subnet};
-use evenkeel_core::plan::Call;
+use evenkeel_core::plan::{Call, Drain};
 
 /// What to look for in one scope.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +29,8 @@ pub struct Wants {
     /// Ids of what lived at an earlier look. A list that does not show one of them may be short, so it is asked for by
     /// id.
     pub known: BTreeSet<String>,
+    /// For a Kubernetes cluster: how its nodes concern the file.
+    pub nodes: Tie,
 }
 
 /// What one scope shows.
@@ -86,6 +89,16 @@ pub trait Provider: Eyes {
     /// # Errors
     /// The failure of the wire call that failed; what ran before it stands.
     async fn perform(&self, call: &Call, payloads: &Payloads) -> Result<Made, Failure>;
+
+    /// One round of draining a node (`Node/ip-10-0-0-1@<uid>`): what a drain moves is asked to go, and what is left is
+    /// said. The answer is [`Phase::Gone`] when nothing is left, and [`Phase::Failed`] when something refuses for good.
+    ///
+    /// # Errors
+    /// When what is there could not be seen: then nothing is known.
+    async fn drain(&self, node: &str, how: Drain) -> Result<Object, Failure> {
+        let _ = how;
+        Err(Failure::new(Class::Invalid, "", format!("{node} cannot be drained here")))
+    }
 
     /// Asks whether the call would be let through, and does nothing.
     ///

@@ -12,7 +12,7 @@ use evenkeel_core::address::{Address, ObjectName};
 use evenkeel_core::event::{Event, Happened, Outcome};
 use evenkeel_core::failure::{Class, Failure};
 use evenkeel_core::observed::Object;
-use evenkeel_core::plan::{Call, Do, Plan, Target, Wait};
+use evenkeel_core::plan::{Call, Do, Drain, Plan, Target, Until, Wait};
 use evenkeel_core::progress::Progress;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -99,9 +99,16 @@ pub async fn run(
 
 /// `None`: held back, for the run was told to stop. The step stays in flight.
 type Ended = (u32, Option<Result<Made, Failure>>);
-type Looked = (String, BTreeSet<u32>, Result<Vec<Object>, Failure>);
+type Looked = (Looker, BTreeSet<u32>, Result<Vec<Object>, Failure>);
 
-/// The looks of one scope.
+/// Whose looks go together: those of one scope. A drain, whose looks act, has looks of its own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Looker {
+    scope: String,
+    drain: Option<(u32, Drain)>,
+}
+
+/// The looks of one looker.
 struct Poll {
     next: Timestamp,
     pause: Duration,
@@ -121,7 +128,7 @@ struct Run<'a> {
     calls: FuturesUnordered<BoxFuture<'a, Ended>>,
     looks: FuturesUnordered<BoxFuture<'a, Looked>>,
     watches: BTreeMap<u32, Watch>,
-    polls: BTreeMap<String, Poll>,
+    polls: BTreeMap<Looker, Poll>,
     /// Id → what people call it.
     names: BTreeMap<String, String>,
 }
@@ -248,6 +255,22 @@ impl<'a> Run<'a> {
         self.plan.steps.get(step as usize).map_or("", |s| s.scope.as_str())
     }
 
+    fn looker(&self, step: u32, until: Until) -> Looker {
+        let drain = match until {
+            Until::Drained(how) => Some((step, how)),
+            Until::Running
+            | Until::Healthy { .. }
+            | Until::Stopped
+            | Until::Terminated
+            | Until::Free
+            | Until::Attached
+            | Until::Deleted
+            | Until::Ready
+            | Until::Joined => None,
+        };
+        Looker { scope: self.scope(step).to_owned(), drain }
+    }
+
     fn provider(&mut self, step: u32) -> Option<Arc<dyn Provider>> {
         let scope = self.scope(step).to_owned();
         let provider = self.job.providers.get(&scope).cloned();
@@ -316,8 +339,8 @@ impl<'a> Run<'a> {
         let now = self.job.clock.now();
         let first = self.job.limits.look_first;
         let soon = now.saturating_add(first).unwrap_or(now);
-        let poll =
-            self.polls.entry(self.scope(step).to_owned()).or_insert(Poll { next: soon, pause: first, looking: false });
+        let looker = self.looker(step, wait.until);
+        let poll = self.polls.entry(looker).or_insert(Poll { next: soon, pause: first, looking: false });
         poll.pause = first;
         poll.next = poll.next.min(soon);
         self.watches.insert(step, Watch::new(awaited, wait.until, wait.within, now));
@@ -327,14 +350,14 @@ impl<'a> Run<'a> {
     /// Starts the looks that are due, one a scope, and says how long until the next one is.
     fn look(&mut self) -> Option<Duration> {
         let now = self.job.clock.now();
-        let mut waiting: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
-        for step in self.watches.keys() {
-            waiting.entry(self.scope(*step).to_owned()).or_default().insert(*step);
+        let mut waiting: BTreeMap<Looker, BTreeSet<u32>> = BTreeMap::new();
+        for (step, watch) in &self.watches {
+            waiting.entry(self.looker(*step, watch.until())).or_default().insert(*step);
         }
-        self.polls.retain(|scope, poll| poll.looking || waiting.contains_key(scope));
+        self.polls.retain(|looker, poll| poll.looking || waiting.contains_key(looker));
         let mut timer: Option<Duration> = None;
-        for (scope, steps) in waiting {
-            let Some(poll) = self.polls.get_mut(&scope).filter(|p| !p.looking) else { continue };
+        for (looker, steps) in waiting {
+            let Some(poll) = self.polls.get_mut(&looker).filter(|p| !p.looking) else { continue };
             if poll.next > now {
                 let left = poll.next.duration_since(now).unsigned_abs();
                 timer = Some(timer.map_or(left, |t| t.min(left)));
@@ -343,14 +366,18 @@ impl<'a> Run<'a> {
             poll.looking = true;
             let ids: BTreeSet<String> =
                 steps.iter().filter_map(|s| self.watches.get(s)).flat_map(Watch::ids).cloned().collect();
-            let provider = self.job.providers.get(&scope).cloned();
+            let provider = self.job.providers.get(&looker.scope).cloned();
             self.looks.push(
                 async move {
-                    let seen = match provider {
-                        Some(provider) => provider.look(&ids).await,
-                        None => Err(Failure::new(Class::Invalid, "", format!("no provider for the scope `{scope}`"))),
+                    let seen = match (provider, looker.drain) {
+                        (Some(provider), None) => provider.look(&ids).await,
+                        (Some(provider), Some((_, how))) => drained(&*provider, &ids, how).await,
+                        (None, _) => {
+                            let says = format!("no provider for the scope `{}`", looker.scope);
+                            Err(Failure::new(Class::Invalid, "", says))
+                        }
                     };
-                    (scope, steps, seen)
+                    (looker, steps, seen)
                 }
                 .boxed(),
             );
@@ -358,7 +385,7 @@ impl<'a> Run<'a> {
         timer
     }
 
-    fn looked(&mut self, (scope, steps, seen): Looked) {
+    fn looked(&mut self, (looker, steps, seen): Looked) {
         let (now, limits) = (self.job.clock.now(), self.job.limits);
         let seen = seen.as_ref().map(|objects| objects.iter().map(|o| (o.id.as_str(), o)).collect());
         let mut moved = false;
@@ -376,6 +403,11 @@ impl<'a> Run<'a> {
                     self.watches.remove(&step);
                     self.happened(Happened::Done { step, made: Made::new() });
                 }
+                Verdict::Enough(shows) => {
+                    self.watches.remove(&step);
+                    self.happened(Happened::Waiting { step, shows });
+                    self.happened(Happened::Done { step, made: Made::new() });
+                }
                 Verdict::Never(failure) => {
                     self.watches.remove(&step);
                     self.happened(Happened::Failed { step, failure });
@@ -389,7 +421,7 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        if let Some(poll) = self.polls.get_mut(&scope) {
+        if let Some(poll) = self.polls.get_mut(&looker) {
             poll.looking = false;
             if !moved {
                 poll.pause = (poll.pause * limits.look_growth / 100).min(limits.look_most);
@@ -459,6 +491,15 @@ impl<'a> Run<'a> {
         self.write(vec![Happened::Ended { outcome }], true);
         Ran { outcome, progress: self.progress, trouble: self.trouble }
     }
+}
+
+/// One round of a drain, of each of its nodes.
+async fn drained(provider: &dyn Provider, nodes: &BTreeSet<String>, how: Drain) -> Result<Vec<Object>, Failure> {
+    let mut all = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        all.push(provider.drain(node, how).await?);
+    }
+    Ok(all)
 }
 
 /// What people call a thing that the plan has no name for: an object of a cluster by its own, without its uid.

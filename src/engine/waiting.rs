@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use evenkeel_core::failure::{Class, Failure};
 use evenkeel_core::observed::{Object, Phase, Reading, Source};
-use evenkeel_core::plan::Until;
+use evenkeel_core::plan::{Drain, Until};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::limits::Limits;
@@ -54,6 +54,8 @@ pub enum Verdict {
     Met,
     /// Not yet; `Some`: what each thing that lacks shows, worth telling.
     Not(Option<Vec<String>>),
+    /// The time is over and what is left holds nothing up: what that is.
+    Enough(Vec<String>),
     /// It will not come.
     Never(Failure),
 }
@@ -84,6 +86,11 @@ impl Watch {
         }
     }
 
+    /// What it waits for.
+    pub fn until(&self) -> Until {
+        self.until
+    }
+
     /// The ids to look at.
     pub fn ids(&self) -> impl Iterator<Item = &String> {
         self.awaited.iter().map(|(a, _)| &a.id)
@@ -99,7 +106,9 @@ impl Watch {
             | Until::Free
             | Until::Attached
             | Until::Deleted
-            | Until::Ready => return self.deadline,
+            | Until::Ready
+            | Until::Joined
+            | Until::Drained(_) => return self.deadline,
         };
         let ends = self.awaited.iter().filter_map(|(_, p)| p.well_since?.saturating_add(warm).ok());
         ends.filter(|t| *t > now).min().map_or(self.deadline, |t| t.min(self.deadline))
@@ -151,6 +160,9 @@ impl Watch {
             if let Some(failure) = self.unseen.take() {
                 return Verdict::Never(failure);
             }
+            if let Until::Drained(Drain { force: true, .. }) = self.until {
+                return Verdict::Enough(lacks);
+            }
             let after = now.duration_since(self.began).as_secs();
             let says = format!("not {} after {after}s: {}", self.wish(), lacks.join(", "));
             return Verdict::Never(Failure::new(Class::Busy, "", says));
@@ -174,6 +186,8 @@ impl Watch {
             Until::Attached => "attached",
             Until::Deleted => "deleted",
             Until::Ready => "ready",
+            Until::Joined => "ready as a node",
+            Until::Drained(_) => "drained",
         }
     }
 }
@@ -197,7 +211,15 @@ fn judge(
         return match until {
             Until::Terminated | Until::Deleted if gone => One::Yes,
             Until::Terminated | Until::Deleted => One::Not("not visible".into()),
-            Until::Running | Until::Healthy { .. } | Until::Stopped | Until::Free | Until::Attached | Until::Ready => {
+            // Without its node nothing runs on a machine.
+            Until::Drained(_) => One::Yes,
+            Until::Running
+            | Until::Healthy { .. }
+            | Until::Stopped
+            | Until::Free
+            | Until::Attached
+            | Until::Ready
+            | Until::Joined => {
                 if gone {
                     One::Never("it no longer exists".into())
                 } else {
@@ -214,7 +236,15 @@ fn judge(
     past.leaving |= dead;
     let hopeless = match until {
         Until::Terminated | Until::Deleted => false,
-        Until::Running | Until::Healthy { .. } | Until::Stopped | Until::Free | Until::Attached | Until::Ready => dead,
+        // What refuses to be drained fails, and does not go away by itself.
+        Until::Drained(_) => object.phase == Phase::Failed,
+        Until::Running
+        | Until::Healthy { .. }
+        | Until::Stopped
+        | Until::Free
+        | Until::Attached
+        | Until::Ready
+        | Until::Joined => dead,
     };
     let shows = || {
         let word = match object.phase {
@@ -229,7 +259,18 @@ fn judge(
         if object.says.is_empty() { word.to_owned() } else { format!("{word} ({})", object.says) }
     };
     if hopeless {
-        return One::Never(shows());
+        return One::Never(match until {
+            Until::Drained(_) => object.says.clone(),
+            Until::Running
+            | Until::Healthy { .. }
+            | Until::Stopped
+            | Until::Terminated
+            | Until::Free
+            | Until::Attached
+            | Until::Deleted
+            | Until::Ready
+            | Until::Joined => shows(),
+        });
     }
     match until {
         Until::Terminated | Until::Deleted => match object.phase {
@@ -238,11 +279,12 @@ fn judge(
                 One::Not(shows())
             }
         },
-        Until::Running | Until::Ready if object.phase == Phase::Up => One::Yes,
+        Until::Running | Until::Ready | Until::Joined if object.phase == Phase::Up => One::Yes,
+        Until::Drained(_) if object.phase == Phase::Gone => One::Yes,
         Until::Stopped if object.phase == Phase::Stopped => One::Yes,
         // A cluster's own words say what it is doing.
-        Until::Ready if !object.says.is_empty() => One::Not(object.says.clone()),
-        Until::Running | Until::Stopped | Until::Ready => One::Not(shows()),
+        Until::Ready | Until::Joined | Until::Drained(_) if !object.says.is_empty() => One::Not(object.says.clone()),
+        Until::Running | Until::Stopped | Until::Ready | Until::Joined | Until::Drained(_) => One::Not(shows()),
         Until::Healthy { warm } => {
             let passes = |s: Source| object.signals.iter().find(|g| g.source == s).map(|g| g.reading);
             let checks = [Source::SystemStatus, Source::InstanceStatus].map(passes);

@@ -25,6 +25,21 @@ impl Cluster for KubeCluster {
         self.json(asked).await
     }
 
+    async fn evict(&self, pod: &Which, uid: &str) -> Result<(), Refusal> {
+        let asked = Asked::about(Method::POST, "evict", pod)?.below("eviction");
+        if uid.is_empty() {
+            let words = format!("{}: nothing is evicted without the uid of what was seen", asked.says);
+            return Err(Failure::new(Class::Invalid, "", words).into());
+        }
+        let eviction = json!({
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": { "namespace": pod.namespace, "name": pod.name },
+            "deleteOptions": { "preconditions": { "uid": uid } },
+        });
+        self.send(asked.sending(Content::Json, &eviction)).await.map(|_| ())
+    }
+
     async fn delete(&self, which: &Which, how: &Deletion) -> Result<(), Refusal> {
         let asked = Asked::about(Method::DELETE, "delete", which)?;
         if how.uid.is_empty() {

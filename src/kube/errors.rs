@@ -8,6 +8,7 @@ use std::error::Error;
 use std::io;
 
 use evenkeel_core::failure::{Class, Failure};
+use evenkeel_kubernetes::KEPT;
 use evenkeel_kubernetes::api::{Cause, NOT_SERVED, Refusal};
 use kube::client::AuthError;
 use kube::core::Status;
@@ -54,6 +55,12 @@ pub(crate) fn answered(asked: &str, status: u16, body: &[u8]) -> Refusal {
             // It ends or is made again, and then this can be done.
             (class, code) = (Class::Busy, "NamespaceTerminating".into());
         }
+        // An eviction that a budget does not let go is told as "too many requests".
+        Class::Throttled if causes.iter().any(|cause| cause.reason == KEPT) => {
+            (class, code) = (Class::Busy, KEPT.into())
+        }
+        // No amount of waiting helps a pod with two budgets; the API has no reason for it.
+        Class::Transient if message.contains("more than one PodDisruptionBudget") => class = Class::Invalid,
         // The API has no reason for a quota: admission forbids in these words (ResourceQuota's plugin).
         Class::Denied if message.contains("exceeded quota: ") => class = Class::Quota,
         // RBAC's own words; what admission forbids is told in others.

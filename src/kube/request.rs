@@ -109,10 +109,18 @@ impl Asked {
         let limit = if query.limit == 0 { PAGE } else { query.limit.min(PAGE) };
         let asked = Self::new(Method::GET, says, path).with("limit", limit.to_string());
         let asked = if query.selector.is_empty() { asked } else { asked.with("labelSelector", &query.selector) };
+        let asked = if query.fields.is_empty() { asked } else { asked.with("fieldSelector", &query.fields) };
         Ok(match &query.next {
             Some(next) => asked.with("continue", next),
             None => asked,
         })
+    }
+
+    /// Of a subresource.
+    pub(crate) fn below(mut self, subresource: &str) -> Self {
+        self.path.push('/');
+        self.path.push_str(subresource);
+        self
     }
 
     /// With a parameter.

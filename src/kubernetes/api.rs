@@ -63,6 +63,8 @@ pub struct Query {
     pub namespace: Option<String>,
     /// `evenkeel.dev/stack=7f3kq2x9`; empty for all.
     pub selector: String,
+    /// `spec.nodeName=ip-10-0-0-1`; empty for all.
+    pub fields: String,
     /// Page size, at most [`PAGE`].
     pub limit: u32,
     /// Where the last page ended.
@@ -208,6 +210,13 @@ pub trait Cluster: ClusterRead {
     /// # Errors
     /// The server's refusal with its causes.
     async fn patch(&self, which: &Which, patch: &Json, manager: &str) -> Result<Json, Refusal>;
+
+    /// Asks that a pod goes, as its disruption budgets let it, and no later one of the same name (`POST …/eviction`).
+    ///
+    /// # Errors
+    /// `Class::Busy` with the code `DisruptionBudget` where a budget keeps it, with a cause that says which;
+    /// `Class::NotFound` where there is no such pod; a uid that is another's is `Class::Busy` with the code `Conflict`.
+    async fn evict(&self, pod: &Which, uid: &str) -> Result<(), Refusal>;
 
     /// Deletes one object. It may still be there afterwards, waiting for finalizers.
     ///

@@ -7,10 +7,12 @@ pub mod api;
 mod catalog;
 mod limits;
 mod look;
+mod node;
 mod perform;
 mod read;
 mod trouble;
 mod wire;
 
+pub use node::KEPT;
 pub use perform::KubernetesProvider;
 pub use read::KubernetesEyes;

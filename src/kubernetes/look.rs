@@ -2,30 +2,39 @@
 //!
 //! An id is an object's name, `Deployment.apps/shop/web`; with `@uid` behind it, that one object and no later one of
 //! the same name; with `#condition=Synced` behind it, what the file asks to be waited for.
+//! The id of a machine (`i-0abc`) is the node that stands on it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use evenkeel_core::address::{Kind, ObjectName};
+use evenkeel_core::address::ObjectName;
 use evenkeel_core::applyset;
 use evenkeel_core::failure::Failure;
 use evenkeel_core::objects::readiness::{Readiness, WaitFor, leaving, readiness};
 use evenkeel_core::observed::{Object, Phase};
-use evenkeel_core::value::Fields;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use crate::api::ClusterRead;
 use crate::limits::AT_ONCE;
+use crate::node::answer;
 use crate::read::{KubernetesEyes, which};
 
 impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
     /// These objects; those that are not there are missing from the answer.
     pub(crate) async fn look_at(&self, scope: &str, ids: &BTreeSet<String>) -> Result<Vec<Object>, Failure> {
-        let looks: Vec<_> = ids.iter().map(|id| self.one(scope, id)).collect();
+        let (machines, names): (BTreeSet<&String>, Vec<&String>) = {
+            let (machines, names): (Vec<_>, Vec<_>) = ids.iter().partition(|id| is_machine(id));
+            (machines.into_iter().collect(), names)
+        };
+        let looks: Vec<_> = names.into_iter().map(|id| self.one(scope, id)).collect();
         let looks: Vec<Result<Option<Object>, Failure>> = stream::iter(looks).buffered(AT_ONCE).collect().await;
         let all: Result<Vec<Option<Object>>, Failure> = looks.into_iter().collect();
-        Ok(all?.into_iter().flatten().collect())
+        let mut all: Vec<Object> = all?.into_iter().flatten().collect();
+        if !machines.is_empty() {
+            all.extend(self.joined(scope, &machines).await?);
+        }
+        Ok(all)
     }
 
     async fn one(&self, scope: &str, id: &str) -> Result<Option<Object>, Failure> {
@@ -43,24 +52,7 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
         }
         let (phase, says) = self.state(&name, &body, asked.as_ref()).await;
         let created = applyset::text(&body, "creationTimestamp").parse().unwrap_or(Timestamp::UNIX_EPOCH);
-        Ok(Some(Object {
-            scope: scope.to_owned(),
-            kind: Kind::Manifests,
-            id: id.to_owned(),
-            phase,
-            says,
-            zone: String::new(),
-            created,
-            token: None,
-            index: 0,
-            reservation: String::new(),
-            tags: BTreeMap::new(),
-            fields: Fields::new(),
-            signals: vec![],
-            attached: None,
-            links: BTreeMap::new(),
-            facts: Fields::new(),
-        }))
+        Ok(Some(answer(scope, id, created, phase, says)))
     }
 
     async fn state(&self, name: &ObjectName, body: &Json, asked: Option<&WaitFor>) -> (Phase, String) {
@@ -92,4 +84,9 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
         let catalog = self.discover().await.ok()?;
         catalog.preferred(&format!("{kind}.{group}")).is_none().then(|| "established, not served yet".to_owned())
     }
+}
+
+/// Whether an id is a machine's, of which its node is looked at; an object's has a slash.
+fn is_machine(id: &str) -> bool {
+    id.starts_with("i-") && !id.contains('/')
 }

@@ -10,8 +10,9 @@ use evenkeel_core::address::ObjectName;
 use evenkeel_core::applyset::{self, MANAGER};
 use evenkeel_core::digest::Digest;
 use evenkeel_core::failure::{Class, Failure};
+use evenkeel_core::nodes;
 use evenkeel_core::observed::{Object, Parent};
-use evenkeel_core::plan::{Call, ObjectDoes, OnObject};
+use evenkeel_core::plan::{Call, Drain, ObjectDoes, OnObject};
 use evenkeel_engine::caller::Caller;
 use evenkeel_engine::provider::{Eyes, Made, Payloads, Provider, Reading, Wants};
 use serde_json::{Value as Json, json};
@@ -82,6 +83,22 @@ impl<C: Cluster + ?Sized> KubernetesProvider<C> {
         }
     }
 
+    /// A node takes no new pods, or takes them again; the annotation says whose doing it is. One that is gone, or whose
+    /// name another one has, has nothing to be kept from.
+    async fn cordon(&self, on: &OnObject, uid: &str, off_duty: bool) -> Result<(), Failure> {
+        let which = which(&self.resource(on).await?, &on.object);
+        let (unschedulable, by) = if off_duty { (json!(true), json!(self.stack.0)) } else { (Json::Null, Json::Null) };
+        let patch = json!({
+            "metadata": { "uid": uid, "annotations": { nodes::CORDONED: by } },
+            "spec": { "unschedulable": unschedulable },
+        });
+        match asking(self.eyes.caller(), "patch", || self.eyes.cluster().patch(&which, &patch, MARKS)).await {
+            Err(Refusal { failure, .. }) if failure.class == Class::NotFound => Ok(()),
+            Err(Refusal { failure, .. }) if failure.class == Class::Busy && failure.code == "Conflict" => Ok(()),
+            done => done.map(drop).map_err(words),
+        }
+    }
+
     async fn mark(&self, on: &OnObject, uid: &str, patch: Json) -> Result<(), Failure> {
         let resource = self.resource(on).await?;
         let which = which(&resource, &on.object);
@@ -117,6 +134,7 @@ impl<C: Cluster + ?Sized> Provider for KubernetesProvider<C> {
                 let body = self.body(&on.object, body, uid.as_deref(), payloads)?;
                 self.apply(on, &body, *force).await?;
             }
+            ObjectDoes::Cordon { uid, on: off_duty } => self.cordon(on, uid, *off_duty).await?,
             ObjectDoes::Delete { uid } => self.delete(on, uid).await?,
             ObjectDoes::Mark { uid, set, unset } => {
                 let set = set.iter().map(|(k, v)| (k.clone(), Json::from(v.as_str())));
@@ -132,6 +150,10 @@ impl<C: Cluster + ?Sized> Provider for KubernetesProvider<C> {
             }
         }
         Ok(Made::new())
+    }
+
+    async fn drain(&self, node: &str, how: Drain) -> Result<Object, Failure> {
+        self.eyes.drain(node, how).await
     }
 }
 

@@ -2,7 +2,8 @@
 //! then the server's own word on what may differ.
 //!
 //! What a read costs: version 1, discovery 2, the cluster's own id 1, ⌈objects/500⌉ a kind; 1 for an object that the
-//! file names and no list shows; 1 dry-run apply for each object that is new or may differ.
+//! file names and no list shows; 1 dry-run apply for each object that is new or may differ; ⌈nodes/500⌉ where the file
+//! has machines.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +13,7 @@ use evenkeel_core::address::ObjectName;
 use evenkeel_core::applyset::{self, MANAGER};
 use evenkeel_core::desired::ObjectWish;
 use evenkeel_core::failure::{Class, Failure};
+use evenkeel_core::nodes::{self, Tie};
 use evenkeel_core::objects::{compare, redact};
 use evenkeel_core::observed::{ClusterSeen, Gap, Live, Object, ScopeSeen, Trial};
 use evenkeel_engine::caller::Caller;
@@ -19,7 +21,7 @@ use evenkeel_engine::provider::{Eyes, Reading, Wants};
 use futures::{StreamExt, stream};
 use serde_json::Value as Json;
 
-use crate::api::{ClusterRead, How, NOT_SERVED, Refusal, Resource, Which};
+use crate::api::{ClusterRead, How, NOT_SERVED, Query, Refusal, Resource, Which};
 use crate::catalog::Catalog;
 use crate::limits::AT_ONCE;
 use crate::wire::{asking, call, walk};
@@ -42,6 +44,10 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
 
     pub(crate) fn cluster(&self) -> &C {
         &self.cluster
+    }
+
+    pub(crate) fn scope(&self) -> &str {
+        &self.scope
     }
 
     pub(crate) fn caller(&self) -> &Caller {
@@ -98,12 +104,14 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
         selector: &str,
         namespaces: &BTreeSet<String>,
     ) -> Result<Vec<Json>, Failure> {
-        let whole = walk(&*self.cluster, &self.caller, resource, None, selector).await;
+        let every = Query { selector: selector.to_owned(), ..Query::default() };
+        let whole = walk(&*self.cluster, &self.caller, resource, &every).await;
         match whole {
             Err(failure) if failure.class == Class::Denied && resource.namespaced && !namespaces.is_empty() => {
                 let mut all = Vec::new();
                 for namespace in namespaces {
-                    all.extend(walk(&*self.cluster, &self.caller, resource, Some(namespace), selector).await?);
+                    let query = Query { namespace: Some(namespace.clone()), ..every.clone() };
+                    all.extend(walk(&*self.cluster, &self.caller, resource, &query).await?);
                 }
                 Ok(all)
             }
@@ -220,6 +228,7 @@ impl<C: ClusterRead + ?Sized> Eyes for KubernetesEyes<C> {
                 self.list(wants, &asked, &catalog, &mut found).await;
                 self.named(&asked, &mut found).await;
                 self.tried(&asked, &mut found).await;
+                self.nodes(wants.nodes, &catalog, &mut found).await;
                 Some(found.seen)
             }
         };
@@ -279,6 +288,25 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
             }
         }
         found.keep_all(bodies, asked);
+    }
+
+    /// The nodes, one list for all.
+    async fn nodes(&self, tie: Tie, catalog: &Catalog, found: &mut Found) {
+        let firm = match tie {
+            Tie::None => return,
+            Tie::Loose => false,
+            Tie::Firm => true,
+        };
+        let Some(resource) = catalog.preferred("Node") else { return };
+        match walk(&*self.cluster, &self.caller, resource, &Query::default()).await {
+            Ok(all) => found.seen.nodes = all.iter().filter_map(nodes::read).collect(),
+            Err(failure) => {
+                found.seen.nodes_unseen = Some(failure.clone());
+                if firm {
+                    found.gap("nodes".into(), failure, true);
+                }
+            }
+        }
     }
 
     /// All objects of the stack of these kinds; a kind that cannot be listed is a gap.

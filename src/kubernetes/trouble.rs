@@ -36,8 +36,8 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
         let namespace = body.get("metadata")?.get("namespace")?.as_str()?;
         let catalog = self.catalog().await.ok()?;
         let resource = catalog.preferred("Pod")?;
-        let query =
-            Query { namespace: Some(namespace.to_owned()), selector: selector.join(","), limit: PODS, next: None };
+        let selector = selector.join(",");
+        let query = Query { namespace: Some(namespace.to_owned()), selector, limit: PODS, ..Query::default() };
         let page = call(self.caller(), "list", || self.cluster().list(resource, &query)).await.ok()?;
         Some(page.items)
     }

@@ -8,6 +8,7 @@ use evenkeel_engine::caller::{Ask, Caller};
 
 use crate::api::{Cause, ClusterRead, PAGE, Page, Query, Refusal, Resource};
 use crate::limits;
+use crate::node::KEPT;
 
 /// One request, as often as its failures allow.
 pub async fn call<T, F>(caller: &Caller, action: &str, make: impl FnMut() -> F) -> Result<T, Failure>
@@ -38,10 +39,10 @@ where
     answer.map_err(Refusal::from)?
 }
 
-/// A conflict with another manager, or over a uid, is there to stay.
+/// A conflict with another manager, or over a uid, is there to stay; what a budget says is asked again by whoever drains.
 fn is_final(refusal: &Refusal) -> bool {
     match refusal.failure.class {
-        Class::Busy => refusal.failure.code == "Conflict",
+        Class::Busy => refusal.failure.code == "Conflict" || refusal.failure.code == KEPT,
         Class::Throttled | Class::Transient => false,
         Class::Capacity
         | Class::Quota
@@ -71,14 +72,12 @@ pub async fn walk<C: ClusterRead + ?Sized>(
     cluster: &C,
     caller: &Caller,
     resource: &Resource,
-    namespace: Option<&str>,
-    selector: &str,
+    query: &Query,
 ) -> Result<Vec<serde_json::Value>, Failure> {
     let mut restarts = 0;
     'anew: loop {
         let mut all = Vec::new();
-        let mut query =
-            Query { namespace: namespace.map(str::to_owned), selector: selector.to_owned(), limit: PAGE, next: None };
+        let mut query = Query { limit: PAGE, next: None, ..query.clone() };
         loop {
             let page: Option<Page> = call(caller, "list", || async {
                 match cluster.list(resource, &query).await {

@@ -272,6 +272,9 @@ fn change_lines(fold: &Fold<'_>) -> Vec<Text> {
         lines.push(Text::new());
     }
     lines.extend(fields);
+    if let Some(node) = change.node.as_ref().filter(|_| fold.changes.len() == 1) {
+        lines.push(Text::new().dim(format!("node {node}")));
+    }
     if !TRIVIAL.contains(&change.how.as_str()) {
         lines.push(Text::new().dim(fold.words(&change.how)));
     }

@@ -110,6 +110,8 @@ pub struct ChangeJson<'a> {
     pub zone: &'a str,
     /// Type or size.
     pub what: &'a str,
+    /// The node that stands on the live machine, by name.
+    pub node: Option<&'a str>,
     /// How it goes.
     pub how: &'a str,
     /// Digest of what justified it.
@@ -303,6 +305,7 @@ pub(crate) fn change(c: &Change) -> ChangeJson<'_> {
         fields: c.fields.iter().map(field).collect(),
         zone: &c.zone,
         what: &c.what,
+        node: c.node.as_deref(),
         how: &c.how,
         fingerprint: &c.fingerprint,
     }
@@ -371,6 +374,8 @@ pub(crate) fn does(d: &Do) -> &'static str {
             Call::DeleteVolume(_) => "delete-volume",
             Call::Object(on) => match on.does {
                 ObjectDoes::Apply { .. } => "apply-object",
+                ObjectDoes::Cordon { on: true, .. } => "cordon",
+                ObjectDoes::Cordon { on: false, .. } => "uncordon",
                 ObjectDoes::Delete { .. } => "delete-object",
                 ObjectDoes::Mark { .. } => "mark-object",
                 ObjectDoes::Parent { .. } => "mark-stack",
@@ -385,6 +390,8 @@ pub(crate) fn does(d: &Do) -> &'static str {
             Until::Attached => "wait-attached",
             Until::Deleted => "wait-deleted",
             Until::Ready => "wait-ready",
+            Until::Joined => "wait-joined",
+            Until::Drained(_) => "drain",
         },
     }
 }

@@ -7,7 +7,7 @@ use evenkeel_core::diagnostic::{Diagnostic, Fix, Place, Severity};
 use evenkeel_core::digest::Digest;
 use evenkeel_core::failure::{Class, Failure};
 use evenkeel_core::health::{Planned, State, Verdict};
-use evenkeel_core::observed::Gap;
+use evenkeel_core::observed::{Gap, Truth};
 use evenkeel_core::plan::{
     Action, Basis, Change, FORMAT, FieldChange, Forecast, Held, Hold, Note, Plan, Reason, Takes, Why,
 };
@@ -15,7 +15,7 @@ use evenkeel_core::rules::{Evidence, Rule};
 use evenkeel_core::value::Value;
 use jiff::Timestamp;
 
-use crate::status::{GroupStatus, Member, StatusReport};
+use crate::status::{GroupStatus, Member, NodeStatus, StatusReport};
 
 pub const ACTIONS: [Action; 8] = [
     Action::Create,
@@ -89,6 +89,7 @@ pub fn change(address: Address, action: Action, why: Why, says: &str) -> Change 
         fields: Vec::new(),
         zone,
         what: if machine { "t3.small" } else { "50GiB" }.to_owned(),
+        node: None,
         how: String::new(),
         fingerprint: Digest::of(address.to_string().as_bytes()),
         address,
@@ -303,6 +304,7 @@ pub fn status() -> StatusReport {
             zone: if gone { String::new() } else { seen.zone },
             what: if gone { String::new() } else { seen.what },
             attached: String::new(),
+            node: None,
             address,
             verdict,
             notes: Vec::new(),
@@ -350,7 +352,16 @@ pub fn status() -> StatusReport {
         Some(verdict(State::Blind, None, Rule::Blind, "no reporter says anything", Some(later(60)))),
         Some(verdict(State::Gone, ago(30), Rule::Gone, "terminated", None)),
     ];
-    let members = (0..).zip(states).map(|(slot, v)| member(web().slot(slot), v)).collect();
+    let mut members: Vec<Member> = (0..).zip(states).map(|(slot, v)| member(web().slot(slot), v)).collect();
+    members[1].node = Some(NodeStatus {
+        cluster: "kubernetes:".to_owned(),
+        name: "ip-10-0-0-7".to_owned(),
+        ready: Truth::Unknown,
+        since: ago(960),
+        says: "NodeStatusUnknown: Kubelet stopped posting node status.".to_owned(),
+        cordoned: true,
+        words: "node ip-10-0-0-7 silent 16m, cordoned".to_owned(),
+    });
     let large = Group::machines("batch");
     let mut many: Vec<Member> = (0..40).map(|slot| member(large.slot(slot), Some(well()))).collect();
     many[17] = member(large.slot(17), None);

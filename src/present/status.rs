@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use evenkeel_core::address::{Address, Group, Kind};
 use evenkeel_core::desired::is_cluster;
 use evenkeel_core::health::{Planned, State, Verdict};
-use evenkeel_core::observed::Gap;
+use evenkeel_core::observed::{Gap, Truth};
 use evenkeel_core::rules::Evidence;
 use evenkeel_core::situation::{Freeze, Situation};
 use jiff::Timestamp;
@@ -70,8 +70,30 @@ pub struct Member {
     pub attached: String,
     /// Core's verdict; `None`: nothing has this slot.
     pub verdict: Option<Verdict>,
+    /// The node that stands on the machine.
+    pub node: Option<NodeStatus>,
     /// What else a person should know: `protected`, `quarantined until …`, `no longer in the file`.
     pub notes: Vec<String>,
+}
+
+/// The node of a cluster that stands on a machine.
+#[derive(Debug, Clone, Serialize)]
+pub struct NodeStatus {
+    /// Its cluster's scope.
+    pub cluster: String,
+    /// Its name.
+    pub name: String,
+    /// What its condition `Ready` says.
+    pub ready: Truth,
+    /// Since when, by the cluster's clock.
+    pub since: Option<Timestamp>,
+    /// The condition's reason and message.
+    pub says: String,
+    /// It takes no new pods.
+    pub cordoned: bool,
+    /// The same in words.
+    #[serde(skip)]
+    pub words: String,
 }
 
 /// The situation in sentences, the gravest first.
@@ -247,7 +269,9 @@ impl StatusReport {
             Text::of(Role::Id, m.object.as_deref().unwrap_or_default()),
         ];
         let at = (!m.attached.is_empty()).then(|| format!("at {}", m.attached));
-        let at = Text::join(at.into_iter().chain(m.notes.iter().cloned()).map(|t| Text::new().dim(t)), " · ");
+        let node = m.node.as_ref().map(|n| n.words.clone());
+        let aside = at.into_iter().chain(node).chain(m.notes.iter().cloned());
+        let at = Text::join(aside.map(|t| Text::new().dim(t)), " · ");
         let rank = if healthy { Rank::Detail } else { Rank::Normal };
         let mut rows = vec![Row::cells(4, grid, cells).tail(Tail::Under, at).rank(rank)];
         if healthy {
@@ -322,6 +346,7 @@ fn member_json(m: &Member) -> MemberJson<'_> {
         ready: v.is_some_and(Verdict::ready),
         evidence: v.map(|v| v.evidence.as_slice()).unwrap_or_default(),
         next_check: v.and_then(|v| v.recheck),
+        node: m.node.as_ref(),
         notes: &m.notes,
     }
 }
@@ -383,6 +408,8 @@ pub struct MemberJson<'a> {
     pub evidence: &'a [Evidence],
     /// When the answer may change by time alone.
     pub next_check: Option<Timestamp>,
+    /// The node that stands on the machine.
+    pub node: Option<&'a NodeStatus>,
     /// What else a person should know.
     pub notes: &'a [String],
 }

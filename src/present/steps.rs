@@ -24,6 +24,9 @@ fn verb(does: &Do) -> (&'static str, &'static str) {
             Call::DeleteVolume(_) => ("delete", "deleted"),
             Call::Object(on) => match on.does {
                 ObjectDoes::Apply { .. } => ("apply", "applied"),
+                ObjectDoes::Cordon { on: true, .. } => ("cordon the node of", "cordoned the node of"),
+                ObjectDoes::Cordon { on: false, .. } => ("uncordon the node of", "uncordoned the node of"),
+                ObjectDoes::Delete { .. } if is_node(on) => ("delete the node of", "deleted the node of"),
                 ObjectDoes::Delete { .. } => ("delete", "deleted"),
                 ObjectDoes::Mark { .. } => ("annotate", "annotated"),
                 ObjectDoes::Parent { .. } => ("write the stack's mark for", "wrote the stack's mark for"),
@@ -38,8 +41,15 @@ fn verb(does: &Do) -> (&'static str, &'static str) {
             Until::Attached => ("wait for", "attached:"),
             Until::Deleted => ("wait for", "gone:"),
             Until::Ready => ("wait for", "ready:"),
+            Until::Joined => ("wait for", "joined as nodes:"),
+            Until::Drained(_) => ("drain the node of", "drained the node of"),
         },
     }
+}
+
+/// Whether an object is a node: what is done to one serves the change of its machine.
+fn is_node(on: &OnObject) -> bool {
+    on.object.api.is_empty() && on.object.kind == "Node"
 }
 
 /// What a wait wants to see.
@@ -54,6 +64,8 @@ fn until(does: &Do) -> &'static str {
             Until::Free => " to be free",
             Until::Attached => " to be attached",
             Until::Ready => " to be ready",
+            Until::Joined => " to be ready as nodes",
+            Until::Drained(_) => "",
         },
     }
 }

@@ -71,6 +71,7 @@ actions! {
     ApplyObject: true,
     ForceApply: true,
     PatchObject: true,
+    EvictPod: true,
     DeleteObject: true,
 }
 
@@ -81,6 +82,7 @@ impl Action {
             Self::ServerVersion | Self::Discovery | Self::GetObject | Self::ReadLog => "get",
             Self::ListObjects => "list",
             Self::DryRunApply | Self::ApplyObject | Self::ForceApply | Self::PatchObject => "patch",
+            Self::EvictPod => "create",
             Self::DeleteObject => "delete",
             _ => return None,
         })

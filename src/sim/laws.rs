@@ -35,6 +35,8 @@ pub enum Law {
     TwoHolders,
     /// Two live machines claim one slot, and neither replaces the other.
     Duplicate,
+    /// Our call terminated a machine that was well, while pods ran on its node that a drain would have moved.
+    Undrained,
     /// Our call applied an object without saying who we are.
     Anonymous,
 }
@@ -172,6 +174,7 @@ pub fn duplicates(world: &World, grace: SignedDuration) -> Vec<String> {
 
 /// Before an instance is terminated or a volume deleted by our call.
 pub(crate) fn before_destroying(world: &mut World, action: Action, id: &str) {
+    crate::cluster::laws::before_terminating(world, id);
     let machine = world.instances.get(id).filter(|m| !m.is_dead());
     let volume = world.volumes.get(id);
     let Some((tags, zone)) = machine.map(|m| (&m.tags, &m.zone)).or_else(|| volume.map(|v| (&v.tags, &v.zone))) else {

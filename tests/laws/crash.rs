@@ -87,6 +87,46 @@ const MORE: &str = r#"
   { apiVersion = "v1", kind = "Secret", metadata = { name = "key" }, stringData = { key = "correcthorse" } },
 "#;
 
+/// Machines that are nodes, with two pods on them of which a budget lets one go at a time.
+fn nodes(count: u32, image: &str) -> String {
+    format!(
+        r#"
+[stack]
+name = "shop"
+id = "7f3kq2x9"
+[aws]
+region = "us-east-1"
+[kubernetes]
+[policy]
+max-parallel = 2
+max-surge = 2
+[machines.web]
+count = {count}
+image = "{image}"
+type = ["t3.small"]
+zones = ["us-east-1a", "us-east-1b"]
+[machines.web.nodes]
+join = "kubeadm"
+endpoint = "sim.test:6443"
+ca = "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+token = "abcdef.0123456789abcdef"
+labels = {{ pool = "web" }}
+[workloads.app]
+image = "registry.example/app:1"
+replicas = 2
+max-unavailable = 1
+node-selector = {{ pool = "web" }}
+spread = false
+wait = false
+"#
+    )
+}
+
+/// Nobody else takes nodes away.
+fn without_cloud(world: &mut World) {
+    world.clusters.values_mut().for_each(|c| c.without_cloud = true);
+}
+
 fn nothing(_: &mut World) {}
 
 /// A machine whose guest has been ill for half an hour.
@@ -105,7 +145,7 @@ fn drift(world: &mut World) {
 
 /// The journeys that need no cluster.
 pub fn journeys_of_machines() -> impl Iterator<Item = Journey> {
-    journeys().into_iter().filter(|j| !j.is_of_objects())
+    journeys().into_iter().filter(|j| !j.is_of_objects() && !j.is_of_nodes())
 }
 
 pub fn journeys() -> Vec<Journey> {
@@ -165,6 +205,20 @@ pub fn journeys() -> Vec<Journey> {
             intent: destroy,
         },
         Journey {
+            name: "nodes-roll",
+            before: Some(nodes(1, "ami-00000000000002309")),
+            damage: without_cloud,
+            after: nodes(1, "ami-00000000000002308"),
+            intent: all_allowed,
+        },
+        Journey {
+            name: "nodes-scale-in",
+            before: Some(nodes(2, "ami-00000000000002309")),
+            damage: without_cloud,
+            after: nodes(1, "ami-00000000000002309"),
+            intent: all_allowed,
+        },
+        Journey {
             name: "destroy",
             before: Some(file(4, "", true)),
             damage: nothing,
@@ -178,6 +232,11 @@ impl Journey {
     /// Of Kubernetes objects, not of machines.
     pub fn is_of_objects(&self) -> bool {
         self.name.starts_with("objects")
+    }
+
+    /// Of machines that are nodes of a cluster.
+    pub fn is_of_nodes(&self) -> bool {
+        self.name.starts_with("nodes")
     }
 
     /// The world at its beginning.
@@ -338,6 +397,16 @@ fn a_kill_at_any_call_with_new_objects_hidden_for_five_minutes() {
 #[test]
 fn a_kill_at_any_call_of_a_cluster_costs_nothing_but_a_rerun() {
     everywhere_in_a_cluster(false);
+}
+
+#[test]
+fn a_kill_at_any_call_while_nodes_are_replaced_costs_nothing_but_a_rerun() {
+    along(journeys().into_iter().filter(|j| j.name == "nodes-roll"), 0, false);
+}
+
+#[test]
+fn a_kill_at_any_call_while_nodes_become_fewer_costs_nothing_but_a_rerun() {
+    along(journeys().into_iter().filter(|j| j.name == "nodes-scale-in"), 0, false);
 }
 
 #[test]

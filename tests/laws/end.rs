@@ -50,6 +50,18 @@ pub fn ending(world: &World, stack: &str) -> Ending {
         );
         end.places.entry(address).or_default().push(says);
     }
+    for (name, object) in world.clusters.values().flat_map(|c| &c.objects).filter(|(n, _)| n.kind == "Node") {
+        let text = |at: &str| object.body.0.pointer(at).and_then(Json::as_str).unwrap_or_default();
+        let Some(id) = text("/spec/providerID").rsplit('/').next().filter(|id| id.starts_with("i-")) else { continue };
+        match names.get(id) {
+            Some(address) => {
+                let cordoned = object.body.0.pointer("/spec/unschedulable").is_some();
+                let says = format!("{:?} cordoned {cordoned}", object.body.0.pointer("/metadata/labels/pool"));
+                end.places.entry(format!("node of {address}")).or_default().push(says);
+            }
+            None => end.strays.push(format!("{name} of {id}, which is gone")),
+        }
+    }
     for (id, v) in &world.volumes {
         // A part of a machine dies with it and has no slot of its own.
         let part = v.tags.get(tag::ADDRESS).is_some_and(|a| a.starts_with("machines."));
@@ -130,6 +142,8 @@ pub fn wrongs(world: &World, desired: &Desired) -> Vec<String> {
     let mut wanted: BTreeMap<String, Option<String>> = BTreeMap::new();
     for (name, g) in &desired.machines {
         wanted.extend((0..g.count).map(|s| (Group::machines(name).slot(s).to_string(), None)));
+        let slots = (0..g.count).filter(|_| g.nodes.is_some());
+        wanted.extend(slots.map(|s| (format!("node of {}", Group::machines(name).slot(s)), None)));
     }
     for (name, v) in &desired.volumes {
         let (count, home) = match &v.layout {

@@ -11,6 +11,7 @@ use evenkeel_core::declaration::{Inputs, Source, declare};
 use evenkeel_core::desired::{Desired, cluster_scope};
 use evenkeel_core::event::Event;
 use evenkeel_core::make::{Ask, Intent, Made, make};
+use evenkeel_core::nodes::tie;
 use evenkeel_core::observed::{Object, Observed};
 use evenkeel_core::plan::{Hold, Plan};
 use evenkeel_core::policy::Amount;
@@ -110,11 +111,12 @@ impl Life {
             self.providers.iter().map(|(scope, p)| (scope.clone(), &**p as &dyn Eyes)).collect();
         let lookups = desired.lookups();
         // Who has only machines has no cluster, and the other way round.
-        let machines = desired.clusters.is_empty().then_some("");
+        let machines = (desired.clusters.is_empty() || !desired.machines.is_empty()).then_some("");
         let scopes = machines.into_iter().chain(desired.clusters.keys().map(String::as_str));
         let mut wanted = wants(&desired.stack.id, scopes, &lookups, false);
         for one in &mut wanted {
             one.wishes = desired.wishes(&one.scope).cloned().collect();
+            one.nodes = tie(desired, &one.scope);
         }
         let observed = observe(&eyes, &wanted, self.clock.as_ref()).await;
         Look { observed, now: self.clock.now() }

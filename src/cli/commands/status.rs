@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::address::{Group, Kind};
 use evenkeel_core::health::{State, Verdict, moment};
+use evenkeel_core::nodes::{self, Joined};
 use evenkeel_core::ready;
 use evenkeel_core::rules::{Evidence, Rule};
 use evenkeel_core::survey::GroupSurvey;
 use evenkeel_core::value::Value;
 use evenkeel_present::json;
-use evenkeel_present::status::{GroupStatus, Member, StatusReport, situation};
+use evenkeel_present::status::{GroupStatus, Member, NodeStatus, StatusReport, situation};
+use jiff::Timestamp;
 
 use crate::args::{self, Global};
 use crate::exit::{Ends, Exit};
@@ -40,6 +42,19 @@ pub fn run(global: &Global, args: &args::Status, out: &Out) -> Ends {
             Exit::Degraded
         })
     })
+}
+
+fn node(joined: Joined<'_>, now: Timestamp) -> NodeStatus {
+    let Joined { scope, name, node } = joined;
+    NodeStatus {
+        cluster: scope.to_owned(),
+        name: name.to_owned(),
+        ready: node.ready,
+        since: node.since,
+        says: node.says.clone(),
+        cordoned: node.cordoned,
+        words: nodes::words(joined, now),
+    }
 }
 
 fn not_seen() -> Verdict {
@@ -97,6 +112,7 @@ fn report(project: &Project, seen: &Look) -> StatusReport {
                 what,
                 attached,
                 verdict: Some(m.verdict.clone()),
+                node: m.node.map(|j| node(j, seen.now)),
                 notes,
             });
         }
@@ -107,6 +123,7 @@ fn report(project: &Project, seen: &Look) -> StatusReport {
                 zone: String::new(),
                 what: String::new(),
                 attached: String::new(),
+                node: None,
                 verdict: if unseen { Some(not_seen()) } else { None },
                 notes: Vec::new(),
             });
@@ -126,6 +143,7 @@ fn report(project: &Project, seen: &Look) -> StatusReport {
             zone: String::new(),
             what: String::new(),
             attached: String::new(),
+            node: None,
             verdict: o.verdict,
             notes: o.notes,
         };

@@ -177,6 +177,18 @@ pub static CODES: &[Code] = &[
         "[machines.web]\nrenamed-from = \"web\"",
     ),
     c(
+        "E0507",
+        "A node that cannot join",
+        "What `nodes` says is not what a kubelet, kubeadm or EKS takes.",
+        "nodes = { labels = { \"node-role.kubernetes.io/worker\" = \"\" } }",
+    ),
+    c(
+        "E0508",
+        "Waits for nodes and is none",
+        "A group waits until its nodes are ready, and its machines are nodes of no cluster.",
+        "wait = \"ready\"   # without `nodes`",
+    ),
+    c(
         "E0601",
         "A size that the type does not take",
         "Each EBS type has its range of sizes.",

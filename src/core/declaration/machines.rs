@@ -7,13 +7,14 @@ use super::conform::shown;
 use super::ebs;
 use super::format::Format;
 use super::keys::{Block, Others, Shape, key};
+use super::nodes;
 use super::problems::Problems;
 use super::reader::Reader;
 use super::spread;
 use super::stack;
 use super::tree::At;
 use super::userdata;
-use crate::desired::{Disk, Follow, Image, MachineGroup, Metadata, Scope, Stack, WaitFor};
+use crate::desired::{Cluster, Disk, Follow, Image, MachineGroup, Metadata, Scope, Stack, WaitFor};
 
 /// `[machines]`.
 pub static GROUPS: Block = Block {
@@ -107,9 +108,20 @@ pub static MACHINES: Block = Block {
             .default("\"default\"")
             .example("\"dedicated\""),
         key("placement-group", Shape::Text(Format::Any), "A placement group, by name.").default("none").example("\"near\""),
-        key("wait", Shape::Word(&["running", "healthy"]), "When a new machine counts as there: EC2 says running, or both status checks pass.")
-            .default("\"healthy\"")
-            .example("\"running\""),
+        key(
+            "nodes",
+            Shape::Either(&[Shape::Text(Format::Name), Shape::Table(&nodes::NODES)]),
+            "The machines are nodes of a cluster: `kubernetes`, or the alias of a [kubernetes.<alias>]; or a table.",
+        )
+        .default("none")
+        .example("\"kubernetes\""),
+        key(
+            "wait",
+            Shape::Word(&["running", "healthy", "ready"]),
+            "When a new machine counts as there: EC2 says running, both status checks pass, or its node is ready too.",
+        )
+        .default("\"healthy\", with `nodes` \"ready\"")
+        .example("\"running\""),
         key(
             "follow",
             Shape::Word(&["never", "always"]),
@@ -200,6 +212,8 @@ pub struct Context<'c> {
     pub files: &'c BTreeMap<String, Vec<u8>>,
     /// What templates have at hand.
     pub templates: &'c serde_json::Value,
+    /// `[kubernetes]`, by scope.
+    pub clusters: &'c BTreeMap<String, Cluster>,
     /// `policy.balance.skew`.
     pub skew: u32,
 }
@@ -224,7 +238,11 @@ pub fn read(name: &str, r: &Reader<'_>, c: &Context<'_>, problems: &mut Problems
     let (skew, caps) = (r.int("skew").unwrap_or(c.skew), caps(r));
     spread::check(r, &path, count, &spread, &caps, skew, region.as_deref(), problems);
     let own = stack::tags(r, "tags", problems);
-    let tags = stack::merged(&c.stack.tags, own, r.at("tags"), &path, problems);
+    let joining = nodes::read(r, &path, c.clusters, problems);
+    let mut tags = stack::merged(&c.stack.tags, own, r.at("tags"), &path, problems);
+    if let Some(name) = joining.as_ref().and_then(|j| j.nodes.tag.as_ref()) {
+        tags.entry(format!("kubernetes.io/cluster/{name}")).or_insert_with(|| "owned".to_owned());
+    }
     let disks = disks(r, &path, problems);
     let root = root(r, &path, problems);
     let spot = r.text("market").as_deref() == Some("spot");
@@ -237,15 +255,30 @@ pub fn read(name: &str, r: &Reader<'_>, c: &Context<'_>, problems: &mut Problems
             "take `protect` away, or use `market = \"on-demand\"`",
         );
     }
+    let mut vars = c.templates.clone();
+    vars["group"] = name.into();
+    vars["count"] = count.into();
+    for (name, value) in joining.iter().flat_map(|j| j.vars.clone()) {
+        vars[name] = value;
+    }
+    let ready = joining.as_ref().and_then(|j| j.user_data(&vars));
     let user_data = r.node("user-data").and_then(|node| {
-        let mut vars = c.templates.clone();
-        vars["group"] = name.into();
-        vars["count"] = count.into();
         let data = userdata::read(node, &format!("{path}.user-data"), vars, c.files, problems)?;
         let zones = spread::examples(&spread, region.as_deref());
         userdata::check(node, &format!("{path}.user-data"), &data, count, &zones, problems);
         Some(data)
     });
+    let nodes = joining.map(|j| j.nodes);
+    let wait = match (r.text("wait").as_deref(), &nodes) {
+        (Some("running"), _) => WaitFor::Running,
+        (Some("ready"), None) => {
+            let says = format!("`{path}` waits for nodes and is none");
+            problems.error("E0508", r.at("wait"), says, "add `nodes = \"kubernetes\"`, or wait for \"healthy\"");
+            WaitFor::Healthy
+        }
+        (Some("ready"), Some(_)) | (None, Some(_)) => WaitFor::Ready,
+        (Some(_), _) | (None, None) => WaitFor::Healthy,
+    };
     MachineGroup {
         scope,
         count,
@@ -255,7 +288,7 @@ pub fn read(name: &str, r: &Reader<'_>, c: &Context<'_>, problems: &mut Problems
         security_groups: r.texts("security-groups"),
         key: r.text("key"),
         instance_profile: r.text("instance-profile"),
-        user_data,
+        user_data: user_data.or(ready),
         root,
         disks,
         tags,
@@ -266,10 +299,11 @@ pub fn read(name: &str, r: &Reader<'_>, c: &Context<'_>, problems: &mut Problems
         spot,
         tenancy: r.text("tenancy").filter(|t| t != "default"),
         placement_group: r.text("placement-group"),
-        wait: if r.text("wait").as_deref() == Some("running") { WaitFor::Running } else { WaitFor::Healthy },
+        wait,
         follow,
         skew,
         caps,
+        nodes,
     }
 }
 

@@ -28,6 +28,7 @@ mod kubernetes;
 mod lock;
 mod machines;
 mod nesting;
+mod nodes;
 mod parse;
 mod policy;
 mod problems;
@@ -43,7 +44,7 @@ mod volumes;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::address::{Group, Kind};
-use crate::desired::{Bundle, Cluster, Desired, Stack};
+use crate::desired::{Bundle, Cluster, Desired, Stack, cluster_scope};
 use crate::diagnostic::{Diagnostic, Severity};
 
 pub use fix::apply_fixes;
@@ -142,6 +143,7 @@ pub fn declare(inputs: &Inputs) -> Declared {
     // seem to be missing may stand in the part that was not.
     let mut secrets = read.vars.secrets.clone();
     kubernetes::manifests::secrets(&read.root, &mut secrets);
+    nodes::secrets(read.root.get("machines"), &mut secrets);
     let desired =
         if read.broken || problems.full() { None } else { blocks(&read, inputs, &mut secrets, &mut problems) };
     let refused = problems.any_error();
@@ -226,11 +228,13 @@ fn blocks(
     };
     let scopes = aws::read(table("aws").as_ref());
     let policy = policy::read(table("policy").as_ref(), problems);
+    let mut clusters = kubernetes::read(table("kubernetes").as_ref());
     let context = machines::Context {
         stack: &stack,
         scopes: &scopes,
         files: &inputs.files,
         templates: &read.templates,
+        clusters: &clusters,
         skew: policy.balance.skew,
     };
     let groups = table("machines").map(|r| r.groups()).unwrap_or_default();
@@ -243,9 +247,9 @@ fn blocks(
     renamed::read(Kind::Volumes, table("volumes").as_ref(), &mut renamed, problems);
     let outputs = outputs::read(table("outputs").as_ref(), problems);
     let lock = lock::read(table("lock").as_ref());
-    let mut clusters = kubernetes::read(table("kubernetes").as_ref());
     let bundles = bundles(&file, read, inputs, &stack, &clusters, secrets, problems);
-    if table("kubernetes").is_none() && bundles.is_empty() {
+    let named = machines.values().any(|g| g.nodes.as_ref().is_some_and(|n| n.scope == cluster_scope("")));
+    if table("kubernetes").is_none() && bundles.is_empty() && !named {
         // The plain cluster is for objects that name none. Who has no objects needs no cluster and no kubeconfig.
         clusters.clear();
     }

@@ -42,9 +42,36 @@ pub static POLICY: Block = Block {
         key("repair", Shape::Table(&REPAIR), "How replacing unhealthy machines is held in check."),
         key("outage", Shape::Table(&OUTAGE), "When a whole zone is called out of order."),
         key("balance", Shape::Table(&BALANCE), "How even groups stand over zones."),
+        key("drain", Shape::Table(&DRAIN), "How a machine's node is emptied before the machine goes."),
     ],
     others: None,
-    later: &["drain", "storage"],
+    later: &["storage"],
+};
+
+/// `[policy.drain]`.
+pub static DRAIN: Block = Block {
+    title: "[policy.drain]",
+    about: "How a machine's node is emptied before the machine goes: cordoned, its pods evicted as their budgets let them.",
+    keys: &[
+        key("timeout", Shape::Time, "How long pods may stay; then the machine stays, too, and the run says why.")
+            .default("\"15m\"")
+            .example("\"1h\"")
+            .unit("time"),
+        key(
+            "repair-timeout",
+            Shape::Time,
+            "How long pods of an unhealthy machine may stay; then it goes all the same.",
+        )
+        .default("\"5m\"")
+        .example("\"10m\"")
+        .unit("time"),
+        key("empty-dir", Shape::Bool, "Pods with an `emptyDir` go too, and what is in it is lost.")
+            .default("false")
+            .example("true"),
+        key("unmanaged", Shape::Bool, "Pods that nothing makes anew go too.").default("false").example("true"),
+    ],
+    others: None,
+    later: &["retry"],
 };
 
 /// `[policy.health]`.
@@ -60,6 +87,14 @@ pub static HEALTH: Block = Block {
             .default("\"5m\"")
             .example("\"10m\"")
             .unit("time"),
+        key("ready-unknown", Shape::Time, "The kubelet of the machine's node is silent, or its node is missing.")
+            .default("\"5m\"")
+            .example("\"10m\"")
+            .unit("time"),
+        key("ready-false", Shape::Time, "The machine's node says that it is not ready.")
+            .default("\"10m\"")
+            .example("\"20m\"")
+            .unit("time"),
         key("single-source", Shape::Time, "One reporter alone, nobody contradicting.")
             .default("\"15m\"")
             .example("\"20m\"")
@@ -71,7 +106,7 @@ pub static HEALTH: Block = Block {
         key("flap", Shape::Table(&FLAP), "What is called flapping.").default("{ count = 3, window = \"1h\" }"),
     ],
     others: None,
-    later: &["ready-unknown", "ready-false", "condition"],
+    later: &["condition"],
 };
 
 /// `flap`.
@@ -93,9 +128,17 @@ pub static STARTUP: Block = Block {
     keys: &[
         key("running", Shape::Time, "From the launch to running.").default("\"5m\"").example("\"10m\"").unit("time"),
         key("healthy", Shape::Time, "From running to healthy.").default("\"10m\"").example("\"20m\"").unit("time"),
+        key("join", Shape::Time, "From running until the machine has joined its cluster as a node.")
+            .default("\"15m\"")
+            .example("\"25m\"")
+            .unit("time"),
+        key("ready", Shape::Time, "From joining until the node is ready.")
+            .default("\"5m\"")
+            .example("\"10m\"")
+            .unit("time"),
     ],
     others: None,
-    later: &["join", "ready"],
+    later: &[],
 };
 
 /// `[policy.repair]`.
@@ -200,6 +243,8 @@ pub fn read(r: Option<&Reader<'_>>, problems: &mut Problems<'_>) -> Policy {
     if let Some(r) = r.table("health") {
         set(&mut p.health.system_status, r.seconds("system-status"));
         set(&mut p.health.instance_status, r.seconds("instance-status"));
+        set(&mut p.health.ready_unknown, r.seconds("ready-unknown"));
+        set(&mut p.health.ready_false, r.seconds("ready-false"));
         set(&mut p.health.single_source, r.seconds("single-source"));
         set(&mut p.health.recover, r.seconds("recover"));
         if let Some(r) = r.table("flap") {
@@ -210,6 +255,8 @@ pub fn read(r: Option<&Reader<'_>>, problems: &mut Problems<'_>) -> Policy {
     if let Some(r) = r.table("startup") {
         set(&mut p.startup.running, r.seconds("running"));
         set(&mut p.startup.healthy, r.seconds("healthy"));
+        set(&mut p.startup.join, r.seconds("join"));
+        set(&mut p.startup.ready, r.seconds("ready"));
     }
     if let Some(r) = r.table("repair") {
         set(&mut p.repair.breaker, r.amount("breaker"));
@@ -244,6 +291,12 @@ pub fn read(r: Option<&Reader<'_>>, problems: &mut Problems<'_>) -> Policy {
     }
     if let Some(r) = r.table("balance") {
         set(&mut p.balance.skew, r.int("skew"));
+    }
+    if let Some(r) = r.table("drain") {
+        set(&mut p.drain.timeout, r.seconds("timeout"));
+        set(&mut p.drain.repair_timeout, r.seconds("repair-timeout"));
+        set(&mut p.drain.empty_dir, r.bool("empty-dir"));
+        set(&mut p.drain.unmanaged, r.bool("unmanaged"));
     }
     p
 }

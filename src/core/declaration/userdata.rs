@@ -24,7 +24,7 @@ pub static USER_DATA: Block = Block {
         key(
             "template",
             Shape::Bool,
-            "Whether it is a minijinja template, with `slot`, `zone`, `group`, `count`, `vars`, `stack` and `env` at hand.",
+            "Whether it is a minijinja template, with `slot`, `zone`, `group`, `count`, `vars`, `stack` and `env` at hand, and with `nodes` `cluster` and `node`.",
         )
         .default("true for `text` and for files that end in .j2")
         .example("true"),
@@ -156,7 +156,7 @@ pub fn check(node: &Node, path: &str, data: &UserData, count: u32, zones: &[Stri
                         "E0305",
                         at,
                         format!("{} cannot be rendered: {says}", shown(&data.file)),
-                        "at hand are slot, zone, group, count, vars.…, stack.name, stack.id and env",
+                        "at hand are slot, zone, group, count, vars.…, stack.name, stack.id and env; with `nodes` cluster.… and node.…",
                     );
                     return;
                 }

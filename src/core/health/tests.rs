@@ -47,6 +47,9 @@ fn signal(source: Source, reading: Reading, since: Option<Timestamp>) -> Signal 
         Source::InstanceStatus => ("instance status", Reporter::Ec2Host),
         Source::EbsStatus => ("attached EBS status", Reporter::Ec2Ebs),
         Source::ScheduledEvent => ("instance-retirement", Reporter::Ec2Control),
+        Source::NodeReady => ("node ready", Reporter::Kubelet),
+        Source::NodeSilent => ("node silent", Reporter::Kubelet),
+        Source::NodeMissing => ("node missing", Reporter::KubeApi),
     };
     let says = match (source, reading) {
         (Source::ScheduledEvent, _) => name.to_owned(),
@@ -360,6 +363,9 @@ fn any_signal() -> impl Strategy<Value = Signal> {
         Just(Source::InstanceStatus),
         Just(Source::EbsStatus),
         Just(Source::ScheduledEvent),
+        Just(Source::NodeReady),
+        Just(Source::NodeSilent),
+        Just(Source::NodeMissing),
     ];
     let reading = prop_oneof![Just(Reading::Ok), Just(Reading::Bad), Just(Reading::NoData)];
     let words = prop_oneof![

@@ -134,6 +134,7 @@ fn objection(draft: &mut Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)>
         return Some((Hold::Filter, words.into()));
     }
     unseen(draft, c)
+        .or_else(|| nodes_unseen(draft, c))
         .or_else(|| launching(draft, c))
         .or_else(|| protected(draft, c))
         .or_else(|| emptied(draft, c))
@@ -163,6 +164,18 @@ fn unseen(draft: &Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
         draft.ask.observed.gaps.iter().find(|g| g.scope == scope && !g.partial && g.kind.is_none_or(|k| k == *blind));
     let why = gap.map_or(String::new(), |g| format!(": {}", g.failure));
     Some((Hold::Blind, format!("a full look at {blind}{why}")))
+}
+
+/// What a machine would take with it is not known while the nodes of its cluster are not.
+fn nodes_unseen(draft: &Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
+    let goes = match c.change.action {
+        Action::Replace | Action::Delete => c.member.as_ref().is_some_and(|m| !m.verdict.dead()),
+        Action::Create | Action::Update | Action::Restamp | Action::Quarantine | Action::Release | Action::Attach => {
+            false
+        }
+    };
+    let (scope, why) = super::nodes::unseen(draft, &c.change.address.group).filter(|_| goes)?;
+    Some((Hold::Blind, format!("a full look at the nodes of `{scope}`{why}")))
 }
 
 /// Part of a batch that is there only in part: the rest is on its way, neither absent nor healthy.

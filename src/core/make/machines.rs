@@ -81,8 +81,14 @@ fn leave<'a>(draft: &Draft<'a>, address: &Address, member: &Member<'a>, reasons:
     change.object = Some(member.object.id.clone());
     change.zone.clone_from(&member.object.zone);
     change.what = what(member);
-    change.how = "terminate".into();
+    change.node = node(member);
+    change.how = if super::nodes::parting(draft, member).is_some() { "drain · terminate" } else { "terminate" }.into();
     Candidate::new(change, Some(member.clone()))
+}
+
+/// The node that stands on a machine.
+fn node(member: &Member<'_>) -> Option<String> {
+    member.node.map(|j| j.name.to_owned())
 }
 
 fn what(member: &Member<'_>) -> String {
@@ -303,7 +309,7 @@ fn superseded<'a>(draft: &Draft<'a>, address: &Address, keeper: &Member<'a>, oth
     let hopeless = matches!(keeper.verdict.state, State::Unhealthy { .. } | State::Flapping | State::Gone);
     let waits = !other.verdict.dead() && !hopeless;
     if waits {
-        c.change.how = "terminate once its successor is ready".into();
+        c.change.how += " once its successor is ready";
         c.successor = Some(keeper.object.id.clone());
     }
     c.urgency = urgency::DEAD;
@@ -387,6 +393,7 @@ fn kept<'a>(
     change.object = Some(keeper.object.id.clone());
     change.zone = if replace { place.zone.clone() } else { own.0.clone() };
     change.what = what(keeper);
+    change.node = node(keeper);
     change.fields = shown;
     if stop && !may_stop && !fixed {
         for f in change.fields.iter_mut().filter(|f| f.field == "type") {
@@ -399,7 +406,8 @@ fn kept<'a>(
         (Action::Update, false, true) => Power::Stops,
         _ => Power::Keeps,
     };
-    change.how = how(action, power, &bound.iter().map(|(a, _)| a.short()).collect::<Vec<_>>());
+    let drains = super::nodes::parting(draft, keeper).is_some();
+    change.how = how(action, power, drains, &bound.iter().map(|(a, _)| a.short()).collect::<Vec<_>>());
     let lineage = lineage(draft, survey, &s.address, Some(keeper).filter(|_| repair));
     let mut c = Candidate::new(change, Some(keeper.clone()));
     c.vector =
@@ -494,10 +502,11 @@ fn stamp_reason(draft: &Draft<'_>, keeper: &Member<'_>) -> String {
     }
 }
 
-fn how(action: Action, power: Power, bound: &[String]) -> String {
+fn how(action: Action, power: Power, drains: bool, bound: &[String]) -> String {
     match action {
         Action::Replace => {
-            let mut how = "launch first · terminate".to_owned();
+            let mut how =
+                if drains { "launch first · drain · terminate" } else { "launch first · terminate" }.to_owned();
             for v in bound {
                 how.push_str(&format!(" · {v} follows"));
             }
@@ -506,6 +515,7 @@ fn how(action: Action, power: Power, bound: &[String]) -> String {
         Action::Update => match power {
             Power::Keeps => String::new(),
             Power::Starts => "start".into(),
+            Power::Stops if drains => "drain · stop · change · start".into(),
             Power::Stops => "stop · change · start".into(),
         },
         Action::Create | Action::Delete | Action::Restamp | Action::Quarantine | Action::Release | Action::Attach => {

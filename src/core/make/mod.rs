@@ -7,6 +7,7 @@ mod admit;
 mod forecast;
 mod lost;
 mod machines;
+mod nodes;
 mod objects;
 mod order;
 mod seats;
@@ -192,7 +193,9 @@ pub fn make(ask: &Ask<'_>) -> Made {
     }
     let admitted = admit::admit(&mut draft, candidates);
     let mut forecast = forecast::forecast(&draft, &admitted);
-    let (mut changes, mut steps) = order::order(&mut draft, admitted);
+    let mut left: Vec<_> = machines.iter().flat_map(|group| nodes::left(&draft, group)).collect();
+    left.retain(|c| draft.left_out(&c.change.address).is_none());
+    let (mut changes, mut steps) = order::order(&mut draft, admitted, left);
     let (more, then, groups) = objects::objects(&mut draft);
     append(&mut changes, &mut steps, more, then);
     forecast.extend(groups);
@@ -293,6 +296,7 @@ impl<'a> Draft<'a> {
             fields: vec![],
             zone: String::new(),
             what: String::new(),
+            node: None,
             how: String::new(),
         }
     }

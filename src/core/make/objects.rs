@@ -114,6 +114,7 @@ fn blank(address: &Address, action: Action, reasons: Vec<Reason>) -> Change {
         fields: vec![],
         zone: String::new(),
         what: String::new(),
+        node: None,
         how: String::new(),
         fingerprint: Digest(String::new()),
     }

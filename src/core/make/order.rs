@@ -2,10 +2,12 @@
 //!
 //! The order is in the `needs` of each step, never in the run: a run may do at once whatever does not need each other.
 
+mod nodes;
 mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::nodes::Leaving;
 use super::admit::{Admitted, GroupWork};
 use super::{Candidate, Draft, Power};
 use crate::address::{Address, Group};
@@ -54,7 +56,11 @@ struct Order<'d, 'a> {
 }
 
 /// All changes, sorted by address, and all steps.
-pub(super) fn order<'a>(draft: &mut Draft<'a>, admitted: Admitted<'a>) -> (Vec<Change>, Vec<Step>) {
+pub(super) fn order<'a>(
+    draft: &mut Draft<'a>,
+    admitted: Admitted<'a>,
+    left: Vec<Candidate<'a>>,
+) -> (Vec<Change>, Vec<Step>) {
     let mut o = Order {
         draft,
         changes: vec![],
@@ -67,6 +73,8 @@ pub(super) fn order<'a>(draft: &mut Draft<'a>, admitted: Admitted<'a>) -> (Vec<C
         o.machines(&group, work);
     }
     o.volumes(admitted.volumes);
+    o.forget(left);
+    o.back();
     let Order { changes, steps, .. } = o;
     sorted(changes, steps)
 }
@@ -142,8 +150,10 @@ impl<'a> Order<'_, 'a> {
         let wait = self.draft.ask.desired.machines.get(&group.name).map_or(WaitFor::Healthy, |g| g.wait);
         match (wait, replaces) {
             (WaitFor::Running, _) => (Until::Running, policy.startup.running),
-            (WaitFor::Healthy, false) => (Until::Healthy { warm: 0 }, policy.startup.running + policy.startup.healthy),
-            (WaitFor::Healthy, true) => {
+            (WaitFor::Healthy | WaitFor::Ready, false) => {
+                (Until::Healthy { warm: 0 }, policy.startup.running + policy.startup.healthy)
+            }
+            (WaitFor::Healthy | WaitFor::Ready, true) => {
                 let warm = policy.repair.warmup;
                 (Until::Healthy { warm }, policy.startup.running + policy.startup.healthy + warm)
             }
@@ -244,11 +254,12 @@ impl<'a> Order<'_, 'a> {
         let addresses = launch.addresses();
         let call = self.step(scope, needs, changes, Do::Call(Call::Launch(launch)));
         let (until, within) = self.readiness(group, replaces);
-        let targets = addresses.iter().cloned().map(Target::New).collect();
-        let wait = self.wait(scope, &[call], changes, targets, until, within);
+        let targets: Vec<Target> = addresses.iter().cloned().map(Target::New).collect();
+        let wait = self.wait(scope, &[call], changes, targets.clone(), until, within);
+        let joined = self.joined(&group.name, wait, changes, targets);
         for (address, change) in addresses.into_iter().zip(changes) {
             self.machine.insert(address.clone(), wait);
-            out.insert(address, (wait, *change));
+            out.insert(address, (joined, *change));
         }
     }
 
@@ -263,12 +274,15 @@ impl<'a> Order<'_, 'a> {
             by_wait.entry(wait).or_default().push((address, change));
         }
         for (wait, all) in by_wait {
-            let ids: Vec<String> = all.iter().filter_map(|(a, _)| old.get(a)?.change.object.clone()).collect();
-            let changes: Vec<u32> = all.iter().map(|(_, c)| *c).collect();
-            let gone = self.end(scope, &[wait], &changes, ids.clone());
-            ends.push(gone);
+            let leaving = |(address, change): &(Address, u32)| {
+                let c = old.get(address)?;
+                Some(Leaving { change: *change, id: c.change.object.clone()?, member: c.member.clone() })
+            };
+            let (gone, last) = self.part(scope, &[wait], all.iter().filter_map(leaving).collect());
+            ends.extend(last);
             for (address, change) in &all {
                 let Some(id) = old.get(address).and_then(|c| c.change.object.clone()) else { continue };
+                let Some(gone) = gone.get(&id).copied() else { continue };
                 ends.extend(self.hand_over(scope, gone, *change, address, &id, &Target::New(address.clone())));
             }
         }
@@ -333,17 +347,20 @@ impl<'a> Order<'_, 'a> {
         for c in all {
             let address = c.change.address.clone();
             let Some(id) = c.change.object.clone() else { continue };
-            let successor = c.successor.clone();
+            let (successor, member) = (c.successor.clone(), c.member.clone());
             let change = self.change(c.change);
             let needs: Vec<u32> = match &successor {
                 Some(new) => {
                     let (until, within) = self.readiness(group, true);
-                    vec![self.wait(scope, &[], &[change], vec![Target::Id(new.clone())], until, within)]
+                    let new = vec![Target::Id(new.clone())];
+                    let up = self.wait(scope, &[], &[change], new.clone(), until, within);
+                    vec![self.joined(&group.name, up, &[change], new)]
                 }
                 None => vec![],
             };
-            let gone = self.end(scope, &needs, &[change], vec![id.clone()]);
-            ends.push(gone);
+            let (gone, last) = self.part(scope, &needs, vec![Leaving { change, id: id.clone(), member }]);
+            ends.extend(last);
+            let Some(gone) = gone.get(&id).copied() else { continue };
             let keeper = self.draft.survey.alive(&address).find(|m| m.object.id != id).map(|m| m.object.id.clone());
             if let Some(new) = successor.or(keeper) {
                 ends.extend(self.hand_over(scope, gone, change, &address, &id, &Target::Id(new)));
@@ -409,7 +426,9 @@ impl<'a> Order<'_, 'a> {
         let call = self.fields_call(&c, &id, |_| true);
         let (set, unset) = self.marks(&c);
         let change = self.change(c.change);
-        let stop = self.step(scope, needs, &[change], Do::Call(Call::Stop(vec![id.clone()])));
+        let leaving = Leaving { change, id: id.clone(), member: c.member };
+        let (needs, node) = self.emptied(needs, &leaving);
+        let stop = self.step(scope, &needs, &[change], Do::Call(Call::Stop(vec![id.clone()])));
         let mut last = self.wait(scope, &[stop], &[change], target.clone(), Until::Stopped, GONE);
         if let Some(call) = call {
             last = self.step(scope, &[last], &[change], Do::Call(call));
@@ -418,7 +437,9 @@ impl<'a> Order<'_, 'a> {
         // It needs the change and not the stamp: it comes even where the change could not be.
         let start = self.step(scope, &[last], &[change], Do::Call(Call::Start(vec![id])));
         let (until, within) = self.readiness(&group, true);
-        vec![stamp, self.wait(scope, &[start], &[change], target, until, within)]
+        let up = self.wait(scope, &[start], &[change], target.clone(), until, within);
+        let up = self.joined(&group.name, up, &[change], target);
+        vec![stamp, node.map_or(up, |node| self.uncordon(&[up], change, &node))]
     }
 
     /// The call that changes these fields of a candidate, tags left out.
@@ -477,8 +498,11 @@ impl<'a> Order<'_, 'a> {
         if all.is_empty() {
             return;
         }
-        let ids: Vec<String> = all.iter().filter_map(|c| c.change.object.clone()).collect();
-        let changes: Vec<u32> = all.into_iter().map(|c| self.change(c.change)).collect();
-        self.end(scope, &[], &changes, ids);
+        let mut leaving = Vec::new();
+        for c in all {
+            let Some(id) = c.change.object.clone() else { continue };
+            leaving.push(Leaving { change: self.change(c.change), id, member: c.member });
+        }
+        self.part(scope, &[], leaving);
     }
 }

@@ -22,6 +22,7 @@ fn change(address: &str, object: Option<&str>) -> Change {
         fields: Vec::new(),
         zone: "a".into(),
         what: String::new(),
+        node: None,
         how: String::new(),
         fingerprint: Digest::of(b""),
     }

@@ -5,27 +5,19 @@
 //! it is of the size and the making that the file asks for. Its marks are put back before anything else is done to it,
 //! and it is never deleted without them.
 
-use jiff::Timestamp;
-
-use super::Survey;
+use super::{Known, Survey};
 use crate::address::{Address, Group, Kind};
 use crate::desired::{Desired, Layout, VolumeGroup};
 use crate::diff::diff;
 use crate::expected;
-use crate::health::History;
 use crate::observed::Object;
 use crate::plan::Note;
 use crate::stamp::tag;
 
 impl<'a> Survey<'a> {
     /// Gives machines without marks a slot again: the one its volume belongs to, else the first that is free.
-    pub(super) fn settle_machines(
-        &mut self,
-        desired: &Desired,
-        mut stripped: Vec<(Group, &'a Object)>,
-        past: &History,
-        now: Timestamp,
-    ) {
+    pub(super) fn settle_machines(&mut self, known: &Known<'_, 'a>, mut stripped: Vec<(Group, &'a Object)>) {
+        let desired = known.desired;
         stripped.retain(|(_, o)| o.phase.alive());
         stripped.sort_by(|a, b| (a.1.created, a.1.index, &a.1.id).cmp(&(b.1.created, b.1.index, &b.1.id)));
         for (group, object) in stripped {
@@ -35,18 +27,13 @@ impl<'a> Survey<'a> {
                 (g.kind == Kind::Volumes && bound).then(|| s.members().find(|(_, m)| held(m)).map(|(slot, _)| slot))?
             });
             let slot = by_volume.unwrap_or_else(|| self.free(&group));
-            self.add(desired, group.slot(slot), object, None, past, now);
+            self.add(known, group.slot(slot), object, None);
         }
     }
 
     /// Gives volumes whose marks are gone, or broken, a slot again.
-    pub(super) fn settle_volumes(
-        &mut self,
-        desired: &Desired,
-        mut hanging: Vec<&'a Object>,
-        past: &History,
-        now: Timestamp,
-    ) {
+    pub(super) fn settle_volumes(&mut self, known: &Known<'_, 'a>, mut hanging: Vec<&'a Object>) {
+        let desired = known.desired;
         hanging.retain(|o| o.phase.alive());
         hanging.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
         for object in hanging {
@@ -62,7 +49,7 @@ impl<'a> Survey<'a> {
                 _ => None,
             };
             match address {
-                Some(address) => self.add(desired, address, object, None, past, now),
+                Some(address) => self.add(known, address, object, None),
                 None if marked => self.notes.push(Note {
                     kind: "unclear".into(),
                     about: object.id.clone(),

@@ -9,6 +9,7 @@ use super::graph::{most_ahead, most_at_once};
 use super::owners::Own;
 use super::{Case, DOUBLES, FLOOR, FORECAST, Objections, SURGE, is_id};
 use crate::address::{Address, Group, Kind};
+use crate::desired::WaitFor;
 use crate::plan::{Action, Call, Hold, Target, Until, Wait};
 
 /// Each slot is filled once, and only where nobody stays.
@@ -42,7 +43,9 @@ pub(super) fn doubles(case: &Case<'_>, out: &mut Objections) {
                     out.step(DOUBLES, first, format!("{address} replaces {old}, which does not hold it"));
                 }
                 let comes_first = case.gone_by(old).is_some_and(|end| {
-                    case.after_wait(end, |w| serves(w) && w.targets.contains(&Target::New(address.clone())))
+                    case.after_wait(end, |w| {
+                        serves(case, &address.group, w) && w.targets.contains(&Target::New(address.clone()))
+                    })
                 });
                 if !comes_first {
                     out.step(DOUBLES, first, format!("{old} does not go after its replacement is ready"));
@@ -52,11 +55,19 @@ pub(super) fn doubles(case: &Case<'_>, out: &mut Objections) {
     }
 }
 
-/// A wait after which its targets serve.
-fn serves(wait: &Wait) -> bool {
+/// A wait after which its targets, machines of this group, serve.
+fn serves(case: &Case<'_>, group: &Group, wait: &Wait) -> bool {
+    let as_nodes = case.desired.machines.get(&group.name).is_some_and(|g| g.wait == WaitFor::Ready);
     match wait.until {
-        Until::Running | Until::Healthy { .. } => true,
-        Until::Stopped | Until::Terminated | Until::Free | Until::Attached | Until::Deleted | Until::Ready => false,
+        Until::Running | Until::Healthy { .. } => !as_nodes,
+        Until::Joined => as_nodes,
+        Until::Stopped
+        | Until::Terminated
+        | Until::Free
+        | Until::Attached
+        | Until::Deleted
+        | Until::Ready
+        | Until::Drained(_) => false,
     }
 }
 
@@ -118,7 +129,7 @@ fn waits<'a>(case: &Case<'a>, group: &Group) -> Vec<(u32, &'a Target)> {
         Target::Id(id) => case.own.get(id.as_str()).is_some_and(|o| o.group.as_ref() == Some(group)),
     };
     case.waits()
-        .filter(|(_, _, w)| serves(w))
+        .filter(|(_, _, w)| serves(case, group, w))
         .flat_map(|(i, _, w)| w.targets.iter().map(move |t| (i, t)))
         .filter(|(_, t)| of_group(t))
         .collect()
@@ -157,6 +168,8 @@ fn outage(case: &Case<'_>, ready: &[&Own<'_>], waits: &[(u32, &Target)]) -> Opti
     for own in ready {
         let id = own.object.id.as_str();
         let open: Vec<u32> = ends(id).iter().copied().filter(|e| !covered(*e, id)).collect();
+        // What only goes on with what began earlier does not begin anything.
+        let open: Vec<u32> = open.iter().copied().filter(|e| !open.iter().any(|o| case.above.has(*e, *o))).collect();
         let begins = open.first().copied()?;
         let back = waits.iter().filter(|(w, t)| (of_slot(t) || is_id(t, id)) && case.above.has(*w, begins));
         let ends = back.map(|(w, _)| *w).min().filter(|_| open.len() == 1);

@@ -9,6 +9,7 @@ mod graph;
 mod lives;
 mod lost;
 mod marks;
+mod nodes;
 mod objects;
 mod owners;
 mod structure;
@@ -24,7 +25,7 @@ use serde::Serialize;
 use crate::address::{Address, Group, Kind};
 use crate::desired::{Desired, Layout};
 use crate::observed::{Object, Observed};
-use crate::plan::{Call, Change, Do, Plan, Step, Target, Wait};
+use crate::plan::{Call, Change, Do, Plan, Step, Target, Until, Wait};
 use crate::policy::Amount;
 use crate::survey::Memory;
 
@@ -60,6 +61,10 @@ pub const RULES: &[(&str, &str)] = &[
     (MARKS, "What is made bears all marks of its stack, within EC2's limits; marks are never taken away."),
     (GENERATION, "A launch is of a newer generation than anything seen in its slots."),
     (FORECAST, "The forecast promises nothing better than the worst order of the steps."),
+    (
+        DRAIN,
+        "A machine whose node answers goes only after the node was cordoned and drained; a node goes only after its machine.",
+    ),
 ];
 
 pub(crate) const SEALED: &str = "V1";
@@ -83,6 +88,7 @@ pub(crate) const DATA: &str = "V18";
 pub(crate) const MARKS: &str = "V19";
 pub(crate) const GENERATION: &str = "V20";
 pub(crate) const FORECAST: &str = "V21";
+pub(crate) const DRAIN: &str = "V22";
 
 /// What the user asked beyond the file, as far as it lifts a rule.
 #[derive(Debug, Clone, Copy, Default)]
@@ -157,6 +163,7 @@ pub fn vet(
         marks::made(&case, &mut out);
         marks::tagged(&case, &mut out);
         objects::objects(&case, &mut out);
+        nodes::nodes(&case, &mut out);
     }
     let mut all = out.0;
     all.sort();
@@ -245,6 +252,15 @@ impl<'a> Case<'a> {
                 | Call::Object(_) => {}
             }
         }
+        for (i, _, wait) in case.waits() {
+            // Who is drained serves no more.
+            if let Until::Drained(_) = wait.until {
+                for id in wait.targets.iter().filter_map(|t| nodes::machine(observed, t)) {
+                    case.ends.entry(id).or_default().push(i);
+                }
+            }
+        }
+        case.ends.values_mut().for_each(|all| all.sort_unstable());
         case
     }
 

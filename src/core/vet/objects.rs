@@ -19,6 +19,10 @@ pub(super) fn objects(case: &Case<'_>, out: &mut Objections) {
             out.step(SCOPES, i, format!("cluster `{}` was not looked at", step.scope));
             continue;
         };
+        if super::nodes::of_machine(case, step, on) {
+            // Not the stack's own, and looked at there.
+            continue;
+        }
         if is_mark(case, on) {
             mark(case, i, on, out);
             continue;
@@ -41,6 +45,9 @@ pub(super) fn objects(case: &Case<'_>, out: &mut Objections) {
                 deleted(case, i, step, on, live, remade, out);
             }
             ObjectDoes::Mark { uid, .. } => owned(case, i, on, live, uid, out),
+            ObjectDoes::Cordon { .. } => {
+                out.step(SERVES, i, format!("cordons {}, which is no machine's node", on.object))
+            }
             ObjectDoes::Parent { .. } => out.step(MARKS, i, format!("writes the stack's mark onto {}", on.object)),
         }
     }
@@ -95,7 +102,7 @@ fn mark(case: &Case<'_>, i: u32, on: &OnObject, out: &mut Objections) {
     match &on.does {
         ObjectDoes::Parent { .. } => {}
         ObjectDoes::Delete { .. } if case.asked.destroy => {}
-        ObjectDoes::Delete { .. } | ObjectDoes::Apply { .. } | ObjectDoes::Mark { .. } => {
+        ObjectDoes::Delete { .. } | ObjectDoes::Apply { .. } | ObjectDoes::Mark { .. } | ObjectDoes::Cordon { .. } => {
             out.step(MARKS, i, "takes the stack's own mark away");
         }
     }

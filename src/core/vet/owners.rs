@@ -12,6 +12,7 @@ use crate::address::{Address, Group, Kind};
 use crate::desired::{Desired, Layout, WaitFor};
 use crate::health::{self, History, Verdict};
 use crate::launch::{group_mark, token_prefix};
+use crate::nodes::{Joined, Nodes};
 use crate::observed::{Object, Observed};
 use crate::plan::{Call, Plan};
 use crate::stamp::{LaunchTag, tag};
@@ -28,6 +29,8 @@ pub(super) struct Own<'a> {
     /// Serves now.
     pub ready: bool,
     pub verdict: Verdict,
+    /// The node that stands on it.
+    pub node: Option<Joined<'a>>,
 }
 
 impl Own<'_> {
@@ -88,6 +91,7 @@ pub(super) fn own<'a>(
         .chain(plan.held.iter().map(|h| &h.change))
         .filter_map(|c| Some((c.object.as_deref()?, &c.address)))
         .collect();
+    let nodes = Nodes::of(observed);
     let mut out: BTreeMap<&str, Own<'a>> = BTreeMap::new();
     for object in observed.objects.iter().filter(|o| is_ours(o, stack) && (asked.force || !is_managed(o))) {
         let named = |g: Group| desired.renamed.get(&g).cloned().unwrap_or(g);
@@ -105,10 +109,14 @@ pub(super) fn own<'a>(
         };
         let by_marks = group.as_ref().zip(place).map(|(g, s)| g.slot(s));
         let address = by_marks.or_else(|| at.filter(|a| Some(&a.group) == group.as_ref()).cloned());
-        let wait = group.as_ref().and_then(|g| desired.machines.get(&g.name)).map_or(WaitFor::Healthy, |g| g.wait);
-        let verdict = health::judge(object, wait, past.get(&object.id), &desired.policy, now);
+        let machines = Some(object).filter(|o| o.kind == Kind::Machines).and(group.as_ref());
+        let declared = machines.and_then(|g| desired.machines.get(&g.name));
+        let wait = declared.map_or(WaitFor::Healthy, |g| g.wait);
+        let node = nodes.on(object);
+        let others = nodes.say(object, declared, &desired.policy, now);
+        let verdict = health::judge_with(object, &others, wait, past.get(&object.id), &desired.policy, now);
         let ready = object.phase.alive() && verdict.ready();
-        out.insert(object.id.as_str(), Own { object, group, address, launch, ready, verdict });
+        out.insert(object.id.as_str(), Own { object, group, address, launch, ready, verdict, node });
     }
     let bare = |o: &&Object| o.kind == Kind::Volumes && !o.tags.contains_key(tag::STACK) && !is_managed(o);
     for object in observed.objects.iter().filter(bare) {
@@ -116,7 +124,10 @@ pub(super) fn own<'a>(
         let verdict = health::judge(object, WaitFor::Running, past.get(&object.id), &desired.policy, now);
         let ready = object.phase.alive() && verdict.ready();
         let group = Some(address.group.clone());
-        out.insert(object.id.as_str(), Own { object, group, address: Some(address), launch: None, ready, verdict });
+        out.insert(
+            object.id.as_str(),
+            Own { object, group, address: Some(address), launch: None, ready, verdict, node: None },
+        );
     }
     out
 }

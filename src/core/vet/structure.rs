@@ -152,7 +152,7 @@ fn does_it(case: &Case<'_>, at: u32, c: &Change) -> bool {
     match c.action {
         Action::Create => case.made.contains_key(&c.address),
         Action::Replace => case.made.contains_key(&c.address) && ended(),
-        Action::Delete => ended(),
+        Action::Delete => ended() || super::nodes::forgets(case, at),
         Action::Update | Action::Restamp | Action::Quarantine | Action::Release | Action::Attach => {
             case.calls().any(|(_, s, _)| s.changes.contains(&at))
         }
@@ -185,7 +185,9 @@ pub(super) fn scopes(case: &Case<'_>, out: &mut Objections) {
             out.step(SCOPES, i, format!("scope `{}` was not looked at", step.scope));
         }
         for c in case.changes(step) {
-            if case.desired.scope_of(&c.address.group).is_some_and(|s| s != step.scope) {
+            // What is done to a machine's node is done in its cluster; which one, rule DRAIN looks at.
+            let node = is_cluster(&step.scope) && c.address.group.kind == Kind::Machines;
+            if case.desired.scope_of(&c.address.group).is_some_and(|s| s != step.scope) && !node {
                 out.step(SCOPES, i, format!("{} is not of scope `{}`", c.address, step.scope));
             }
         }
@@ -264,6 +266,8 @@ fn kind_of(wait: &Wait) -> Option<Kind> {
         Until::Running | Until::Healthy { .. } | Until::Stopped | Until::Terminated => Some(Kind::Machines),
         Until::Free | Until::Attached | Until::Deleted => Some(Kind::Volumes),
         Until::Ready => Some(Kind::Workloads),
+        // In a cluster's scope, where targets are looked at by other rules.
+        Until::Joined | Until::Drained(_) => None,
     }
 }
 

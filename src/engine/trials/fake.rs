@@ -346,6 +346,7 @@ pub fn change(at: &str, object: &str) -> Change {
         fields: Vec::new(),
         zone: "a".into(),
         what: String::new(),
+        node: None,
         how: String::new(),
         fingerprint: Digest::of(at.as_bytes()),
     }

@@ -60,6 +60,7 @@ pub(crate) async fn answer(sim: &Sim, name: &str, mut form: Form, id: &str) -> R
         | Action::ApplyObject
         | Action::ForceApply
         | Action::PatchObject
+        | Action::EvictPod
         | Action::DeleteObject => {
             refuse("InvalidAction", format!("The action {name} is not valid for this web service."))
         }

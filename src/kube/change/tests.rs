@@ -98,3 +98,40 @@ async fn nothing_is_deleted_without_a_uid_or_a_name() {
     assert_eq!(cluster.delete(&all, &how("u1")).await.expect_err("no name").failure.class, Class::Invalid);
     assert!(log.lock().expect("no test panics here").is_empty(), "nothing is sent");
 }
+
+#[tokio::test]
+async fn an_eviction_is_of_one_pod_and_a_budget_that_keeps_it_is_told_by_name() {
+    let pods = Resource {
+        api_version: "v1".into(),
+        kind: "Pod".into(),
+        plural: "pods".into(),
+        namespaced: true,
+        verbs: vec![],
+    };
+    let pod = Which { resource: pods, namespace: "shop".into(), name: "web-1".into() };
+    let (cluster, log) = answering([(201, r#"{"kind":"Status","status":"Success"}"#)]);
+    cluster.evict(&pod, "u1").await.expect("taken");
+    let seen = only(&log);
+    assert_eq!(seen.line, "POST /api/v1/namespaces/shop/pods/web-1/eviction");
+    assert_eq!(seen.json()["deleteOptions"], json!({ "preconditions": { "uid": "u1" } }));
+    assert_eq!(seen.json()["kind"], "Eviction");
+
+    let kept = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure",
+        "message":"Cannot evict pod as it would violate the pod's disruption budget.","reason":"TooManyRequests",
+        "details":{"causes":[{"reason":"DisruptionBudget",
+        "message":"The disruption budget web needs 2 healthy pods and has 2 currently"}],"retryAfterSeconds":10},"code":429}"#;
+    let (cluster, _) = answering([(429, kept)]);
+    let refusal = cluster.evict(&pod, "u1").await.expect_err("a budget keeps it");
+    assert_eq!((refusal.failure.class, refusal.failure.code.as_str()), (Class::Busy, "DisruptionBudget"));
+    assert_eq!(refusal.causes[0].message, "The disruption budget web needs 2 healthy pods and has 2 currently");
+
+    let two = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","reason":"InternalError","code":500,
+        "message":"This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."}"#;
+    let (cluster, log) = answering([(500, two)]);
+    assert_eq!(cluster.evict(&pod, "u1").await.expect_err("two budgets").failure.class, Class::Invalid);
+    assert_eq!(log.lock().expect("no test panics here").len(), 1);
+
+    let (cluster, log) = answering([]);
+    assert_eq!(cluster.evict(&pod, "").await.expect_err("no uid").failure.class, Class::Invalid);
+    assert!(log.lock().expect("no test panics here").is_empty(), "nothing is sent");
+}

@@ -73,11 +73,12 @@ fn a_page_asks_for_what_the_query_says() {
             Query {
                 namespace: None,
                 selector: "evenkeel.dev/stack=7f3kq2x9,tier in (a, b)".into(),
+                fields: "spec.nodeName=ip-10-0-0-1".into(),
                 limit: 500,
                 next: Some("eyJ2IjoibWV0YS5rOHMuaW8vdjEifQ==&x".into()),
             },
             "/api/v1/pods?limit=500&labelSelector=evenkeel.dev%2Fstack%3D7f3kq2x9%2Ctier%20in%20%28a%2C%20b%29\
-             &continue=eyJ2IjoibWV0YS5rOHMuaW8vdjEifQ%3D%3D%26x",
+             &fieldSelector=spec.nodeName%3Dip-10-0-0-1&continue=eyJ2IjoibWV0YS5rOHMuaW8vdjEifQ%3D%3D%26x",
         ),
     ];
     for (query, path) in table {

@@ -143,6 +143,10 @@ impl Cluster for SimCluster {
         self.tell(which, verb).await
     }
 
+    async fn evict(&self, pod: &Which, uid: &str) -> Result<(), Refusal> {
+        self.tell(pod, Verb::Evict { uid: uid.to_owned() }).await.map(|_| ())
+    }
+
     async fn delete(&self, which: &Which, how: &Deletion) -> Result<(), Refusal> {
         let foreground = how.propagation == Propagation::Foreground;
         self.tell(which, Verb::Delete { uid: how.uid.clone(), foreground }).await.map(|_| ())

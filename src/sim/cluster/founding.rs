@@ -36,6 +36,7 @@ impl Default for Kube {
             bad_images: Vec::new(),
             crashing_images: BTreeMap::new(),
             webhooks: Vec::new(),
+            without_cloud: false,
             broken_groups: BTreeMap::new(),
             due: None,
             objects: BTreeMap::new(),

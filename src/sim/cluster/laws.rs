@@ -12,6 +12,13 @@ use crate::world::World;
 pub(crate) fn before_deleting(world: &mut World, cluster: &str, name: &ObjectName) {
     let now = world.now;
     let Some(object) = world.clusters.get(cluster).and_then(|k| k.get(name)) else { return };
+    if name.api.is_empty() && name.kind == "Node" {
+        let id = machine(object);
+        if world.instances.get(id).is_some_and(|m| !m.is_dead()) {
+            violate(world, Law::NotOurs, format!("deletion of {name}, whose machine lives"));
+        }
+        return;
+    }
     let mut broken = Vec::new();
     if label(object, STACK).is_none() || !is_applied(object) {
         broken.push((Law::NotOurs, format!("deletion of {name}, which bears no {STACK} or was never applied by us")));
@@ -24,6 +31,33 @@ pub(crate) fn before_deleting(world: &mut World, cluster: &str, name: &ObjectNam
     }
     for (law, says) in broken {
         violate(world, law, says);
+    }
+}
+
+/// The instance that a node stands on; empty for none.
+fn machine(node: &Json) -> &str {
+    node.pointer("/spec/providerID").and_then(Json::as_str).and_then(|id| id.rsplit('/').next()).unwrap_or_default()
+}
+
+/// Before our call terminates a machine that is well: nothing that a drain moves may still run there.
+pub(crate) fn before_terminating(world: &mut World, id: &str) {
+    if world.instances.get(id).is_none_or(|m| !world.is_ready(id, m)) {
+        return;
+    }
+    let mut broken = Vec::new();
+    for kube in world.clusters.values() {
+        for (node, _) in kube.of_kind("", "Node").filter(|(_, n)| machine(n) == id) {
+            let here = kube.of_kind("", "Pod").filter(|(_, p)| {
+                p.pointer("/spec/nodeName").and_then(Json::as_str) == Some(node.name.as_str())
+                    && matches!(p.pointer("/status/phase").and_then(Json::as_str), Some("Running" | "Pending"))
+                    && p.pointer("/metadata/ownerReferences/0/kind").and_then(Json::as_str) != Some("DaemonSet")
+            });
+            broken
+                .extend(here.map(|(pod, _)| format!("termination of {id} while {pod} runs on its node {}", node.name)));
+        }
+    }
+    for says in broken {
+        violate(world, Law::Undrained, says);
     }
 }
 

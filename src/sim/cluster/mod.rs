@@ -66,6 +66,9 @@ pub struct Kube {
     /// Admission webhooks, asked in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub webhooks: Vec<Webhook>,
+    /// The cloud's own controller does not run: nodes of machines that are no more stay, silent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_cloud: bool,
     /// API groups whose own server does not answer, and what it says instead.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub broken_groups: BTreeMap<String, String>,
@@ -99,6 +102,8 @@ pub struct Timing {
     pub end: Span,
     /// A claim → its volume.
     pub bind: Span,
+    /// A machine's status checks have an answer → its boot script has joined the cluster.
+    pub join: Span,
     /// A service of type LoadBalancer → its address.
     pub balancer: Span,
     /// A definition → its kind is served.
@@ -117,6 +122,7 @@ impl Default for Timing {
             crash: Span::secs(1, 3),
             end: Span::secs(1, 5),
             bind: Span::secs(1, 5),
+            join: Span::secs(5, 40),
             balancer: Span::secs(5, 30),
             establish: Span::millis(200, 2000),
             empty: Span::secs(1, 3),

@@ -45,6 +45,11 @@ pub enum Verb {
         /// By whom.
         manager: String,
     },
+    /// Eviction of a pod.
+    Evict {
+        /// Only this one.
+        uid: String,
+    },
     /// Deletion.
     Delete {
         /// Only this one.
@@ -66,6 +71,7 @@ impl Request {
             Verb::Apply { force: true, .. } => Action::ForceApply,
             Verb::Apply { force: false, .. } => Action::ApplyObject,
             Verb::Patch { .. } => Action::PatchObject,
+            Verb::Evict { .. } => Action::EvictPod,
             Verb::Delete { .. } => Action::DeleteObject,
         }
     }
@@ -85,6 +91,7 @@ impl World {
                 self.cluster(cluster).apply(&which, &body.0, &how, false, m)
             }
             Verb::Patch { patch, manager } => self.cluster(cluster).patch(&which, &patch.0, manager, m),
+            Verb::Evict { uid } => self.cluster(cluster).evict(&which, uid, m).map(|()| Json::Null),
             Verb::Delete { uid, foreground } => {
                 laws::before_deleting(self, cluster, &about);
                 let propagation = if *foreground { Propagation::Foreground } else { Propagation::Background };

@@ -8,6 +8,7 @@ mod hands;
 mod laws;
 mod lists;
 mod managers;
+mod nodes;
 mod refusals;
 mod rollouts;
 mod spaces;

@@ -40,7 +40,7 @@ fn request_rate(action: Action, unfiltered: bool) -> Option<Rate> {
         GetCallerIdentity | AssumeRole => return None,
         // A cluster has queues instead of buckets, and no published rate.
         ServerVersion | Discovery | ListObjects | GetObject | ReadLog | DryRunApply | ApplyObject | ForceApply
-        | PatchObject | DeleteObject => return None,
+        | PatchObject | EvictPod | DeleteObject => return None,
         GetParameter => (40.0, 40.0),
         DescribeInstances | DescribeInstanceStatus | DescribeSecurityGroups | DescribeVolumes if unfiltered => {
             (50.0, 10.0)

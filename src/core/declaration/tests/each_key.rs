@@ -19,6 +19,15 @@ const TOGETHER: &[(&str, &[(&str, &str)])] = &[
     ("volumes.d.replicas", &[("volumes.d.for", "")]),
     ("volumes.d.zones", &[("volumes.d.for", ""), ("volumes.d.replicas", "1")]),
     ("machines.web.user-data.template", &[("machines.web.user-data.text", "\"x\"")]),
+    ("machines.web.nodes.cluster", &[("kubernetes.west.context", "\"west\"")]),
+    (
+        "machines.web.nodes.join",
+        &[
+            ("machines.web.nodes.endpoint", "\"10.0.0.10:6443\""),
+            ("machines.web.nodes.ca", "\"sha256:1234567890abcdef1234567890abcdef1234567890abcdef1234567890abcdef\""),
+            ("machines.web.nodes.token", "\"abcdef.0123456789abcdef\""),
+        ],
+    ),
     ("manifests.m.template", &[("manifests.m.files", "[\"k8s/b.yaml.j2\"]")]),
     ("manifests.m.vars", &[("manifests.m.files", "[\"k8s/b.yaml.j2\"]")]),
     ("manifests.m.cluster", &[("kubernetes.west.context", "\"west\"")]),
@@ -209,14 +218,15 @@ fn every_key_does_something_and_its_example_is_good() {
         // What the key does is told from the same file without it, where that is one.
         let without = declare(&inputs(&lines)).desired.filter(|_| !lines.contains_key(path));
         let mut compare = without.map_or_else(|| plain.clone(), |d| format!("{d:?}"));
-        if matches!(block.title, "env-from" | "tolerations") {
+        if matches!(block.title, "env-from" | "tolerations" | "taints") {
             let beside = match (block.title, key.name) {
                 (_, "secret" | "config" | "key") => "",
                 ("env-from", _) => "secret = \"x\", ",
                 (_, _) => "key = \"x\", ",
             };
             let list = format!("[{{ {beside}{} = {} }}]", key.name, key.example);
-            lines.insert(format!("workloads.w.{}", block.title), list);
+            let of = if block.title == "taints" { "machines.web.nodes" } else { "workloads.w" };
+            lines.insert(format!("{of}.{}", block.title), list);
         } else if block.title == "disks" {
             let disk = |more: &str| {
                 let own = |key: &str, value: &str| {

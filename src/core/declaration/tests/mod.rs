@@ -3,6 +3,7 @@
 mod bad;
 mod each_key;
 mod manifests;
+mod nodes;
 mod properties;
 mod workloads;
 mod written;

@@ -316,7 +316,10 @@ impl Marks {
         }
         let (action, why, says) = match does {
             ObjectDoes::Delete { .. } => (Action::Delete, Why::Asked, "destroy"),
-            ObjectDoes::Parent { .. } | ObjectDoes::Apply { .. } | ObjectDoes::Mark { .. } => {
+            ObjectDoes::Parent { .. }
+            | ObjectDoes::Apply { .. }
+            | ObjectDoes::Mark { .. }
+            | ObjectDoes::Cordon { .. } => {
                 (Action::Restamp, Why::Stamp, "names kinds or namespaces in which nothing of the stack is left")
             }
         };

@@ -160,6 +160,7 @@ fn steps(plan: &Plan) -> Vec<String> {
             Do::Call(Call::Object(on)) => match &on.does {
                 ObjectDoes::Apply { .. } => format!("apply {}", on.object.short()),
                 ObjectDoes::Delete { .. } => format!("delete {}", on.object.short()),
+                ObjectDoes::Cordon { .. } => format!("cordon {}", on.object.short()),
                 ObjectDoes::Mark { .. } => format!("mark {}", on.object.short()),
                 ObjectDoes::Parent { .. } => "parent".to_owned(),
             },

@@ -1,14 +1,41 @@
 //! Disruption budgets and quotas: what they say of themselves.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value as Json;
 
 use super::super::check::meets;
-use super::super::object::{at, number, put};
-use super::super::{Kube, Moment};
+use super::super::object::{at, flag, items, number, put, text};
+use super::super::{Kube, Moment, named};
 use super::replicas::is_alive;
 use super::{MANAGER, is_ready, set_condition, share};
 
 impl Kube {
+    /// How many pods of a budget there should be: as their controllers say, so that one which ends is still missed.
+    fn expected(&self, namespace: &str, selector: &Json) -> i64 {
+        let all = self.in_namespace("", "Pod", namespace).map(|(_, p)| p);
+        let pods = all.filter(|p| meets(selector, at(p, &["metadata", "labels"])));
+        let mut scales: BTreeMap<String, i64> = BTreeMap::new();
+        let mut alone = 0;
+        for pod in pods {
+            match self.wished(namespace, pod) {
+                Some((uid, scale)) => drop(scales.insert(uid, scale)),
+                None => alone += i64::from(is_alive(pod)),
+            }
+        }
+        alone + scales.values().sum::<i64>()
+    }
+
+    /// The uid and the wished number of what makes a pod anew: of a ReplicaSet its Deployment, if it has one.
+    fn wished(&self, namespace: &str, object: &Json) -> Option<(String, i64)> {
+        let owner = items(object, &["metadata", "ownerReferences"]).iter().find(|r| flag(r, &["controller"]))?;
+        let group = text(owner, &["apiVersion"]).split_once('/').map_or("", |(group, _)| group);
+        let name = named(group, text(owner, &["kind"]), namespace, text(owner, &["name"]));
+        let body = self.get(&name)?;
+        let own = || Some((text(body, &["metadata", "uid"]).to_owned(), number(body, &["spec", "replicas"])?));
+        self.wished(namespace, body).or_else(own)
+    }
+
     pub(super) fn look_after_budgets(&mut self, m: Moment) {
         for name in self.all_of("policy", "PodDisruptionBudget") {
             let Some(budget) = self.get(&name).cloned() else { continue };
@@ -18,7 +45,7 @@ impl Kube {
                 .map(|(_, p)| p)
                 .filter(|p| is_alive(p) && meets(&selector, at(p, &["metadata", "labels"])))
                 .collect();
-            let expected = i64::try_from(pods.len()).unwrap_or(i64::MAX);
+            let expected = self.expected(&name.namespace, &selector);
             let healthy = i64::try_from(pods.iter().filter(|p| is_ready(p)).count()).unwrap_or(i64::MAX);
             let desired = match at(&budget, &["spec", "maxUnavailable"]) {
                 Some(most) => expected - share(Some(most), expected, true).unwrap_or(0),

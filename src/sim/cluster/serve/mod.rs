@@ -1,6 +1,7 @@
 //! The API server's verbs on a cluster, as plain functions.
 
 mod delete;
+mod evict;
 mod read;
 mod write;
 

@@ -17,11 +17,13 @@ impl Kube {
             return Err(no_such_kind().failure);
         }
         let selector = Selector::read(&query.selector).map_err(|says| bad_request(says).failure)?;
+        let fields = Fields::read(&query.fields).map_err(|says| bad_request(says).failure)?;
         let after = query.next.as_deref().map(read_token).transpose()?;
         let limit = if query.limit == 0 { usize::MAX } else { query.limit as usize };
         let all = self.of_kind(resource.group(), &resource.kind).filter(|(name, object)| {
             query.namespace.as_ref().is_none_or(|n| name.namespace == *n)
                 && selector.meets(object)
+                && fields.meet(object)
                 && after.as_ref().is_none_or(|(namespace, last)| (&name.namespace, &name.name) > (namespace, last))
         });
         let mut found: Vec<(&ObjectName, &Json)> = all.take(limit.saturating_add(1)).collect();
@@ -96,6 +98,25 @@ pub(in super::super) fn expired() -> Failure {
         "Expired",
         "The provided continue parameter is too old to display a consistent list result.",
     )
+}
+
+/// A field selector, of the fields that pods are selected by: `spec.nodeName=node-a`.
+struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    fn read(text: &str) -> Result<Self, String> {
+        const KNOWN: [&str; 4] = ["metadata.name", "metadata.namespace", "spec.nodeName", "status.phase"];
+        let one = |part: &str| match part.split_once('=') {
+            Some((field, value)) if KNOWN.contains(&field) => Ok((field.to_owned(), value.to_owned())),
+            Some((field, _)) => Err(format!("field label not supported: {field}")),
+            None => Err(format!("invalid selector: {part}")),
+        };
+        text.split(',').filter(|p| !p.is_empty()).map(one).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn meet(&self, object: &Json) -> bool {
+        self.0.iter().all(|(field, value)| text(object, &field.split('.').collect::<Vec<_>>()) == value)
+    }
 }
 
 /// A label selector in the API's own words: `a=b,c!=d,e,!f,g in (x,y),h notin (z)`.

@@ -64,8 +64,13 @@ fn pages_follow_each_other_by_name_and_each_object_stands_on_one() {
         }
         let (mut seen, mut next, mut pages) = (Vec::new(), None, 0);
         loop {
-            let query =
-                Query { namespace: Some("default".into()), selector: format!("{STACK}=7f3kq2x9"), limit: 3, next };
+            let query = Query {
+                namespace: Some("default".into()),
+                selector: format!("{STACK}=7f3kq2x9"),
+                limit: 3,
+                next,
+                ..Query::default()
+            };
             let page = t.kube.list(&resource("v1", "ConfigMap", "default"), &query).await.unwrap();
             seen.extend(page.items.iter().map(|o| text(o, &["metadata", "name"]).to_owned()));
             pages += 1;

@@ -1,0 +1,124 @@
+//! Nodes of machines: none loses its machine before it was emptied, and none goes before its machine.
+//!
+//! Told from the look alone: which node stands on which machine, by `providerID`.
+
+use super::{Case, DRAIN, Objections};
+use crate::health::State;
+use crate::nodes::instance;
+use crate::observed::{NodeSeen, Observed, Phase, Truth};
+use crate::plan::{Call, Drain, ObjectDoes, OnObject, Step, Target, Until};
+
+/// The instance of the node that a target names: `Node/ip-10-0-0-1@<uid>`.
+pub(super) fn machine<'o>(observed: &'o Observed, target: &Target) -> Option<&'o str> {
+    let Target::Id(id) = target else { return None };
+    let (name, uid) = id.strip_prefix("Node/")?.split_once('@')?;
+    let nodes = observed.clusters.values().filter_map(|c| c.nodes.get(name));
+    let node = nodes.into_iter().find(|n| n.uid == uid)?;
+    instance(&node.provider_id).map(|(_, id)| id)
+}
+
+/// Whether a call is on a node, for the change of a machine.
+pub(super) fn of_machine(case: &Case<'_>, step: &Step, on: &OnObject) -> bool {
+    let mut changes = case.changes(step).peekable();
+    let node = on.object.api.is_empty() && on.object.kind == "Node";
+    node && changes.peek().is_some() && changes.all(|c| c.address.object.is_none())
+}
+
+/// Whether a change is the end of a node whose machine is gone.
+pub(super) fn forgets(case: &Case<'_>, change: u32) -> bool {
+    on_nodes(case).any(|(_, step, on)| step.changes == [change] && matches!(on.does, ObjectDoes::Delete { .. }))
+}
+
+fn on_nodes<'c, 'a>(case: &'c Case<'a>) -> impl Iterator<Item = (u32, &'a Step, &'a OnObject)> + use<'c, 'a> {
+    case.calls().filter_map(|(i, step, call)| match call {
+        Call::Object(on) if of_machine(case, step, on) => Some((i, step, on)),
+        _ => None,
+    })
+}
+
+/// The node of this uid in a cluster.
+fn seen<'a>(case: &Case<'a>, scope: &str, name: &str, uid: &str) -> Option<&'a NodeSeen> {
+    case.observed.clusters.get(scope)?.nodes.get(name).filter(|n| n.uid == uid)
+}
+
+/// What is done to nodes, and to machines that are nodes.
+pub(super) fn nodes(case: &Case<'_>, out: &mut Objections) {
+    for (i, step, on) in on_nodes(case) {
+        let (uid, goes) = match &on.does {
+            ObjectDoes::Cordon { uid, .. } => (uid, false),
+            ObjectDoes::Delete { uid } => (uid, true),
+            ObjectDoes::Apply { .. } | ObjectDoes::Mark { .. } | ObjectDoes::Parent { .. } => {
+                out.step(DRAIN, i, format!("writes into {}", on.object));
+                continue;
+            }
+        };
+        let node = seen(case, &step.scope, &on.object.name, uid);
+        let Some(id) = node.and_then(|n| instance(&n.provider_id)).map(|(_, id)| id) else {
+            out.step(DRAIN, i, format!("acts on {}, which was not seen with uid {uid}", on.object));
+            continue;
+        };
+        let Some(own) = case.own.get(id) else {
+            out.step(DRAIN, i, format!("acts on {}, whose machine {id} is not this stack's", on.object));
+            continue;
+        };
+        if case.changes(step).any(|c| Some(&c.address) != own.address.as_ref()) {
+            out.step(DRAIN, i, format!("acts on {} for another machine's change", on.object));
+        }
+        let ended =
+            case.after_wait(i, |w| w.until == Until::Terminated && w.targets.iter().any(|t| super::is_id(t, id)));
+        if goes && own.object.phase != Phase::Gone && !ended {
+            out.step(DRAIN, i, format!("deletes {} before {id} is gone", on.object));
+        }
+    }
+    emptied(case, out);
+}
+
+/// Every machine that is terminated while its node answers.
+fn emptied(case: &Case<'_>, out: &mut Objections) {
+    for (i, _, call) in case.calls() {
+        let Call::Terminate(ids) = call else { continue };
+        for own in ids.iter().filter_map(|id| case.own.get(id.as_str())) {
+            if own.verdict.dead() {
+                continue;
+            }
+            let id = own.object.id.as_str();
+            let group = own.group.as_ref().and_then(|g| case.desired.machines.get(&g.name));
+            if let Some(nodes) = group.and_then(|g| g.nodes.as_ref()) {
+                let cluster = case.observed.clusters.get(&nodes.scope);
+                if cluster.is_none_or(|c| c.nodes_unseen.is_some()) {
+                    out.step(DRAIN, i, format!("terminates {id} while the nodes of `{}` are not known", nodes.scope));
+                    continue;
+                }
+            }
+            let Some(node) = own.node.filter(|j| j.node.ready != Truth::Unknown) else { continue };
+            let target = format!("Node/{}@{}", node.name, node.node.uid);
+            let drains = case.waits().filter(|(j, step, w)| {
+                step.scope == node.scope && case.above.has(i, *j) && w.targets.iter().any(|t| super::is_id(t, &target))
+            });
+            let how: Vec<(u32, Drain)> = drains
+                .filter_map(|(j, _, w)| match w.until {
+                    Until::Drained(how) => Some((j, how)),
+                    _ => None,
+                })
+                .collect();
+            let Some((drain, how)) = how.first().copied() else {
+                out.step(DRAIN, i, format!("terminates {id} without draining its node {}", node.name));
+                continue;
+            };
+            let cordoned = on_nodes(case).any(|(j, _, on)| {
+                on.object.name == node.name
+                    && matches!(on.does, ObjectDoes::Cordon { on: true, .. })
+                    && case.above.has(drain, j)
+            });
+            if !cordoned {
+                out.step(DRAIN, drain, format!("drains {} before it is cordoned", node.name));
+            }
+            let ill = matches!(own.verdict.state, State::Unhealthy { .. } | State::Flapping | State::Planned { .. });
+            let policy = &case.desired.policy.drain;
+            let lost = (how.empty_dir && !policy.empty_dir) || (how.unmanaged && !policy.unmanaged);
+            if (how.force || lost) && !ill && !case.asked.destroy {
+                out.step(DRAIN, drain, format!("drains {}, which is well, by force", node.name));
+            }
+        }
+    }
+}
