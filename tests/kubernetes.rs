@@ -11,12 +11,17 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use lab::Cluster;
 
+#[cfg(all(feature = "aws", feature = "kubernetes"))]
+#[path = "lab/front.rs"]
+mod front;
 #[cfg(feature = "kubernetes")]
 mod conformance;
 #[cfg(feature = "kubernetes")]
 mod crash;
 #[cfg(feature = "kubernetes")]
 mod journey;
+#[cfg(all(feature = "aws", feature = "kubernetes"))]
+mod nodes;
 #[cfg(all(feature = "aws", feature = "kubernetes"))]
 mod sweep;
 #[cfg(feature = "kubernetes")]

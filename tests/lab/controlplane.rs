@@ -136,6 +136,19 @@ impl Cluster {
         self.try_kubectl(words, stdin).unwrap_or_else(|said| panic!("kubectl {words}: {said}"))
     }
 
+    /// Applies manifests with kubectl, for as long as the cluster runs: for a thread beside the test's own.
+    pub fn applier(&self) -> impl Fn(&str) + Send + 'static {
+        let (kubectl, kubeconfig, home) = (self.kubectl.clone(), self.kubeconfig.clone(), self.folder.clone());
+        move |manifest| {
+            let mut command = Command::new(&kubectl);
+            command.env("KUBECONFIG", &kubeconfig).env("HOME", &home).args(["apply", "--server-side", "-f", "-"]);
+            let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
+            let mut child = child.expect("kubectl stands beside the launcher");
+            child.stdin.take().expect("it is piped").write_all(manifest.as_bytes()).expect("kubectl reads");
+            assert!(child.wait().expect("kubectl ends").success(), "{manifest}");
+        }
+    }
+
     /// kubectl, as the admin, for whoever needs an `EDITOR` or a word with a space in it.
     pub fn command(&self) -> Command {
         let mut kubectl = Command::new(&self.kubectl);
