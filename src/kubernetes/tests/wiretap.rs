@@ -151,6 +151,11 @@ impl Cluster for Wiretap {
         self.cluster.patch(which, patch, manager).await
     }
 
+    async fn evict(&self, pod: &Which, uid: &str) -> Result<(), Refusal> {
+        self.hear(format!("evict {}", about(pod)))?;
+        self.cluster.evict(pod, uid).await
+    }
+
     async fn delete(&self, which: &Which, how: &Deletion) -> Result<(), Refusal> {
         self.hear(format!("delete {}", about(which)))?;
         self.cluster.delete(which, how).await
