@@ -105,8 +105,8 @@ pub fn whole_journey(lab: &dyn Lab, groups: &[String]) {
     assert!(held.contains(&alive), "{held}");
     ours.run("plan --exit-code").ends(0);
 
-    // Its tags taken away, a volume is known by where it hangs, and marked again.
-    let keys = ["evenkeel:stack", "evenkeel:address", "evenkeel:launch", "evenkeel:spec", "Name", "team"];
+    // Its marks taken away, a volume is known by where it hangs, and marked again.
+    let keys = ["evenkeel:stack", "evenkeel:address", "evenkeel:launch", "evenkeel:spec"];
     let tags: String = keys.iter().zip(1..).map(|(key, n)| format!("&Tag.{n}.Key={key}")).collect();
     ec2(lab, &format!("Action=DeleteTags&ResourceId.1={volume}{tags}"));
     ours.run("drift").ends(3).tells(&volume);
