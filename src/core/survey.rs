@@ -172,7 +172,9 @@ impl<'a> GroupSurvey<'a> {
             .map(|m| {
                 let o = m.object;
                 let marks: BTreeMap<_, _> = o.tags.iter().filter(|(k, _)| k.starts_with(tag::OURS)).collect();
-                let bad: Vec<_> = o.signals.iter().chain(&m.others).map(|s| (s.source, s.reading)).collect();
+                let mut bad: Vec<_> = o.signals.iter().chain(&m.others).map(|s| (s.source, s.reading)).collect();
+                // The order of a listing is no change.
+                bad.sort_unstable();
                 let up = matches!(o.phase, crate::observed::Phase::Starting | crate::observed::Phase::Up);
                 let ill = (!m.well_or_coming()).then_some(bad);
                 let mut row = serde_json::json!([o.id, up, o.zone, o.fields, marks, o.attached, ill]);

@@ -299,7 +299,7 @@ async fn rest(sim: &Sim, told: &Story, fleet: &Fleet, disk: &mut Disk, others: &
     sim.advance(Duration::from_secs(31 * 60)).expect("in memory");
     let life = Life::new(sim, told.seed);
     let mut end = life.settle(&wish, disk, &intent).await;
-    if let End::Restless(_) = end {
+    if matches!(end, End::Restless(_) | End::Refused(_)) {
         // What looks like a failure of the monitoring is left alone until somebody has mended it.
         sim.edit(heal).expect("in memory");
         end = life.settle(&wish, disk, &intent).await;
