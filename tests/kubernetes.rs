@@ -11,9 +11,6 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use lab::Cluster;
 
-#[cfg(all(feature = "aws", feature = "kubernetes"))]
-#[path = "lab/front.rs"]
-mod front;
 #[cfg(feature = "kubernetes")]
 mod conformance;
 #[cfg(feature = "kubernetes")]
@@ -22,8 +19,6 @@ mod crash;
 mod journey;
 #[cfg(all(feature = "aws", feature = "kubernetes"))]
 mod nodes;
-#[cfg(all(feature = "aws", feature = "kubernetes"))]
-mod sweep;
 #[cfg(feature = "kubernetes")]
 mod refusals;
 #[cfg(feature = "kubernetes")]
@@ -31,6 +26,8 @@ mod refusals;
 pub mod server;
 #[cfg(feature = "kubernetes")]
 mod stack;
+#[cfg(all(feature = "aws", feature = "kubernetes"))]
+mod sweep;
 #[cfg(feature = "kubernetes")]
 mod webhook;
 

@@ -182,7 +182,7 @@ pub fn judge(object: &Object, wait: WaitFor, past: Option<&Past>, policy: &Polic
     judge_with(object, &[], wait, past, policy, now)
 }
 
-/// The same with what others than its provider say about it ([`crate::nodes::signals`]).
+/// The same with what others than its provider say about it ([`crate::nodes::Nodes::say`]).
 pub fn judge_with(
     object: &Object,
     others: &[Signal],

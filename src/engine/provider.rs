@@ -91,7 +91,8 @@ pub trait Provider: Eyes {
     async fn perform(&self, call: &Call, payloads: &Payloads) -> Result<Made, Failure>;
 
     /// One round of draining a node (`Node/ip-10-0-0-1@<uid>`): what a drain moves is asked to go, and what is left is
-    /// said. The answer is [`Phase::Gone`] when nothing is left, and [`Phase::Failed`] when something refuses for good.
+    /// said. The answer is gone when nothing is left, and failed when something refuses for good
+    /// ([`evenkeel_core::observed::Phase`]).
     ///
     /// # Errors
     /// When what is there could not be seen: then nothing is known.

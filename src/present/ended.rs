@@ -167,6 +167,8 @@ impl Report {
     fn summary(&self) -> Text {
         let done = count(self.done.len() as u64, "change", "changes");
         let took = &self.words.took;
+        // What failed may have begun, so only what was refused as a whole left everything as it was.
+        let untouched = self.done.is_empty() && self.failed.is_empty() && self.under_way.is_empty();
         let (role, words) = match self.outcome {
             Outcome::Complete if self.done_before > 0 && self.done_before as usize == self.done.len() => {
                 (Role::Good, format!("Nothing left to do: this plan was carried out before ({done})."))
@@ -176,7 +178,7 @@ impl Report {
                 (Role::Good, format!("Applied: {done}, {before} of them by an earlier run, the rest in {took}."))
             }
             Outcome::Complete => (Role::Good, format!("Applied: {done} in {took}.")),
-            Outcome::Partial if self.done.is_empty() => (Role::Error, format!("Nothing applied in {took}")),
+            Outcome::Partial if untouched => (Role::Error, format!("Nothing applied in {took}")),
             Outcome::Partial => (Role::Error, format!("Applied in part: {done} done in {took}")),
             Outcome::Interrupted => (Role::Warning, format!("Interrupted after {took}: {done} done")),
         };

@@ -60,7 +60,7 @@ fn what_we_ended_ourselves_is_no_drift_when_the_file_wants_it_again() {
     trio.run("destroy --yes").ends(0);
     trio.run("drift").ends(2).shows("pending");
     trio.run("apply --yes").ends(0);
-    trio.run("sim terminate node/1").ends(0);
+    trio.run("sim kill node/1").ends(0);
     trio.run("plan --exit-code").ends(3);
 }
 
@@ -98,7 +98,7 @@ fn five_refuses_a_plan_of_which_nothing_holds_any_more() {
     trio.run("sim set-type node/0 t3.small").ends(0);
     // However often it is tried.
     for _ in 0..2 {
-        trio.run("apply p --yes").ends(5).says("not as the plan saw it").never("in part");
+        trio.run("apply p --yes").ends(5).says("not as the plan saw it").never("Applied in part");
     }
     trio.run("plan --exit-code").ends(0);
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use evenkeel_sim::{Sim, World};
 use serde_json::Value;
 
-use super::front::Served;
 use super::lab::Cluster;
+use crate::front::lab::Served;
 
 /// The sim's time for one second of ours: machines boot in minutes, pods end in seconds.
 const SPEED: f64 = 30.0;

@@ -109,7 +109,8 @@ async fn a_long_list_comes_in_pages_and_each_object_knows_its_kind() {
     }
     let (mut names, mut sizes, mut next) = (vec![], vec![], None);
     loop {
-        let query = Query { namespace: Some("pages".into()), selector: "kind".into(), limit: 2, next, ..Query::default() };
+        let query =
+            Query { namespace: Some("pages".into()), selector: "kind".into(), limit: 2, next, ..Query::default() };
         let page = cluster.list(&configmaps(), &query).await.expect("a page");
         sizes.push(page.items.len());
         for item in &page.items {
