@@ -3,6 +3,7 @@
 //! One object is one change. It is made, changed in place, made again where the server will not change it, given back
 //! its marks, or pruned: never by its name, only by our label and our field manager.
 
+mod containers;
 mod shown;
 mod steps;
 
@@ -157,7 +158,8 @@ impl<'a> Place<'a> {
             }
         }
         let forecasts = self.forecasts(draft, &named);
-        work.extend(self.pruned(draft, &named));
+        let pruned = self.pruned(draft, &named);
+        work.extend(self.emptied(draft, pruned, &named));
         (work, forecasts)
     }
 

@@ -161,6 +161,9 @@ fn deleted(
     if note("evenkeel.dev/protect") == Some("true") {
         out.step(PROTECTION, i, format!("deletes {}, which is protected", on.object));
     }
+    if let Some(inside) = taken_along(case, step, on, live) {
+        out.step(DATA, i, format!("deletes {}, and {inside} in it goes along", on.object));
+    }
     let keeps = holds_data(Sort { group: &on.object.api, kind: &on.object.kind }).is_some();
     let over = note("evenkeel.dev/delete-after").and_then(|at| at.parse::<jiff::Timestamp>().ok());
     let marked = || {
@@ -189,6 +192,28 @@ fn deleted(
     if remade && !remake {
         out.step(SERVES, i, format!("deletes {} and does not make it anew", on.object));
     }
+}
+
+/// An object of any stack that stands in a namespace, or is of a definition's kind, and that the plan itself does not
+/// end.
+fn taken_along(case: &Case<'_>, step: &Step, on: &OnObject, live: Option<&Live>) -> Option<ObjectName> {
+    let spec = live.and_then(|l| l.body.get("spec"));
+    let text = |v: Option<&Json>| v.and_then(Json::as_str).unwrap_or_default().to_owned();
+    let names = spec.and_then(|s| s.get("names"));
+    let (kind, group) = (text(names.and_then(|n| n.get("kind"))), text(spec.and_then(|s| s.get("group"))));
+    let within = |o: &ObjectName| match on.object.group_kind().as_str() {
+        "Namespace" => o.namespace == on.object.name,
+        "CustomResourceDefinition.apiextensions.k8s.io" => o.kind == kind && o.api == group,
+        _ => false,
+    };
+    let ends = |o: &ObjectName| {
+        acts(case).any(|(_, _, other)| other.object == *o && matches!(other.does, ObjectDoes::Delete { .. }))
+    };
+    let stays = |(o, l): &(&ObjectName, &Live)| {
+        let going = l.body.get("metadata").is_some_and(|m| m.get("deletionTimestamp").is_some());
+        within(o) && !going && label(&l.body, "evenkeel.dev/stack").is_some() && !ends(o)
+    };
+    case.observed.clusters.get(&step.scope)?.objects.iter().find(stays).map(|(o, _)| o.clone())
 }
 
 fn is_ours(case: &Case<'_>, body: &Json) -> bool {

@@ -40,7 +40,7 @@ pub(super) fn defines(desired: &Desired, scope: &str, object: &ObjectName) -> bo
 }
 
 /// `Widget.example.org`, for the definition of it.
-fn defined_by(body: &Json) -> Option<String> {
+pub(super) fn defined_by(body: &Json) -> Option<String> {
     let is = applyset::name_of(body)?.group_kind() == DEFINITION;
     let spec = body.get("spec").filter(|_| is)?;
     Some(format!("{}.{}", spec.get("names")?.get("kind")?.as_str()?, spec.get("group")?.as_str()?))

@@ -393,6 +393,61 @@ fn destroy_takes_everything_of_ours_and_the_mark_last() {
 }
 
 #[test]
+fn a_namespace_stays_while_something_in_it_stays() {
+    let over = |stage: &mut Stage| {
+        let name: ObjectName = "Namespace/shop".parse().unwrap();
+        let live = stage.cluster().objects.get_mut(&name).unwrap();
+        live.body["metadata"]["annotations"][applyset::DELETE_AFTER] = "1999-01-01T00:00:00Z".into();
+    };
+    let full = || Stage::new().live(namespace("shop")).parent(&["ConfigMap", "Namespace", "PersistentVolumeClaim"]);
+    let kept = |stage: &Stage, by: Hold, words: &str| {
+        let plan = stage.plan();
+        assert!(!steps(&plan).iter().any(|s| s.starts_with("delete Namespace")), "{:?}", steps(&plan));
+        assert!(holds(&plan).iter().any(|(b, says)| *b == by && says.contains(words)), "{:?}", holds(&plan));
+    };
+    // Out of the file, while what is in it is not: live already, or still to be made.
+    for made in [true, false] {
+        let mut stage = full().wish(claim("data"));
+        if made {
+            stage = stage.live(claim("data"));
+        }
+        over(&mut stage);
+        kept(&stage, Hold::Protection, "PersistentVolumeClaim/shop/data");
+    }
+    // The stack is to go, and something in it is protected, of another stack, or not seen.
+    let destroyed = |mut stage: Stage| {
+        stage.world.intent = Intent { destroy: true, ..Intent::default() };
+        stage
+    };
+    let name: ObjectName = "PersistentVolumeClaim/shop/data".parse().unwrap();
+    let mut stage = destroyed(full().live(claim("data")));
+    assert!(steps(&stage.plan()).iter().any(|s| s.starts_with("delete Namespace")), "nothing stays");
+    stage.cluster().objects.get_mut(&name).unwrap().body["metadata"]["annotations"][applyset::PROTECT] = "true".into();
+    kept(&stage, Hold::Protection, "PersistentVolumeClaim/shop/data");
+    let mut stage = destroyed(full().live(claim("data")));
+    stage.cluster().objects.get_mut(&name).unwrap().body["metadata"]["labels"][applyset::STACK] = "zzz22222".into();
+    kept(&stage, Hold::Protection, "PersistentVolumeClaim/shop/data");
+    let mut stage = destroyed(full());
+    let denied = Failure::new(Class::Denied, "Forbidden", "no");
+    stage.cluster().unseen.insert("Secret".into(), denied);
+    kept(&stage, Hold::Blind, "Secret");
+}
+
+#[test]
+fn no_plan_takes_along_what_it_does_not_end() {
+    let mut stage = Stage::new()
+        .wish(config("a", "1"))
+        .live(config("a", "1"))
+        .live(namespace("shop"))
+        .parent(&["ConfigMap", "Namespace"]);
+    stage.world.intent = Intent { destroy: true, ..Intent::default() };
+    let plan = stage.plan();
+    let stage = stage.live(claim("data"));
+    let says: Vec<String> = stage.world.vet(&plan).iter().map(ToString::to_string).collect();
+    assert!(says.iter().any(|s| s.contains("PersistentVolumeClaim/shop/data in it goes along")), "{says:?}");
+}
+
+#[test]
 fn what_the_server_would_refuse_is_said_before() {
     let mut stage = Stage::new().wish(config("a", "1"));
     let failure = Failure::new(Class::Quota, "Forbidden", "exceeded quota: few");
