@@ -51,7 +51,7 @@ impl Catalog {
 
     /// Why a kind may be missing: its group could not be asked.
     pub fn broken(&self, group_kind: &str) -> Option<&Failure> {
-        self.broken.get(group_kind.split_once('.')?.1)
+        self.broken.get(group_kind.split_once('.').map_or("", |(_, group)| group))
     }
 
     /// What core needs to know of each kind.

@@ -123,8 +123,13 @@ impl<C: Cluster + ?Sized> KubernetesEyes<C> {
         let which = Which { resource, namespace: String::new(), name: name.to_owned() };
         let node = self.get(&which).await?;
         let said = |phase, says: String| Ok(answer(self.scope(), id, Timestamp::UNIX_EPOCH, phase, says));
-        if node.is_none_or(|n| applyset::text(&n, "uid") != uid) {
-            return said(Phase::Gone, String::new());
+        match node {
+            None => return said(Phase::Gone, String::new()),
+            // The same machine under a new node: its pods are there still.
+            Some(n) if applyset::text(&n, "uid") != uid => {
+                return said(Phase::Failed, "has joined anew since the plan: make a new plan".into());
+            }
+            Some(_) => {}
         }
         let pods = self.resource("Pod").await?;
         let query = Query { fields: format!("spec.nodeName={name}"), ..Query::default() };
@@ -167,7 +172,8 @@ impl<C: Cluster + ?Sized> KubernetesEyes<C> {
         match failure.class {
             // Another pod of this name is another pod.
             Class::NotFound => Ok(Evicted::Gone),
-            Class::Busy if failure.code == "Conflict" => Ok(Evicted::Gone),
+            // The next look says what is there now.
+            Class::Busy if failure.code == "Conflict" => Ok(Evicted::Leaves),
             Class::Busy if failure.code == KEPT => {
                 let cause = refusal.causes.into_iter().find(|c| c.reason == KEPT).map(|c| c.message);
                 Ok(Evicted::Kept(cause.filter(|c| !c.is_empty()).unwrap_or(failure.says)))

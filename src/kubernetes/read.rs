@@ -297,12 +297,21 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
             Tie::Loose => false,
             Tie::Firm => true,
         };
-        let Some(resource) = catalog.preferred("Node") else { return };
+        let Some(resource) = catalog.preferred("Node") else {
+            let none = || Failure::new(Class::Invalid, NOT_SERVED, "the cluster does not serve Node");
+            let failure = catalog.broken("Node").cloned().unwrap_or_else(none);
+            found.seen.nodes_unseen = Some(failure.clone());
+            if firm {
+                found.gap("nodes".into(), failure, true);
+            }
+            return;
+        };
         match walk(&*self.cluster, &self.caller, resource, &Query::default()).await {
             Ok(all) => found.seen.nodes = all.iter().filter_map(nodes::read).collect(),
             Err(failure) => {
                 found.seen.nodes_unseen = Some(failure.clone());
-                if firm {
+                // Who may not list nodes has none among the machines; who could not this time may have.
+                if firm || failure.class != Class::Denied {
                     found.gap("nodes".into(), failure, true);
                 }
             }

@@ -170,11 +170,14 @@ fn unseen(draft: &Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
 fn nodes_unseen(draft: &Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
     let goes = match c.change.action {
         Action::Replace | Action::Delete => c.member.as_ref().is_some_and(|m| !m.verdict.dead()),
-        Action::Create | Action::Update | Action::Restamp | Action::Quarantine | Action::Release | Action::Attach => {
-            false
-        }
+        // A change that stops it takes its pods too.
+        Action::Update => c.differences.fields.iter().any(crate::diff::Difference::needs_stop),
+        Action::Create | Action::Restamp | Action::Quarantine | Action::Release | Action::Attach => false,
     };
-    let (scope, why) = super::nodes::unseen(draft, &c.change.address.group).filter(|_| goes)?;
+    if !goes {
+        return None;
+    }
+    let (scope, why) = super::nodes::unseen(draft, &c.change.address.group)?;
     Some((Hold::Blind, format!("a full look at the nodes of `{scope}`{why}")))
 }
 

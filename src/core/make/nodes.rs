@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use super::{Candidate, Draft};
 use crate::address::{Group, Kind};
 use crate::desired::{Desired, WaitFor};
+use crate::failure::Class;
 use crate::health::{State, age};
 use crate::nodes::{Joined, Nodes};
-use crate::observed::{Phase, Truth};
+use crate::observed::{ClusterSeen, Phase, Truth};
 use crate::plan::{Action, Change, Drain, Reason, Why};
 use crate::survey::Member;
 
@@ -23,9 +24,11 @@ pub(super) struct Parting<'a> {
 }
 
 /// How the node of a machine that goes is emptied; `None` where there is nothing to empty: no node, a machine that is
-/// dead, or a node whose kubelet is silent, so that no pod could end there. The end of the machine is the fence then.
+/// dead, or an ill one whose kubelet is silent, so that no pod could end there. The end of the machine is the fence then.
+/// A silent kubelet alone says nothing of the pods: they may serve still.
 pub(super) fn parting<'a>(draft: &Draft<'a>, member: &Member<'a>) -> Option<Parting<'a>> {
-    let node = member.node.filter(|j| j.node.ready != Truth::Unknown && !member.verdict.dead())?;
+    let ill = matches!(member.verdict.state, State::Unhealthy { .. } | State::Flapping);
+    let node = member.node.filter(|j| !member.verdict.dead() && (j.node.ready != Truth::Unknown || !ill))?;
     let policy = &draft.ask.desired.policy.drain;
     let asked = Drain { empty_dir: policy.empty_dir, unmanaged: policy.unmanaged, force: false };
     let forced = Drain { empty_dir: true, unmanaged: true, force: true };
@@ -55,7 +58,14 @@ pub(super) fn joins(desired: &Desired, group: &str) -> Option<(String, u64)> {
 
 /// The cluster of a group whose nodes are not known, and why: nobody can say what a machine of it would take with it.
 pub(super) fn unseen<'d>(draft: &'d Draft<'_>, group: &Group) -> Option<(&'d str, String)> {
-    let scope = draft.ask.desired.machines.get(&group.name)?.nodes.as_ref()?.scope.as_str();
+    let scope = match draft.ask.desired.machines.get(&group.name) {
+        Some(group) => group.nodes.as_ref()?.scope.as_str(),
+        // Out of the file, nobody knows whose nodes they are. Who may not list nodes at all has none of them.
+        None => {
+            let dark = |c: &ClusterSeen| c.nodes_unseen.as_ref().is_some_and(|f| f.class != Class::Denied);
+            draft.ask.observed.clusters.iter().find(|(_, c)| dark(c))?.0.as_str()
+        }
+    };
     if Nodes::of(draft.ask.observed).sees(scope) {
         return None;
     }

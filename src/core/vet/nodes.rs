@@ -73,10 +73,10 @@ pub(super) fn nodes(case: &Case<'_>, out: &mut Objections) {
     emptied(case, out);
 }
 
-/// Every machine that is terminated while its node answers.
+/// Every machine that is terminated or stopped while its node may have pods.
 fn emptied(case: &Case<'_>, out: &mut Objections) {
     for (i, _, call) in case.calls() {
-        let Call::Terminate(ids) = call else { continue };
+        let (Call::Terminate(ids) | Call::Stop(ids)) = call else { continue };
         for own in ids.iter().filter_map(|id| case.own.get(id.as_str())) {
             if own.verdict.dead() {
                 continue;
@@ -86,11 +86,12 @@ fn emptied(case: &Case<'_>, out: &mut Objections) {
             if let Some(nodes) = group.and_then(|g| g.nodes.as_ref()) {
                 let cluster = case.observed.clusters.get(&nodes.scope);
                 if cluster.is_none_or(|c| c.nodes_unseen.is_some()) {
-                    out.step(DRAIN, i, format!("terminates {id} while the nodes of `{}` are not known", nodes.scope));
+                    out.step(DRAIN, i, format!("ends {id} while the nodes of `{}` are not known", nodes.scope));
                     continue;
                 }
             }
-            let Some(node) = own.node.filter(|j| j.node.ready != Truth::Unknown) else { continue };
+            let silent = matches!(own.verdict.state, State::Unhealthy { .. } | State::Flapping);
+            let Some(node) = own.node.filter(|j| j.node.ready != Truth::Unknown || !silent) else { continue };
             let target = format!("Node/{}@{}", node.name, node.node.uid);
             let drains = case.waits().filter(|(j, step, w)| {
                 step.scope == node.scope && case.above.has(i, *j) && w.targets.iter().any(|t| super::is_id(t, &target))
@@ -102,7 +103,7 @@ fn emptied(case: &Case<'_>, out: &mut Objections) {
                 })
                 .collect();
             let Some((drain, how)) = how.first().copied() else {
-                out.step(DRAIN, i, format!("terminates {id} without draining its node {}", node.name));
+                out.step(DRAIN, i, format!("ends {id} without draining its node {}", node.name));
                 continue;
             };
             let cordoned = on_nodes(case).any(|(j, _, on)| {

@@ -160,7 +160,7 @@ fn all_nodes_silent_at_once_is_a_broken_monitor_and_nothing_is_done() {
     w.later(7200);
     let plan = w.plan();
     assert!(plan.is_empty(), "{}", told(&plan));
-    assert!(plan.held.iter().all(|h| h.by == Hold::Outage) && plan.held.len() == 6, "{}", told(&plan));
+    assert!(plan.held.iter().all(|h| h.by == Hold::Frozen) && plan.held.len() == 6, "{}", told(&plan));
 }
 
 #[test]
