@@ -241,8 +241,8 @@ impl Job<'_> {
         seen.remember(self.project);
         // Refused now or by an earlier attempt: nothing of the plan was done, so nothing was done in part.
         let all = u32::try_from(made.plan.changes.len()).unwrap_or(u32::MAX);
-        if refused > 0 && (0..all).all(|i| matches!(ran.progress.standing(i), Standing::Refused)) {
-            return Ok(if unseen { Exit::Blind } else { Exit::Stale });
+        if all > 0 && (0..all).all(|i| matches!(ran.progress.standing(i), Standing::Refused)) {
+            return Ok(if refused > 0 && unseen { Exit::Blind } else { Exit::Stale });
         }
         if exit != Exit::Fine {
             return Ok(exit);
