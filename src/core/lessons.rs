@@ -38,16 +38,8 @@ pub struct Lessons {
     /// Changes of machines that EC2 called wrong, one entry a machine.
     pub wrong: Vec<Wrong>,
     /// What runs have ended: it is gone because the file, or a person, said so, and not because the world moved.
-    pub ended: Vec<Ended>,
-}
-
-/// A machine or volume that a run ended.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Ended {
-    /// Its id.
-    pub id: String,
-    /// When the call was made.
-    pub at: Timestamp,
+    /// By id, with when the call was made.
+    pub ended: BTreeMap<String, Timestamp>,
 }
 
 /// A slot was launched before with a token that EC2 remembers, with another content (a newer image, as a rule).
@@ -140,14 +132,12 @@ impl Lessons {
             Some(Do::Call(Call::DeleteVolume(id))) => std::slice::from_ref(id),
             Some(Do::Call(_) | Do::Wait(_)) | None => return,
         };
-        self.ended.retain(|e| !ids.contains(&e.id));
-        self.ended.extend(ids.iter().map(|id| Ended { id: id.clone(), at }));
-        self.ended.sort();
+        self.ended.extend(ids.iter().map(|id| (id.clone(), at)));
     }
 
     /// Whether a run has ended this machine or volume.
     pub fn ended(&self, id: &str) -> bool {
-        self.ended.iter().any(|e| e.id == id)
+        self.ended.contains_key(id)
     }
 
     fn failed(&mut self, plan: &Plan, step: u32, progress: &Progress, failure: &Failure, at: Timestamp) -> bool {
@@ -216,7 +206,7 @@ impl Lessons {
         self.no_room.retain(|n| n.holds(now));
         self.used.retain(|u| now < after(u.at, USED));
         self.wrong.retain(|w| alive.contains(w.id.as_str()));
-        self.ended.retain(|e| now < after(e.at, ENDED));
+        self.ended.retain(|_, at| now < after(*at, ENDED));
     }
 
     /// The newest generation of a slot whose token is used up; 0 for none.

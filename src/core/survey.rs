@@ -37,23 +37,7 @@ pub struct Memory {
     /// Where objects of ours were.
     pub scopes: Vec<LookedAt>,
     /// The volume that was last seen in each slot of the file.
-    pub volumes: Vec<Kept>,
-}
-
-/// A volume as an earlier look saw it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Kept {
-    /// Its slot.
-    pub address: Address,
-    /// Its id.
-    pub id: String,
-}
-
-impl Memory {
-    /// The volume that was last seen in this slot.
-    pub fn volume(&self, address: &Address) -> Option<&str> {
-        self.volumes.iter().find(|k| k.address == *address).map(|k| k.id.as_str())
-    }
+    pub volumes: BTreeMap<Address, String>,
 }
 
 /// One object of ours, in its slot.
@@ -392,22 +376,18 @@ impl<'a> Survey<'a> {
 
     /// Notes the volume of each slot; one that is not seen now stays noted for as long as the file has its group.
     fn keep(&mut self, desired: &Desired) {
+        let all = &mut self.memory.volumes;
         let ended = &self.memory.lessons;
-        let declared = |k: &Kept| desired.volumes.contains_key(&k.address.group.name);
-        let mut all: BTreeMap<Address, String> = (self.memory.volumes.iter())
-            .filter(|k| declared(k) && !ended.ended(&k.id))
-            .map(|k| (k.address.clone(), k.id.clone()))
-            .collect();
-        for (group, g) in self.groups.iter().filter(|(g, _)| g.kind == Kind::Volumes) {
+        let declared = |group: &Group| desired.volumes.contains_key(&group.name);
+        all.retain(|address, id| declared(&address.group) && !ended.ended(id));
+        for (group, g) in self.groups.iter().filter(|(g, _)| g.kind == Kind::Volumes && declared(g)) {
             for (slot, m) in g.members() {
                 // Going out of the file, it is nobody's loss.
-                let leaving = m.quarantined_until().is_some();
-                match leaving {
-                    true => drop(all.remove(&group.slot(slot))),
-                    false => drop(all.insert(group.slot(slot), m.object.id.clone())),
+                match m.quarantined_until() {
+                    Some(_) => drop(all.remove(&group.slot(slot))),
+                    None => drop(all.insert(group.slot(slot), m.object.id.clone())),
                 }
             }
         }
-        self.memory.volumes = all.into_iter().map(|(address, id)| Kept { address, id }).filter(declared).collect();
     }
 }

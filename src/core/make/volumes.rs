@@ -216,7 +216,8 @@ fn vacant<'a>(
     let history = draft.ask.history;
     let last = survey.slots.get(&address.slot).and_then(|all| all.first()).map(|m| m.object.id.as_str());
     // EC2 does not list a deleted volume for long; what earlier looks saw here is gone all the same.
-    let last = last.or_else(|| history.volume(address)).filter(|id| !history.lessons.ended(id));
+    let last =
+        last.or_else(|| history.volumes.get(address).map(String::as_str)).filter(|id| !history.lessons.ended(id));
     let reason = match last {
         Some(id) => Reason { why: Why::Drifted, says: format!("{id} is gone") },
         None => Reason { why: Why::Declared, says: format!("{count} in the file") },
