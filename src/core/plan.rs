@@ -466,6 +466,24 @@ pub enum Until {
     Drained(Drain),
 }
 
+impl Until {
+    /// How a node is drained, where that is what is waited for.
+    pub fn drain(self) -> Option<Drain> {
+        match self {
+            Self::Drained(how) => Some(how),
+            Self::Running
+            | Self::Healthy { .. }
+            | Self::Stopped
+            | Self::Terminated
+            | Self::Free
+            | Self::Attached
+            | Self::Deleted
+            | Self::Ready
+            | Self::Joined => None,
+        }
+    }
+}
+
 /// How a node is drained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -256,18 +256,7 @@ impl<'a> Run<'a> {
     }
 
     fn looker(&self, step: u32, until: Until) -> Looker {
-        let drain = match until {
-            Until::Drained(how) => Some((step, how)),
-            Until::Running
-            | Until::Healthy { .. }
-            | Until::Stopped
-            | Until::Terminated
-            | Until::Free
-            | Until::Attached
-            | Until::Deleted
-            | Until::Ready
-            | Until::Joined => None,
-        };
+        let drain = until.drain().map(|how| (step, how));
         Looker { scope: self.scope(step).to_owned(), drain }
     }
 

@@ -259,18 +259,7 @@ fn judge(
         if object.says.is_empty() { word.to_owned() } else { format!("{word} ({})", object.says) }
     };
     if hopeless {
-        return One::Never(match until {
-            Until::Drained(_) => object.says.clone(),
-            Until::Running
-            | Until::Healthy { .. }
-            | Until::Stopped
-            | Until::Terminated
-            | Until::Free
-            | Until::Attached
-            | Until::Deleted
-            | Until::Ready
-            | Until::Joined => shows(),
-        });
+        return One::Never(if until.drain().is_some() { object.says.clone() } else { shows() });
     }
     match until {
         Until::Terminated | Until::Deleted => match object.phase {

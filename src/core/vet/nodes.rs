@@ -6,7 +6,7 @@ use super::{Case, DRAIN, Objections};
 use crate::health::State;
 use crate::nodes::instance;
 use crate::observed::{NodeSeen, Observed, Phase, Truth};
-use crate::plan::{Call, Drain, ObjectDoes, OnObject, Step, Target, Until};
+use crate::plan::{Call, ObjectDoes, OnObject, Step, Target, Until};
 
 /// The instance of the node that a target names: `Node/ip-10-0-0-1@<uid>`.
 pub(super) fn machine<'o>(observed: &'o Observed, target: &Target) -> Option<&'o str> {
@@ -96,13 +96,8 @@ fn emptied(case: &Case<'_>, out: &mut Objections) {
             let drains = case.waits().filter(|(j, step, w)| {
                 step.scope == node.scope && case.above.has(i, *j) && w.targets.iter().any(|t| super::is_id(t, &target))
             });
-            let how: Vec<(u32, Drain)> = drains
-                .filter_map(|(j, _, w)| match w.until {
-                    Until::Drained(how) => Some((j, how)),
-                    _ => None,
-                })
-                .collect();
-            let Some((drain, how)) = how.first().copied() else {
+            let first = drains.filter_map(|(j, _, w)| Some((j, w.until.drain()?))).next();
+            let Some((drain, how)) = first else {
                 out.step(DRAIN, i, format!("ends {id} without draining its node {}", node.name));
                 continue;
             };
