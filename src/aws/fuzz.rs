@@ -13,9 +13,7 @@ use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, S
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
-use evenkeel_ec2::api::{
-    CreateVolume, Ec2, Ec2Read, InstanceChange, Metadata, ModifyVolume, Query, Rehearsal, RunInstances, Tags,
-};
+use evenkeel_ec2::api::{CreateVolume, Ec2, Ec2Read, InstanceChange, ModifyVolume, Query, Rehearsal, RunInstances};
 use evenkeel_fuzz::{many, mutant};
 
 use crate::client::{AwsEc2, loader};
@@ -116,22 +114,7 @@ fn launch() -> RunInstances {
         count: 1,
         image: "ami-1".into(),
         instance_type: "t3.small".into(),
-        zone: None,
-        subnet: None,
-        security_groups: Vec::new(),
-        key: None,
-        instance_profile: None,
-        user_data: None,
-        disks: Vec::new(),
-        public_ip: None,
-        metadata: Metadata::default(),
-        monitoring: false,
-        protect: false,
-        spot: false,
-        tenancy: None,
-        placement_group: None,
-        tags: Tags::new(),
-        volume_tags: Tags::new(),
+        ..RunInstances::default()
     }
 }
 
@@ -141,12 +124,7 @@ fn volume() -> CreateVolume {
         zone: "us-east-1a".into(),
         size: Some(1),
         volume_type: "gp3".into(),
-        iops: None,
-        throughput: None,
-        encrypted: false,
-        kms_key: None,
-        snapshot: None,
-        tags: Tags::new(),
+        ..CreateVolume::default()
     }
 }
 

@@ -358,7 +358,7 @@ pub struct BlockDevice {
 }
 
 /// `RunInstances` with MinCount = MaxCount = `count`: all or nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunInstances {
     /// At most 64 ASCII characters.
     pub client_token: String,
@@ -421,7 +421,7 @@ pub enum InstanceChange {
 }
 
 /// `CreateVolume`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateVolume {
     /// At most 64 ASCII characters.
     pub client_token: String,

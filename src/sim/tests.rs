@@ -39,21 +39,9 @@ pub(crate) fn launch(token: &str, count: u32) -> RunInstances {
         image: "ami-00000000000002309".to_owned(),
         instance_type: "t3.small".to_owned(),
         zone: Some("us-east-1a".to_owned()),
-        subnet: None,
-        security_groups: Vec::new(),
-        key: None,
-        instance_profile: None,
-        user_data: None,
-        disks: Vec::new(),
-        public_ip: None,
-        metadata: Metadata::default(),
-        monitoring: false,
-        protect: false,
-        spot: false,
-        tenancy: None,
-        placement_group: None,
         tags: ours("machines.web", &format!("g1 s{slots}")),
         volume_tags: tags(&[(tag::STACK, "s"), (tag::ADDRESS, "machines.web")]),
+        ..RunInstances::default()
     }
 }
 
@@ -64,12 +52,9 @@ fn volume(token: &str, size: u32) -> CreateVolume {
         zone: "us-east-1a".to_owned(),
         size: Some(size),
         volume_type: "gp3".to_owned(),
-        iops: None,
-        throughput: None,
         encrypted: true,
-        kms_key: None,
-        snapshot: None,
         tags: ours("volumes.data", "g1 s0"),
+        ..CreateVolume::default()
     }
 }
 

@@ -13,7 +13,7 @@ use evenkeel_core::make::{Ask, Intent, make};
 use evenkeel_core::observed::Reading;
 use evenkeel_core::plan::Plan;
 use evenkeel_core::stamp::tag;
-use evenkeel_ec2::api::{Ec2, Metadata, RunInstances, Tags};
+use evenkeel_ec2::api::{Ec2, RunInstances, Tags};
 use evenkeel_sim::action::Action;
 use evenkeel_sim::dice::Span;
 use evenkeel_sim::faults::{Effect, Fault, Moment};
@@ -190,21 +190,8 @@ impl Others {
                 image: "ami-00000000000002309".to_owned(),
                 instance_type: "t3.small".to_owned(),
                 zone: Some("us-east-1a".to_owned()),
-                subnet: None,
-                security_groups: Vec::new(),
-                key: None,
-                instance_profile: None,
-                user_data: None,
-                disks: Vec::new(),
-                public_ip: None,
-                metadata: Metadata::default(),
-                monitoring: false,
-                protect: false,
-                spot: false,
-                tenancy: None,
-                placement_group: None,
                 tags: tags.clone(),
-                volume_tags: Tags::new(),
+                ..RunInstances::default()
             };
             sim.run_instances(&request).await.expect("an empty world has room");
         }

@@ -10,21 +10,9 @@ fn request() -> RunInstances {
         image: "ami-1".into(),
         instance_type: "t3.small".into(),
         zone: Some("us-east-1a".into()),
-        subnet: None,
         security_groups: vec!["sg-1".into()],
-        key: None,
-        instance_profile: None,
-        user_data: None,
-        disks: Vec::new(),
-        public_ip: None,
-        metadata: Metadata::default(),
-        monitoring: false,
-        protect: false,
-        spot: false,
-        tenancy: None,
-        placement_group: None,
         tags: Tags::from([("evenkeel:stack".to_owned(), "s1".to_owned())]),
-        volume_tags: Tags::new(),
+        ..RunInstances::default()
     }
 }
 
@@ -96,12 +84,7 @@ fn a_volume_says_encrypted_only_where_it_is_asked_for() {
         zone: "us-east-1a".into(),
         size: Some(8),
         volume_type: "gp3".into(),
-        iops: None,
-        throughput: None,
-        encrypted: false,
-        kms_key: None,
-        snapshot: None,
-        tags: Tags::new(),
+        ..CreateVolume::default()
     };
     let sent = |request: &CreateVolume| new_volume(request).build().expect("all members are optional").encrypted();
     assert_eq!(sent(&request), None);

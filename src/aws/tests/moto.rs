@@ -42,21 +42,9 @@ async fn launch(ec2: &AwsEc2, stack: &str, zone: &str, count: u32) -> RunInstanc
         image: image(ec2).await,
         instance_type: "t3.small".into(),
         zone: Some(zone.into()),
-        subnet: None,
-        security_groups: Vec::new(),
-        key: None,
-        instance_profile: None,
-        user_data: None,
-        disks: Vec::new(),
-        public_ip: None,
-        metadata: Metadata::default(),
-        monitoring: false,
-        protect: false,
-        spot: false,
-        tenancy: None,
-        placement_group: None,
         tags: Tags::from([(STACK.to_owned(), stack.to_owned()), ("Name".to_owned(), format!("in {zone}"))]),
         volume_tags: Tags::from([(STACK.to_owned(), stack.to_owned())]),
+        ..RunInstances::default()
     }
 }
 
@@ -248,9 +236,8 @@ async fn a_volume_lives_from_create_to_delete() {
         iops: Some(4000),
         throughput: Some(250),
         encrypted: true,
-        kms_key: None,
-        snapshot: None,
         tags: Tags::from([(STACK.to_owned(), "data".to_owned())]),
+        ..CreateVolume::default()
     };
     let made = ec2.create_volume(&request).await.expect("a volume");
     assert_eq!((made.size, made.iops, made.throughput), (50, Some(4000), Some(250)));

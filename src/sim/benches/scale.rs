@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use evenkeel_core::stamp::tag;
-use evenkeel_ec2::api::{Ec2, Ec2Read, Filter, Metadata, Query, RunInstances};
+use evenkeel_ec2::api::{Ec2, Ec2Read, Filter, Query, RunInstances};
 use evenkeel_sim::{Sim, runtime};
 
 fn main() {
@@ -73,19 +73,7 @@ fn launch(token: u32, count: u32, zone: String) -> RunInstances {
         image: "ami-00000000000002309".to_owned(),
         instance_type: "t3.small".to_owned(),
         zone: Some(zone),
-        subnet: None,
-        security_groups: Vec::new(),
-        key: None,
-        instance_profile: None,
         user_data: Some(b"#!/bin/sh\necho hello\n".to_vec()),
-        disks: Vec::new(),
-        public_ip: None,
-        metadata: Metadata::default(),
-        monitoring: false,
-        protect: false,
-        spot: false,
-        tenancy: None,
-        placement_group: None,
         tags: [
             (tag::STACK, "s".to_owned()),
             (tag::ADDRESS, format!("machines.web-{token}")),
@@ -95,5 +83,6 @@ fn launch(token: u32, count: u32, zone: String) -> RunInstances {
         .map(|(k, v)| (k.to_owned(), v))
         .into(),
         volume_tags: [(tag::STACK.to_owned(), "s".to_owned())].into(),
+        ..RunInstances::default()
     }
 }
