@@ -76,9 +76,7 @@ impl<C: Cluster + ?Sized> KubernetesProvider<C> {
         let done = asking(self.eyes.caller(), "delete", || self.eyes.cluster().delete(&which, &how)).await;
         match done {
             Err(Refusal { failure, .. }) if failure.code == NOT_SERVED && self.eyes.is_gone(&kind).await? => Ok(()),
-            Err(Refusal { failure, .. }) if failure.class == Class::NotFound => Ok(()),
-            // Another one has its name by now: the one that is meant is gone.
-            Err(Refusal { failure, .. }) if failure.class == Class::Busy && failure.code == "Conflict" => Ok(()),
+            Err(Refusal { failure, .. }) if is_gone(&failure) => Ok(()),
             done => done.map_err(words),
         }
     }
@@ -93,8 +91,7 @@ impl<C: Cluster + ?Sized> KubernetesProvider<C> {
             "spec": { "unschedulable": unschedulable },
         });
         match asking(self.eyes.caller(), "patch", || self.eyes.cluster().patch(&which, &patch, MARKS)).await {
-            Err(Refusal { failure, .. }) if failure.class == Class::NotFound => Ok(()),
-            Err(Refusal { failure, .. }) if failure.class == Class::Busy && failure.code == "Conflict" => Ok(()),
+            Err(Refusal { failure, .. }) if is_gone(&failure) => Ok(()),
             done => done.map(drop).map_err(words),
         }
     }
@@ -177,4 +174,9 @@ impl<C: Cluster + ?Sized> KubernetesProvider<C> {
         }
         Ok(body)
     }
+}
+
+/// Whether the one that is meant is gone: none has its name, or another one has by now.
+fn is_gone(failure: &Failure) -> bool {
+    failure.class == Class::NotFound || (failure.class == Class::Busy && failure.code == "Conflict")
 }
