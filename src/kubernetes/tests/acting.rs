@@ -2,7 +2,8 @@
 
 use evenkeel_core::digest::Digest;
 use evenkeel_core::failure::Class;
-use evenkeel_core::plan::Do;
+use evenkeel_core::observed::Phase;
+use evenkeel_core::plan::{Do, Drain};
 
 use super::*;
 
@@ -34,6 +35,22 @@ fn a_deletion_of_what_cannot_be_asked_for_is_not_done() {
         stage.wire.refuse("discover", usize::MAX, Class::Invalid, "");
         let lost = stage.perform(nowhere, "example.org/v1", delete()).await.expect_err("nobody was asked");
         assert_eq!(lost.says, "refused");
+    });
+}
+
+#[test]
+fn a_node_that_has_joined_anew_is_not_taken_for_one_that_is_gone() {
+    story("", async |stage| {
+        let how = Drain { empty_dir: true, unmanaged: true, force: true };
+        let node = stage.wire.which(&json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": "node-a" } }));
+        let node = stage.wire.get(&node).await.unwrap_or_else(|r| panic!("{r:?}"));
+        let uid = node["metadata"]["uid"].as_str().expect("a uid");
+        let drained = async |id: &str| stage.provider.drain(id, how).await.expect("a look");
+        assert_eq!(drained(&format!("Node/node-a@{uid}")).await.phase, Phase::Gone, "nothing runs there");
+        let anew = drained("Node/node-a@another").await;
+        assert_eq!(anew.phase, Phase::Failed);
+        assert!(anew.says.contains("make a new plan"), "{}", anew.says);
+        assert_eq!(drained("Node/nobody@another").await.phase, Phase::Gone);
     });
 }
 

@@ -22,9 +22,9 @@ use evenkeel_engine::clock::Clock;
 use evenkeel_engine::observe::observe;
 use evenkeel_engine::provider::{Eyes, Payloads, Provider, Reading, Wants};
 use evenkeel_kubernetes::KubernetesProvider;
-use evenkeel_kubernetes::api::{Cluster, How};
+use evenkeel_kubernetes::api::{Cluster, ClusterRead, How};
 use evenkeel_sim::{Sim, World, runtime};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::wiretap::Wiretap;
 

@@ -6,6 +6,7 @@ use crate::desired::{Image, WaitFor};
 use crate::failure::{Class, Failure};
 use crate::observed::{Answer, Found, Gap, Phase, Reading, Truth};
 use crate::plan::{Action, Call, Do, Drain, Hold, ObjectDoes, Plan, Until};
+use crate::policy::Amount;
 use crate::testing::{World, told};
 use crate::vet::DRAIN;
 
@@ -183,6 +184,45 @@ fn nodes_that_cannot_be_seen_hold_every_end_and_are_no_illness() {
     let id = w.id_of("machines.web/3");
     w.find(&id).phase = Phase::Stopped;
     assert_eq!(w.plan().changes.len(), 1, "{}", told(&w.plan()));
+}
+
+#[test]
+fn a_change_that_stops_a_machine_waits_for_a_look_at_its_node_too() {
+    let mut w = joined(3);
+    w.seen.clusters.get_mut(SCOPE).unwrap().nodes_unseen = Some(Failure::new(Class::Denied, "Forbidden", "no"));
+    w.desired.policy.max_unavailable = Amount::Count(1);
+    w.desired.machines.get_mut("web").unwrap().types = vec!["m5.large".into()];
+    let plan = w.plan();
+    assert!(plan.is_empty() && !plan.held.is_empty(), "{}", told(&plan));
+    assert!(plan.held.iter().all(|h| h.by == Hold::Blind), "{}", told(&plan));
+}
+
+#[test]
+fn out_of_the_file_a_machine_goes_only_when_its_nodes_were_seen_or_may_never_be() {
+    for (class, held) in [(Class::Transient, true), (Class::Denied, false)] {
+        let mut w = joined(2);
+        let mut other = w.desired.machines.remove("web").unwrap();
+        other.nodes = None;
+        w.desired.machines.insert("other".into(), other);
+        w.intent.max_deletes = Some(Amount::Percent(100));
+        w.seen.clusters.get_mut(SCOPE).unwrap().nodes.clear();
+        w.seen.clusters.get_mut(SCOPE).unwrap().nodes_unseen = Some(Failure::new(class, "", "no"));
+        let plan = w.plan();
+        let blind = plan.held.iter().filter(|h| h.by == Hold::Blind).count();
+        assert_eq!(blind, if held { 2 } else { 0 }, "{class:?}: {}", told(&plan));
+    }
+}
+
+#[test]
+fn a_silent_kubelet_alone_spares_no_drain() {
+    let mut w = joined(3);
+    let since = w.at;
+    let id = w.id_of("machines.web/2");
+    let node = w.nodes().get_mut(&format!("ip-{id}")).unwrap();
+    (node.ready, node.since) = (Truth::Unknown, Some(since));
+    w.desired.machines.get_mut("web").unwrap().count = 2;
+    let plan = w.plan();
+    assert_eq!(steps(&plan, &id)[..2], ["cordon".to_owned(), GENTLE.to_owned()], "{}", told(&plan));
 }
 
 #[test]
