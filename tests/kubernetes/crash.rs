@@ -3,7 +3,8 @@
 use super::lab;
 use super::stack::{Stack, declaration};
 
-/// One that serves, one that cannot start and keeps trying, and a job that fails for good.
+/// One that serves, one that cannot start and keeps trying, and a job that fails for good. Each says all on one stream:
+/// the node keeps no order between two.
 const WORKLOADS: &str = r#"
 [workloads.good]
 image = "lab.example/busybox:1"
@@ -39,14 +40,14 @@ spec:
       containers:
         - name: main
           image: lab.example/busybox:1
-          command: [sh, -c, "echo starting; echo 'no database at db:5432' >&2; exit 4"]
+          command: [sh, -c, "exec >&2; echo starting; echo 'no database at db:5432'; exit 4"]
 "#;
 
 #[test]
 fn on_real_nodes_what_runs_becomes_ready_and_what_crashes_says_its_last_words() {
     let Some(cluster) = lab::real() else { return };
     cluster.namespace("crash");
-    let manifests = declaration("kzcrash2", "crash", "files = [\"bad.yaml\"]\nwait = \"20s\"");
+    let manifests = declaration("kzcrash2", "crash", "files = [\"bad.yaml\"]\nwait = \"40s\"");
     let stack = Stack::of(cluster, &format!("{manifests}{WORKLOADS}"));
     stack.write("bad.yaml", BAD);
     let said = stack.run("apply --yes", 7).split_whitespace().collect::<Vec<_>>().join(" ");
