@@ -288,13 +288,17 @@ struct Sample {
     unwell: u32,
     total: u32,
     by_value: BTreeMap<(Attribute, String), (u32, u32)>,
+    /// Zones of which something is unwell by what it says now: where all that were unwell only have yet to prove
+    /// that they are well, there was an outage and is none.
+    ill: BTreeSet<String>,
 }
 
 impl Sample {
     fn of(counted: &[&Member]) -> Self {
-        let mut sample = Self { unwell: 0, total: 0, by_value: BTreeMap::new() };
+        let mut sample = Self { unwell: 0, total: 0, by_value: BTreeMap::new(), ill: BTreeSet::new() };
         for m in counted {
             let unwell = u32::from(m.verdict.soft());
+            sample.ill.extend(m.zone().filter(|_| !m.verdict.bad.is_empty()).map(str::to_owned));
             sample.unwell += unwell;
             sample.total += 1;
             for (attribute, value) in &m.values {
@@ -339,6 +343,7 @@ fn attribute(sample: &Sample, outage: &Outage, found: &mut Situation) -> bool {
         let (rest_u, rest_n) = (sample.unwell - u, sample.total - n);
         let says = format!("{u} of {n} unwell in {} {value}, {rest_u} of {rest_n} elsewhere", attribute.word());
         match attribute {
+            Attribute::Zone if !sample.ill.contains(value) => {}
             Attribute::Zone => {
                 found.impaired.insert(value.clone(), Evidence::new(Rule::ZoneStatistical, says));
             }
@@ -363,6 +368,9 @@ fn suspect(counted: &[&Member], sample: &Sample, policy: &Policy, now: Timestamp
     let mut any = false;
     for ((attribute, zone), un) in &sample.by_value {
         if *attribute != Attribute::Zone || *un != (2, 2) || found.impaired.contains_key(zone) {
+            continue;
+        }
+        if !sample.ill.contains(zone) {
             continue;
         }
         if sample.outside(*un).is_none_or(|out| out > policy.outage.outside) {

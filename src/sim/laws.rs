@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
-use crate::world::{Machine, World};
+use crate::world::{Impaired, Machine, World};
 
 /// How long two machines may claim one slot before it counts: what a launch needs to become visible, and a rerun to
 /// look again.
@@ -23,6 +23,8 @@ pub const GRACE: SignedDuration = SignedDuration::from_mins(5);
 pub enum Law {
     /// P2: our call made fewer machines serve than the floor asks for.
     Floor,
+    /// P3: our call replaced machines faster than the schedule allows, whatever made them look ill.
+    Pace,
     /// P4: our call launched or destroyed in a zone of which it is known that it is lost.
     LostZone,
     /// P6: our call destroyed what is not ours.
@@ -71,7 +73,26 @@ pub struct Floor {
     pub group: String,
     /// So many running with all checks passed.
     pub ready: u32,
+    /// How fast its machines may be replaced; absent: as fast as anybody likes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<Pace>,
 }
+
+/// How fast the machines of a group may be replaced.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Pace {
+    /// So many living machines may have a successor that is younger than [`WARMUP`]; those of a lost zone do not count.
+    pub parallel: u32,
+    /// So many launches of one slot's lineage within [`LINEAGE`], its first machine not counted.
+    pub retries: u32,
+}
+
+/// What a successor needs at least before the next one may be launched (`repair.warmup`).
+pub const WARMUP: SignedDuration = SignedDuration::from_secs(60);
+
+/// Within such a time a lineage may have so many members (`repair.chain-reset`).
+pub const LINEAGE: SignedDuration = SignedDuration::from_hours(1);
 
 /// What a machine or volume says it is: stack, group and slot.
 pub(crate) type Claim = (String, String, u32);
@@ -135,12 +156,59 @@ pub(crate) fn after_call(world: &mut World, action: Action, before: &[u32]) {
     ) {
         return;
     }
+    for says in hasty(world) {
+        violate(world, Law::Pace, says);
+    }
     for says in duplicates(world, GRACE) {
         // Said once, not at every call that follows.
         if !world.violations.iter().any(|v| v.law == Law::Duplicate && v.says == says) {
             violate(world, Law::Duplicate, says);
         }
     }
+}
+
+/// Groups that are replaced faster than their pace, in words; only what was launched now counts, so each is said once.
+fn hasty(world: &World) -> Vec<String> {
+    let mut found = Vec::new();
+    for (floor, pace) in world.floors.iter().filter_map(|f| Some((f, f.pace.as_ref()?))) {
+        let age = |m: &Machine| world.now.duration_since(m.launched);
+        let mut young: BTreeMap<&String, Vec<&String>> = BTreeMap::new();
+        let mut lineages: BTreeMap<(u32, Option<String>), Vec<&String>> = BTreeMap::new();
+        let mut now = false;
+        for (id, m) in world.instances.iter().filter(|(_, m)| age(m) < LINEAGE) {
+            let Some(((stack, group, slot), mark)) = claim(id, m.launch_index, &m.tags) else { continue };
+            if stack != floor.stack || group != floor.group || mark.replaces.is_empty() {
+                continue;
+            }
+            now |= m.launched == world.now;
+            if mark.attempt > 1 {
+                lineages.entry((slot, mark.chain.clone())).or_default().push(id);
+            }
+            // One that is dead or ill has failed: the next may be launched.
+            if age(m) < WARMUP && !m.is_dead() && m.impaired == Impaired::default() {
+                // A machine of a lost zone is stood in for, not replaced: others serve at once in its stead.
+                let lost = |o: &Machine| world.zones.get(&o.zone).is_some_and(|z| z.lost.is_some());
+                for old in &mark.replaces {
+                    if let Some((old, _)) = world.instances.get_key_value(old).filter(|(_, o)| !o.is_dead() && !lost(o))
+                    {
+                        young.entry(old).or_default().push(id);
+                    }
+                }
+            }
+        }
+        if !now {
+            continue;
+        }
+        if young.len() > pace.parallel as usize {
+            let most = pace.parallel;
+            found.push(format!("{}: {young:?} replaced within a minute, more than {most}", floor.group));
+        }
+        for ((slot, chain), made) in lineages.iter().filter(|(_, made)| made.len() > pace.retries as usize) {
+            let (most, group) = (pace.retries, &floor.group);
+            found.push(format!("{group}/{slot}: {made:?} of lineage {chain:?} within an hour, more than {most}"));
+        }
+    }
+    found
 }
 
 /// Live machines older than `grace` that claim one slot, neither replacing the other, in words.
@@ -177,12 +245,17 @@ pub(crate) fn before_destroying(world: &mut World, action: Action, id: &str) {
     crate::cluster::laws::before_terminating(world, id);
     let machine = world.instances.get(id).filter(|m| !m.is_dead());
     let volume = world.volumes.get(id);
-    let Some((tags, zone)) = machine.map(|m| (&m.tags, &m.zone)).or_else(|| volume.map(|v| (&v.tags, &v.zone))) else {
+    let Some((tags, zone, token)) = machine
+        .map(|m| (&m.tags, &m.zone, m.token.as_str()))
+        // A volume's token is not to be seen on EC2: its marks alone say whose it is.
+        .or_else(|| volume.map(|v| (&v.tags, &v.zone, "")))
+    else {
         return;
     };
     let mut broken = Vec::new();
-    if !tags.contains_key(tag::STACK) {
-        broken.push((Law::NotOurs, format!("{action} of {id}, which bears no {}", tag::STACK)));
+    if is_foreign(tags, token) {
+        let says = format!("{action} of {id}, which bears no {} and was not launched by evenkeel", tag::STACK);
+        broken.push((Law::NotOurs, says));
     }
     if tags.contains_key(tag::PROTECT) {
         broken.push((Law::Protected, format!("{action} of {id}, which bears {}", tag::PROTECT)));
@@ -201,10 +274,19 @@ pub(crate) fn before_destroying(world: &mut World, action: Action, id: &str) {
 
 /// Before an instance is stopped by our call.
 pub(crate) fn before_stopping(world: &mut World, id: &str) {
-    if world.instances.get(id).is_some_and(|m| !m.tags.contains_key(tag::STACK)) {
-        violate(world, Law::NotOurs, format!("StopInstances of {id}, which bears no {}", tag::STACK));
+    if world.instances.get(id).is_some_and(|m| is_foreign(&m.tags, &m.token)) {
+        let says = format!("StopInstances of {id}, which bears no {} and was not launched by evenkeel", tag::STACK);
+        violate(world, Law::NotOurs, says);
     }
 }
+
+/// Whether nothing says that evenkeel made it: neither its marks, nor the token, which nobody can take away.
+fn is_foreign(tags: &Tags, token: &str) -> bool {
+    !tags.contains_key(tag::STACK) && !token.starts_with(TOKEN)
+}
+
+/// What the client token of each launch of evenkeel's begins with ([`evenkeel_core::launch::token_prefix`]).
+const TOKEN: &str = "ek-";
 
 /// Before something is made in a zone by our call.
 pub(crate) fn before_launching(world: &mut World, zone: &str) {

@@ -25,6 +25,34 @@ impl Dice {
     }
 }
 
+/// A number of machines, or hundredths of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    Count(u32),
+    Percent(u32),
+}
+
+impl Share {
+    /// The most machines that are no more than this of `n` (P16: what must not be exceeded rounds down). Found by
+    /// trying, so that it shares no arithmetic with what it holds to account.
+    pub fn of(self, n: u32) -> u32 {
+        let is_within = |k: &u32| match self {
+            Self::Count(most) => *k <= most,
+            Self::Percent(p) => k * 100 <= p * n,
+        };
+        (0..=n).rev().find(is_within).unwrap_or(0)
+    }
+}
+
+impl std::fmt::Display for Share {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Count(n) => write!(f, "{n}"),
+            Self::Percent(p) => write!(f, "\"{p}%\""),
+        }
+    }
+}
+
 /// A group of machines.
 #[derive(Debug, Clone)]
 pub struct Web {
@@ -44,7 +72,7 @@ pub struct Fleet {
     /// Volumes without machines.
     pub replicas: Option<u32>,
     pub zones: Vec<&'static str>,
-    pub unavailable: u32,
+    pub unavailable: Share,
     pub surge: u32,
     pub parallel: u32,
     pub size: u32,
@@ -63,7 +91,7 @@ impl Fleet {
             groups,
             replicas: (dice.roll(3) == 0).then(|| dice.roll(4)),
             zones: ZONES[..zones].to_vec(),
-            unavailable: dice.roll(5) / 3,
+            unavailable: unavailable(&mut dice),
             surge: 1 + dice.roll(2),
             parallel: 1 + dice.roll(2),
             size: 10,
@@ -116,7 +144,7 @@ impl Fleet {
                 format!("{:?} volumes without machines", self.replicas)
             }
             _ => {
-                self.unavailable = 1 - self.unavailable.min(1);
+                self.unavailable = unavailable(dice);
                 format!("max-unavailable {}", self.unavailable)
             }
         }
@@ -151,6 +179,16 @@ impl Fleet {
             text += &format!("[volumes.spare]\nreplicas = {n}\nsize = \"{}GiB\"\nzones = [{zones}]\n", self.size);
         }
         text
+    }
+}
+
+/// None or one of any group, or as many hundredths as cut groups of up to six in every way.
+fn unavailable(dice: &mut Dice) -> Share {
+    match dice.roll(6) {
+        n @ (0 | 1) => Share::Percent([17, 34, 49, 50, 66, 99][dice.roll(6) as usize] * n),
+        2 => Share::Percent(dice.roll(101)),
+        3..=4 => Share::Count(0),
+        _ => Share::Count(1),
     }
 }
 

@@ -17,7 +17,7 @@ use evenkeel_ec2::api::{Ec2, RunInstances, Tags};
 use evenkeel_sim::action::Action;
 use evenkeel_sim::dice::Span;
 use evenkeel_sim::faults::{Effect, Fault, Moment};
-use evenkeel_sim::laws::Floor;
+use evenkeel_sim::laws::{Floor, Pace};
 use evenkeel_sim::ops::{Deed, Part};
 use evenkeel_sim::world::Machine;
 use evenkeel_sim::{Sim, World};
@@ -120,6 +120,22 @@ impl Story {
         }
         all.truncate(steps);
         Self { seed, fleet, steps: all, hidden, throttled }
+    }
+
+    /// Whether what a run asked for may show itself only after the next one has looked, or a stranger is made to look
+    /// like ours.
+    fn doubles(&self) -> bool {
+        self.steps.iter().any(|step| match step {
+            Step::Apply(faults) | Step::Destroy(faults) => faults.iter().any(|f| match f.effect {
+                Effect::Late(_) | Effect::Echo(_) | Effect::FreezeLists(_) | Effect::HideNew(_) | Effect::EmptyPage => {
+                    true
+                }
+                Effect::LoseAnswer | Effect::Kill(_) | Effect::Twice => self.hidden > 0,
+                Effect::Fail(_) | Effect::Slow(_) | Effect::CutPages | Effect::ExpirePages => false,
+            }),
+            Step::Damage(hand, _) => *hand == Hand::Copy,
+            Step::Edit(..) | Step::Wait(_) => false,
+        })
     }
 }
 
@@ -226,12 +242,12 @@ pub fn tell(told: &Story) -> Result<(), String> {
             let jitter = told.seed.wrapping_mul(100) + n as u64;
             match step {
                 Step::Apply(faults) => {
-                    sim = run(sim, jitter, &desired(&fleet.file()), &mut disk, &all_allowed(), faults).await;
+                    sim = run(sim, jitter, &fleet, &mut disk, &all_allowed(), faults).await;
                 }
                 Step::Destroy(faults) => {
                     // Who destroys everything means the lost zones, too.
                     sim.edit(restore).expect("in memory");
-                    sim = run(sim, jitter, &desired(&fleet.file()), &mut disk, &harness::destroy(), faults).await;
+                    sim = run(sim, jitter, &fleet, &mut disk, &harness::destroy(), faults).await;
                 }
                 Step::Edit(next, _) => fleet = next.clone(),
                 Step::Damage(hand, which) => {
@@ -245,9 +261,10 @@ pub fn tell(told: &Story) -> Result<(), String> {
 }
 
 /// One run of the program, with its floor watched; the next life's handle to the world.
-async fn run(sim: Sim, jitter: u64, wish: &Desired, disk: &mut Disk, intent: &Intent, faults: &[Fault]) -> Sim {
+async fn run(sim: Sim, jitter: u64, fleet: &Fleet, disk: &mut Disk, intent: &Intent, faults: &[Fault]) -> Sim {
+    let wish = &desired(&fleet.file());
     sim.edit(|w| {
-        w.floors = floors(wish, intent);
+        w.floors = floors(fleet, intent);
         w.faults = faults.to_vec();
     })
     .expect("in memory");
@@ -261,14 +278,16 @@ async fn run(sim: Sim, jitter: u64, wish: &Desired, disk: &mut Disk, intent: &In
     if crashed { sim.revive() } else { sim }
 }
 
-/// As many of each group as must serve whatever evenkeel does.
-fn floors(wish: &Desired, intent: &Intent) -> Vec<Floor> {
-    let groups = wish.machines.iter().filter(|(_, g)| !intent.destroy && g.wait == WaitFor::Healthy);
+/// As many of each group as must serve whatever evenkeel does, and how fast it may be replaced at most.
+fn floors(fleet: &Fleet, intent: &Intent) -> Vec<Floor> {
+    let groups = fleet.groups.iter().filter(|_| !intent.destroy);
     groups
-        .map(|(name, g)| Floor {
+        .map(|g| Floor {
             stack: STACK.to_owned(),
-            group: format!("machines.{name}"),
-            ready: g.count - wish.policy.unavailable(g.count),
+            group: format!("machines.{}", g.name),
+            ready: if g.wait { g.count - fleet.unavailable.of(g.count) } else { 0 },
+            // What chapter "Replacement planning" says; the files say nothing of `retries`.
+            pace: Some(Pace { parallel: fleet.parallel, retries: 3 }),
         })
         .collect()
 }
@@ -278,7 +297,7 @@ async fn rest(sim: &Sim, told: &Story, fleet: &Fleet, disk: &mut Disk, others: &
     let wish = desired(&fleet.file());
     let intent = all_allowed();
     sim.edit(|w| {
-        w.floors = floors(&wish, &intent);
+        w.floors = floors(fleet, &intent);
         restore(w);
     })
     .expect("in memory");
@@ -293,13 +312,12 @@ async fn rest(sim: &Sim, told: &Story, fleet: &Fleet, disk: &mut Disk, others: &
     }
     let world = sim.world().expect("in memory");
     let mut wrong = wrongs(&world, &wish);
-    // The sim goes by tags alone: it takes a machine whose tags were taken away, but whose token says that it is ours,
-    // for a stranger. Strangers are asked after below.
     let stripped = told.steps.iter().any(|s| matches!(s, Step::Damage(Hand::StripAll | Hand::StripOne, _)));
     // A launch that arrives late, or that hides while the file moves on, may stand beside another one until a later
     // run ends it; that none is left is asked above.
-    wrong.retain(|w| !w.contains("Duplicate"));
-    wrong.retain(|w| !(w.contains("NotOurs") && stripped));
+    if told.doubles() {
+        wrong.retain(|w| !w.contains("Duplicate"));
+    }
     // Nothing tells the group of a machine without marks when the file has forgotten it, too: it is said, and a person
     // must look at it. What hangs at it stays with it.
     if stripped && wrong.iter().any(|w| w.starts_with("a stray")) {

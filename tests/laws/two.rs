@@ -28,6 +28,7 @@ async fn both(journey: &Journey, start: World, after: usize) -> (World, usize) {
             stack: wish.stack.id.clone(),
             group: format!("machines.{name}"),
             ready: g.count - wish.policy.unavailable(g.count),
+            pace: None,
         };
         sim.edit(|w| w.floors = floors.map(floor).collect()).expect("in memory");
     }

@@ -106,6 +106,23 @@ fn a_zone_is_impaired_by_the_chapters_table() {
 }
 
 #[test]
+fn an_outage_that_is_over_before_anybody_knew_it_takes_no_zone_out() {
+    for members in [[(3, 3), (0, 5), (0, 5)], [(2, 2), (0, 5), (0, 5)]] {
+        let mut members = zones(&members);
+        let since = ago(1900);
+        for m in members.iter_mut().filter(|m| m.verdict.soft()) {
+            // Each check passes; how long has yet to be seen.
+            m.verdict = Verdict { bad: BTreeSet::new(), ..verdict(State::Suspect { since }) };
+        }
+        let s = judge(&members);
+        assert!(s.impaired.is_empty() && s.suspected.is_empty() && s.frozen.is_none(), "{s:?}");
+        let last = members.iter_mut().find(|m| m.verdict.soft()).unwrap();
+        last.verdict = verdict(State::Suspect { since });
+        assert_eq!(impaired(&judge(&members)), ["a"], "one still says so");
+    }
+}
+
+#[test]
 fn a_real_fault_beside_a_zone_outage_leaves_the_zone_impaired_and_the_fault_repairable() {
     let s = judge(&zones(&[(10, 10), (1, 10), (0, 10)]));
     assert_eq!(impaired(&s), ["a"]);

@@ -1,7 +1,7 @@
 //! The laws: each is broken once, on purpose, and not broken by what is allowed.
 
 use super::*;
-use crate::laws::{Floor, Law};
+use crate::laws::{Floor, Law, Pace};
 use crate::ops::{Deed, Part};
 
 impl Sim {
@@ -23,6 +23,17 @@ fn destroying_what_is_not_ours_is_written_down() {
         sim.terminate(std::slice::from_ref(&id)).await.unwrap();
         sim.terminate(&[id]).await.unwrap();
         assert_eq!(sim.broken(), [Law::NotOurs, Law::NotOurs], "once stopped, once terminated, once already dead");
+    });
+}
+
+#[test]
+fn a_machine_whose_marks_were_taken_away_is_ours_by_its_token() {
+    story(|sim| async move {
+        let id = sim.boot_up("ek-s-web-1", 1).await[0].id.clone();
+        sim.unset_tags(std::slice::from_ref(&id), &[tag::STACK.to_owned()]).await.unwrap();
+        sim.stop(std::slice::from_ref(&id)).await.unwrap();
+        sim.terminate(&[id]).await.unwrap();
+        assert_eq!(sim.broken(), []);
     });
 }
 
@@ -67,7 +78,7 @@ fn what_is_marked_as_protected_is_not_to_be_destroyed() {
 #[test]
 fn a_floor_is_broken_by_our_calls_and_not_by_fate() {
     story(|sim| async move {
-        let floor = Floor { stack: "s".into(), group: "machines.web".into(), ready: 2 };
+        let floor = Floor { stack: "s".into(), group: "machines.web".into(), ready: 2, pace: None };
         sim.act(&Deed::WatchFloor { floor }).unwrap();
         let made = sim.boot_up("t", 4).await;
         let id = |n: usize| made[n].id.clone();
@@ -82,6 +93,53 @@ fn a_floor_is_broken_by_our_calls_and_not_by_fate() {
         sim.boot_up("u", 1).await;
         sim.stop(&[id(3)]).await.unwrap();
         assert_eq!(sim.broken(), [Law::Floor]);
+    });
+}
+
+/// A machine that takes the place of others.
+fn successor(token: &str, mark: &str) -> RunInstances {
+    let mut request = launch(token, 1);
+    request.tags = ours("machines.web", mark);
+    request
+}
+
+#[test]
+fn successors_of_living_machines_come_one_after_another() {
+    story(|sim| async move {
+        let pace = Some(Pace { parallel: 1, retries: 3 });
+        let floor = Floor { stack: "s".into(), group: "machines.web".into(), ready: 0, pace };
+        sim.act(&Deed::WatchFloor { floor }).unwrap();
+        let old = sim.boot_up("a", 4).await;
+        let mark = |slot: usize| format!("g2 s{slot} r={}", old[slot].id);
+        sim.run_instances(&successor("b", &mark(0))).await.unwrap();
+        sim.run_instances(&launch("c", 1)).await.unwrap();
+        sim.terminate(&[old[1].id.clone()]).await.unwrap();
+        sim.run_instances(&successor("d", &mark(1))).await.unwrap();
+        assert_eq!(sim.broken(), [], "neither a new machine nor the successor of a dead one counts");
+        sim.run_instances(&successor("e", &mark(2))).await.unwrap();
+        assert_eq!(sim.broken(), [Law::Pace]);
+        sim.wait(61).await;
+        sim.run_instances(&successor("f", &mark(3))).await.unwrap();
+        assert_eq!(sim.broken(), [Law::Pace], "the one before had its minute");
+    });
+}
+
+#[test]
+fn a_lineage_is_given_up_for_the_hour() {
+    story(|sim| async move {
+        let pace = Some(Pace { parallel: 1, retries: 3 });
+        let floor = Floor { stack: "s".into(), group: "machines.web".into(), ready: 0, pace };
+        sim.act(&Deed::WatchFloor { floor }).unwrap();
+        let root = sim.boot_up("a", 1).await[0].id.clone();
+        let mut last = root.clone();
+        for attempt in 2..=5 {
+            assert_eq!(sim.broken(), []);
+            sim.terminate(std::slice::from_ref(&last)).await.unwrap();
+            let next = successor(&format!("t{attempt}"), &format!("g{attempt} s0 r={last} a{attempt} c={root}"));
+            last = sim.run_instances(&next).await.unwrap()[0].id.clone();
+            sim.wait(600).await;
+        }
+        assert_eq!(sim.broken(), [Law::Pace]);
     });
 }
 
