@@ -59,6 +59,11 @@ pub fn inputs(global: &Global) -> Result<Inputs, Halt> {
     let source = text(&main).map_err(|e| no_declaration(&main, &e))?;
     let overlay = match &global.environment {
         None => None,
+        Some(env) if env.is_empty() || env.contains(['/', '\\']) => {
+            let says =
+                format!("`{}` is no environment's name: it names a file beside the declaration", env.escape_debug());
+            return Err(Halt::new(Exit::Usage, says));
+        }
         Some(env) => {
             let stem = main.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
             let beside = main.with_file_name(format!("{stem}.{env}.toml"));

@@ -38,6 +38,9 @@ pub struct Desired {
     /// The texts of variables marked secret: no output may hold one of them.
     #[serde(skip)]
     pub secrets: BTreeSet<String>,
+    /// Where each key of a group of machines or volumes stands: `machines.web.image` → `evenkeel.toml:12`.
+    #[serde(skip)]
+    pub origins: BTreeMap<String, String>,
 }
 
 /// `[stack]`.
@@ -461,6 +464,14 @@ impl Desired {
             Kind::Workloads | Kind::Manifests => {
                 self.bundles.get(group).map_or(0, |b| u32::try_from(b.objects.len()).unwrap_or(u32::MAX))
             }
+        }
+    }
+
+    /// Words about a key of a group, with its place in the file where that is known.
+    pub fn placed(&self, group: &Group, key: &str, says: &str) -> String {
+        match self.origins.get(&format!("{group}.{key}")) {
+            Some(at) => format!("{says} ({key}, {at})"),
+            None => says.to_owned(),
         }
     }
 

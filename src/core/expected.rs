@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::address::Group;
 use crate::declaration::render_user_data;
 use crate::desired::{Desired, Disk, Image, Lookup, MachineGroup, Spread, VolumeGroup};
 use crate::digest::Digest;
@@ -40,6 +41,7 @@ pub struct Script {
 /// # Errors
 /// Words for each thing that could not be resolved: then nothing of the group can be launched.
 pub fn machines(desired: &Desired, name: &str, group: &MachineGroup, seen: &Observed) -> Result<MachineSpec, String> {
+    let placed = |key: &str, says: &str| desired.placed(&Group::machines(name), key, says);
     let mut fields = Fields::new();
     let lookup = match &group.image {
         Image::Id(id) => Lookup::ImageById(id.clone()),
@@ -47,7 +49,7 @@ pub fn machines(desired: &Desired, name: &str, group: &MachineGroup, seen: &Obse
     };
     let (image, image_name, root_device) = match seen.answer(&group.scope, &lookup) {
         Some(Found::Image { id, name, root_device, .. }) => (id.clone(), name.clone(), root_device.clone()),
-        Some(Found::Nothing(says)) => return Err(says.clone()),
+        Some(Found::Nothing(says)) => return Err(placed("image", says)),
         Some(Found::Subnets(_) | Found::SecurityGroups(_)) | None => match &group.image {
             Image::Id(id) => return Err(format!("image {id} could not be looked up")),
             Image::Ssm(p) => return Err(format!("the image in SSM parameter {p} could not be looked up")),
@@ -58,7 +60,7 @@ pub fn machines(desired: &Desired, name: &str, group: &MachineGroup, seen: &Obse
     };
     fields.insert("image".into(), image.into());
     fields.insert("type".into(), Value::List(group.types.iter().map(|t| t.clone().into()).collect()));
-    let places = places(&group.scope, &group.spread, seen)?;
+    let places = places(&group.scope, &group.spread, seen).map_err(|says| placed(key_of(&group.spread), &says))?;
     let vpc = vpc_of(&group.scope, &group.spread, seen);
     let mut ids = Vec::new();
     for wanted in &group.security_groups {
@@ -71,11 +73,17 @@ pub fn machines(desired: &Desired, name: &str, group: &MachineGroup, seen: &Obse
                 let fits: Vec<_> = all.iter().filter(|(v, _)| vpc.as_ref().is_none_or(|w| w == v)).collect();
                 match fits.as_slice() {
                     [(_, id)] => ids.push(id.clone()),
-                    [] => return Err(format!("security group `{wanted}` is not in the VPC of the subnets")),
-                    _ => return Err(format!("security group `{wanted}` exists in several VPCs; give its id")),
+                    [] => {
+                        let says = format!("security group `{wanted}` is not in the VPC of the subnets");
+                        return Err(placed("security-groups", &says));
+                    }
+                    _ => {
+                        let says = format!("security group `{wanted}` exists in several VPCs; give its id");
+                        return Err(placed("security-groups", &says));
+                    }
                 }
             }
-            Some(Found::Nothing(says)) => return Err(says.clone()),
+            Some(Found::Nothing(says)) => return Err(placed("security-groups", says)),
             Some(Found::Image { .. } | Found::Subnets(_)) | None => {
                 return Err(format!("security group `{wanted}` could not be looked up"));
             }
@@ -166,6 +174,14 @@ pub fn places(scope: &str, spread: &Spread, seen: &Observed) -> Result<Vec<Place
         },
     };
     if list.is_empty() { Err("no zone or subnet is left to place it in".into()) } else { Ok(list) }
+}
+
+/// The key that a spread was written with.
+pub fn key_of(spread: &Spread) -> &'static str {
+    match spread {
+        Spread::Anywhere | Spread::Zones(_) => "zones",
+        Spread::Subnets(_) | Spread::SubnetsTagged(..) => "subnets",
+    }
 }
 
 fn vpc_of(scope: &str, spread: &Spread, seen: &Observed) -> Option<String> {

@@ -129,6 +129,11 @@ impl Verdict {
         }
     }
 
+    /// Each check passes again, but not for long enough yet.
+    pub fn recovers(&self) -> bool {
+        matches!(self.state, State::Suspect { .. }) && self.bad.is_empty()
+    }
+
     /// One of the `n` of breaker and situation: ready or softly unwell; the dead, the starting and the blind are not.
     pub fn counted(&self) -> bool {
         self.soft() || self.ready()

@@ -288,17 +288,19 @@ struct Sample {
     unwell: u32,
     total: u32,
     by_value: BTreeMap<(Attribute, String), (u32, u32)>,
-    /// Zones of which something is unwell by what it says now: where all that were unwell only have yet to prove
-    /// that they are well, there was an outage and is none.
-    ill: BTreeSet<String>,
+    /// How many of each zone are unwell by what they say now. Those that pass their checks again and have yet to prove
+    /// it speak of an outage that was.
+    ill: BTreeMap<String, u32>,
 }
 
 impl Sample {
     fn of(counted: &[&Member]) -> Self {
-        let mut sample = Self { unwell: 0, total: 0, by_value: BTreeMap::new(), ill: BTreeSet::new() };
+        let mut sample = Self { unwell: 0, total: 0, by_value: BTreeMap::new(), ill: BTreeMap::new() };
         for m in counted {
             let unwell = u32::from(m.verdict.soft());
-            sample.ill.extend(m.zone().filter(|_| !m.verdict.bad.is_empty()).map(str::to_owned));
+            if let Some(zone) = m.zone().filter(|_| unwell > 0 && !m.verdict.bad.is_empty()) {
+                *sample.ill.entry(zone.to_owned()).or_default() += 1;
+            }
             sample.unwell += unwell;
             sample.total += 1;
             for (attribute, value) in &m.values {
@@ -308,6 +310,10 @@ impl Sample {
             }
         }
         sample
+    }
+
+    fn ill(&self, zone: &str) -> u32 {
+        self.ill.get(zone).copied().unwrap_or(0)
     }
 
     /// The share of unwell members without this value; `None` when all have it, for then it explains nothing.
@@ -343,7 +349,7 @@ fn attribute(sample: &Sample, outage: &Outage, found: &mut Situation) -> bool {
         let (rest_u, rest_n) = (sample.unwell - u, sample.total - n);
         let says = format!("{u} of {n} unwell in {} {value}, {rest_u} of {rest_n} elsewhere", attribute.word());
         match attribute {
-            Attribute::Zone if !sample.ill.contains(value) => {}
+            Attribute::Zone if sample.ill(value) < outage.min.max(1) => {}
             Attribute::Zone => {
                 found.impaired.insert(value.clone(), Evidence::new(Rule::ZoneStatistical, says));
             }
@@ -370,7 +376,7 @@ fn suspect(counted: &[&Member], sample: &Sample, policy: &Policy, now: Timestamp
         if *attribute != Attribute::Zone || *un != (2, 2) || found.impaired.contains_key(zone) {
             continue;
         }
-        if !sample.ill.contains(zone) {
+        if sample.ill(zone) < 2 {
             continue;
         }
         if sample.outside(*un).is_none_or(|out| out > policy.outage.outside) {

@@ -107,6 +107,7 @@ impl World {
                 lock: Lock::default(),
                 renamed: BTreeMap::new(),
                 secrets: BTreeSet::new(),
+                origins: BTreeMap::new(),
             },
             seen: Observed {
                 clusters: BTreeMap::new(),

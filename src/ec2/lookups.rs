@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use evenkeel_core::declaration::keys::nearest;
 use evenkeel_core::desired::{Image as Wanted, Lookup, Spread};
 use evenkeel_core::failure::{Class, Failure};
 use evenkeel_core::observed::{Answer, Found, Gap, Subnet};
@@ -178,18 +179,9 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
                 Lookup::Image(_) | Lookup::ImageById(_) | Lookup::Subnets(_) => None,
             })
             .collect();
-        let action = "DescribeSecurityGroups";
         let mut out = Groups::default();
         for names in names.chunks(limits::FILTER_VALUES) {
-            let query = Query { filters: vec![values("group-name", names.to_vec())], ..Query::default() };
-            let seen =
-                walk(
-                    action,
-                    query,
-                    |q| async move { self.asks(calls, action, || self.ec2().security_groups(&q)).await },
-                )
-                .await
-                .whole();
+            let seen = self.groups_by(calls, vec![values("group-name", names.to_vec())]).await;
             for name in names {
                 let answer = match &seen {
                     Ok(groups) => Ok(named(groups, name)),
@@ -199,7 +191,31 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
             }
             out.labels.extend(seen.into_iter().flatten().map(|g| (g.id, g.name)));
         }
+        self.meant(calls, &mut out.answers).await;
         out
+    }
+
+    /// Where a name is unknown, one more list says which was meant. That it cannot be had costs the hint alone.
+    async fn meant(&self, calls: &Calls, answers: &mut [Asked]) {
+        if !answers.iter().any(|(_, found)| matches!(found, Ok(Found::Nothing(_)))) {
+            return;
+        }
+        let Ok(all) = self.groups_by(calls, Vec::new()).await else { return };
+        for (asked, found) in answers {
+            if let (Lookup::SecurityGroup(name), Ok(Found::Nothing(says))) = (asked, found)
+                && let Some(near) = nearest(name, all.iter().map(|g| g.name.as_str()))
+            {
+                *says = format!("{says}; did you mean `{near}`?");
+            }
+        }
+    }
+
+    async fn groups_by(&self, calls: &Calls, filters: Vec<Filter>) -> Result<Vec<SecurityGroup>, Failure> {
+        let action = "DescribeSecurityGroups";
+        let query = Query { filters, ..Query::default() };
+        walk(action, query, |q| async move { self.asks(calls, action, || self.ec2().security_groups(&q)).await })
+            .await
+            .whole()
     }
 }
 

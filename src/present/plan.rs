@@ -460,6 +460,7 @@ pub(crate) fn way_out(held: &Held) -> String {
         Hold::ZeroDesired => ("--allow-empty", "`--allow-empty` says that you mean it".to_owned()),
         Hold::Foreign => ("--force", "settle with its other owner first".to_owned()),
         Hold::Frozen => ("--replace", format!("`--replace {address}` replaces it all the same")),
+        Hold::Unresolved => ("give its id", "correct the file, or make what it names".to_owned()),
         Hold::Floor
         | Hold::Breaker
         | Hold::Outage
@@ -467,8 +468,7 @@ pub(crate) fn way_out(held: &Held) -> String {
         | Hold::Quarantine
         | Hold::Time
         | Hold::Launching
-        | Hold::Filter
-        | Hold::Unresolved => return String::new(),
+        | Hold::Filter => return String::new(),
     };
     if held.waits_for.contains(said) || held.waits_for.contains("a person") { String::new() } else { words }
 }

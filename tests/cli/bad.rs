@@ -17,6 +17,31 @@ fn refused(place: &Place, words: &str, code: i32, says: &[&str]) {
 }
 
 #[test]
+fn what_the_world_does_not_know_is_told_with_its_place_and_what_was_meant() {
+    let rows: &[(&str, &str, &str)] = &[
+        (
+            "count = 6",
+            "count = 6\nsecurity-groups = [\"wbe\"]",
+            "there is no security group `wbe`; did you mean `web`? (security-groups, evenkeel.toml:10)",
+        ),
+        ("\"us-east-1c\"", "\"us-east-1q\"", "there is no zone us-east-1q here; there are us-east-1a, us-east-1b,"),
+        ("\"us-east-1c\"", "\"us-east-1q\"", "(zones, evenkeel.toml:12)"),
+        ("al2023-ami-2023.*", "al2032-*", "there is no image `al2032-*-x86_64` of amazon (image, evenkeel.toml:10)"),
+    ];
+    for (old, new, says) in rows {
+        let place = Place::with(SHOP);
+        place.edit(old, new);
+        let held = place.run("plan --format json").ends(0).json()["held"].clone();
+        let first = &held[0];
+        assert!(first["waits_for"].as_str().is_some_and(|w| w.contains(says)), "{first}");
+        assert_eq!(first["way_out"], "correct the file, or make what it names", "{first}");
+        let said = place.run("plan").ends(0).to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(says) && said.contains("correct the file"), "{said}");
+        place.run("apply --yes").ends(6);
+    }
+}
+
+#[test]
 fn each_mistake_in_the_file_is_one_error_with_a_place_and_a_way_out() {
     let rows: &[(&str, &str, &[&str])] = &[
         // Malformed.

@@ -175,6 +175,8 @@ fn sixty_four_is_misuse() {
         "protect",
         "protect Web!",
         "init --name UPPER",
+        "init --region nowhere",
+        "plan --env ../prod",
     ] {
         let said = trio.run(words).ends(64);
         assert!(!said.err.is_empty() && said.out.is_empty(), "{said}");

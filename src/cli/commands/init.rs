@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use evenkeel_core::address::is_name;
+use evenkeel_core::declaration::Format;
 use evenkeel_core::declaration::starter::{STARTERS, stack_name, starter};
 use evenkeel_present::json;
 use evenkeel_present::redact::Redactor;
@@ -44,6 +45,9 @@ pub fn run(global: &Global, args: &args::Init, out: &Out) -> Ends {
         .or_else(|| std::env::var("AWS_REGION").ok())
         .or_else(|| std::env::var("AWS_DEFAULT_REGION").ok());
     let region = region.unwrap_or_else(|| "us-east-1".into());
+    if let Err(wrong) = Format::Region.check(&region) {
+        return Err(Halt::new(Exit::Usage, format!("`{region}` is no region: {}", wrong.way_out)));
+    }
     let chosen = STARTERS.iter().find(|s| s.name == args.template).expect("no other name is taken");
     std::fs::create_dir_all(&folder).map_err(|e| Halt::error(format!("cannot make {}: {e}", folder.display())))?;
     let main = path(global);

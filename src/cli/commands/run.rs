@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use evenkeel_coordination::file::{Tenure, acquire};
 use evenkeel_coordination::holder::Holder;
+use evenkeel_core::declaration::units::seconds;
 use evenkeel_core::desired::LockKind;
 use evenkeel_core::event::{Event, Outcome};
 use evenkeel_core::make::Made;
@@ -85,10 +86,10 @@ pub async fn lock(project: &Project, run: &args::Run, plan: Option<&str>, out: &
 /// # Errors
 /// Text that is none (64).
 pub fn duration(text: &str) -> Result<Duration, Halt> {
-    let span: Result<jiff::SignedDuration, _> = text.parse();
-    span.ok()
-        .and_then(|s| Duration::try_from(s).ok())
-        .ok_or_else(|| Halt::new(Exit::Usage, format!("`{text}` is not a time such as 90s, 5m or 2h30m")))
+    // As in the file, where a day is 24 hours; parts of a second are for the sim's clock.
+    let span = || text.parse::<jiff::SignedDuration>().ok().and_then(|s| Duration::try_from(s).ok());
+    (seconds(text).ok().map(Duration::from_secs).or_else(span))
+        .ok_or_else(|| Halt::new(Exit::Usage, format!("`{text}` is not a time such as 90s, 5m, 2h30m or 7d")))
 }
 
 /// What came of a run.

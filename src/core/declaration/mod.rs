@@ -144,8 +144,11 @@ pub fn declare(inputs: &Inputs) -> Declared {
     let mut secrets = read.vars.secrets.clone();
     kubernetes::manifests::secrets(&read.root, &mut secrets);
     nodes::secrets(read.root.get("machines"), &mut secrets);
-    let desired =
-        if read.broken || problems.full() { None } else { blocks(&read, inputs, &mut secrets, &mut problems) };
+    let desired = if read.broken || problems.full() {
+        None
+    } else {
+        blocks(&read, inputs, &sources, &mut secrets, &mut problems)
+    };
     let refused = problems.any_error();
     let (mut diagnostics, more) = problems.sorted();
     if read.broken {
@@ -217,6 +220,7 @@ fn read(inputs: &Inputs, sources: &[Source], problems: &mut Problems<'_>) -> Rea
 fn blocks(
     read: &Read,
     inputs: &Inputs,
+    sources: &[Source],
     secrets: &mut BTreeSet<String>,
     problems: &mut Problems<'_>,
 ) -> Option<Desired> {
@@ -263,9 +267,26 @@ fn blocks(
         lock,
         renamed,
         secrets: secrets.clone(),
+        origins: origins(&read.root, sources),
         clusters,
         bundles,
     })
+}
+
+/// Where each key of a group of machines or volumes stands, for what only the world can say about its value.
+fn origins(root: &Node, sources: &[Source]) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for kind in ["machines", "volumes"] {
+        for (name, group) in root.get(kind).and_then(Node::table).into_iter().flatten() {
+            for (key, node) in group.table().into_iter().flatten() {
+                let Some(source) = sources.get(node.key.file) else { continue };
+                let Some(before) = source.text.get(..node.key.start) else { continue };
+                let line = before.matches('\n').count() + 1;
+                all.insert(format!("{kind}.{name}.{key}"), format!("{}:{line}", source.name));
+            }
+        }
+    }
+    all
 }
 
 /// Manifests and workloads.

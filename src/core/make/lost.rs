@@ -57,10 +57,11 @@ pub(super) fn lost(
     lost.into_iter().take(most as usize).map(|(slot, zone)| (slot, says(&zone))).collect()
 }
 
-/// Serves, or is on its way to. In a zone that is out nothing does, unless the zone is only not trusted yet.
+/// Serves, or is on its way to. In a zone that is out nothing does, unless the zone is only not trusted yet: what
+/// passes its checks there again needs nothing in its stead.
 fn serves(situation: &Situation, m: &Member<'_>) -> bool {
     match situation.impaired.get(&m.object.zone) {
-        Some(e) => e.rule == Rule::ZoneRecovering && m.ready(),
+        Some(e) => e.rule == Rule::ZoneRecovering && (m.ready() || m.verdict.recovers()),
         None => m.well_or_coming(),
     }
 }

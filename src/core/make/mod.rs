@@ -349,13 +349,7 @@ pub(crate) fn reasons(fields: &[FieldChange]) -> Vec<Reason> {
     let one = |(why, all): (Why, Vec<String>)| {
         let mut says = all.join(", ");
         if why == Why::Drifted {
-            says = format!(
-                "{}, set back",
-                (fields.iter().filter(|f| f.why == Why::Drifted))
-                    .map(|f| format!("{} {} → {}", f.field, f.new, f.old))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            );
+            says += ", set back";
         }
         Reason { why, says }
     };

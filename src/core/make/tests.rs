@@ -59,7 +59,7 @@ fn a_moved_security_group_is_drift_and_goes_back() {
     let id = w.id_of("machines.web/1");
     w.find(&id).fields.insert("security-groups".into(), Value::set(["sg-1", "sg-9"]));
     let plan = w.plan();
-    assert_eq!(lines(&plan), ["Update machines.web/1 b Drifted security-groups [sg-1] → [sg-1, sg-9], set back"]);
+    assert_eq!(lines(&plan), ["Update machines.web/1 b Drifted security-groups [sg-1, sg-9] → [sg-1], set back"]);
     w.settle();
     assert_eq!(w.find(&id).fields["security-groups"], Value::set(["sg-1"]));
 }

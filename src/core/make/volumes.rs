@@ -42,7 +42,7 @@ pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<
         let why = Reason { why: Why::Declared, says: format!("only {count} are in the file") };
         out.extend(leave(draft, &group.slot(slot), &m, why));
     }
-    let zones = match zones(draft, declared, &survey, count) {
+    let zones = match zones(draft, group, declared, &survey, count) {
         Ok(zones) => zones,
         Err(says) => {
             let change =
@@ -72,7 +72,12 @@ pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<
                 let Some(zone) = zones.get(&slot) else {
                     let missing = Reason { why: Why::Declared, says: format!("{count} in the file") };
                     let change = draft.change(&address, Action::Create, vec![missing]);
-                    draft.hold(change, Hold::Outage, "a zone that is well");
+                    match &declared.layout {
+                        Layout::For(m) => {
+                            draft.hold(change, Hold::Unresolved, format!("its machine {} has no place", m.slot(slot)))
+                        }
+                        Layout::Replicas { .. } => draft.hold(change, Hold::Outage, "a zone that is well"),
+                    }
                     continue;
                 };
                 if let Some((id, machine)) = unmarked(draft, declared, slot) {
@@ -123,6 +128,7 @@ fn unmarked(draft: &Draft<'_>, declared: &VolumeGroup, slot: u32) -> Option<(Str
 /// Zone of every slot that can have one: where its volume is, where its machine is or will be, else even.
 fn zones(
     draft: &Draft<'_>,
+    group: &Group,
     declared: &VolumeGroup,
     survey: &GroupSurvey<'_>,
     count: u32,
@@ -140,7 +146,8 @@ fn zones(
             }
         }
         Layout::Replicas { spread, .. } => {
-            let places = expected::places(&declared.scope, spread, draft.ask.observed)?;
+            let places = expected::places(&declared.scope, spread, draft.ask.observed)
+                .map_err(|says| draft.ask.desired.placed(group, expected::key_of(spread), &says))?;
             let impaired = draft.survey.situations.get(&declared.scope).map(|s| s.impaired.clone()).unwrap_or_default();
             let names: std::collections::BTreeSet<String> =
                 places.into_iter().map(|p: Place| p.zone).filter(|z| !impaired.contains_key(z)).collect();

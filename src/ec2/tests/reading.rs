@@ -404,7 +404,7 @@ fn lookups_are_answered_in_a_fixed_order() {
             Lookup::Subnets(Spread::Anywhere),
             Lookup::SecurityGroup("web".into()),
             Lookup::SecurityGroup("db".into()),
-            Lookup::SecurityGroup("none".into()),
+            Lookup::SecurityGroup("dbug".into()),
         ];
         let seen = stage.provider.read(&wants(asked.clone())).await;
         assert!(seen.gaps.is_empty(), "{:?}", seen.gaps);
@@ -428,7 +428,10 @@ fn lookups_are_answered_in_a_fixed_order() {
         assert_eq!(two.iter().map(|s| s.zone.as_str()).collect::<Vec<_>>(), ["us-east-1b", "us-east-1c"]);
         assert!(matches!(found(&asked[8]), Found::Subnets(all) if all.len() == 4));
         assert!(matches!(found(&asked[9]), Found::SecurityGroups(all) if all.len() == 1));
-        assert_eq!(stage.wire.heard("DescribeSecurityGroups").len(), 1, "all names in one call");
+        let Found::Nothing(says) = found(&asked[11]) else { panic!("no group") };
+        assert_eq!(says, "there is no security group `dbug`; did you mean `debug`?");
+        let lists = stage.wire.heard("DescribeSecurityGroups").len();
+        assert_eq!(lists, 2, "all names in one call, and one more to see which was meant");
         assert_eq!(seen.labels["sg-00000000000000002"], "web");
     });
 }

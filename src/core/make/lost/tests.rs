@@ -75,6 +75,23 @@ fn a_zone_that_nobody_announces_is_recognised_by_its_machines() {
 }
 
 #[test]
+fn what_passes_its_checks_again_needs_nothing_in_its_stead() {
+    let mut w = fleet(4);
+    unwell(&mut w, "a");
+    assert!(!launched(&w.plan()).is_empty(), "the zone is out");
+    // Nobody applied it, and the next look finds all checks passed.
+    w.remember();
+    w.later(1800);
+    for o in &mut w.seen.objects {
+        for s in &mut o.signals {
+            (s.reading, s.since) = (Reading::Ok, None);
+        }
+    }
+    let plan = w.plan();
+    assert!(plan.is_empty(), "{}", told(&plan));
+}
+
+#[test]
 fn it_restores_what_the_floor_needs_and_no_more_than_it_may() {
     let mut w = fleet(3);
     zone_is(&mut w, "a", false);
