@@ -66,7 +66,7 @@ impl fmt::Display for Refusal {
                 write!(
                     f,
                     "the lock {} is held by {who}; waited {}s. It ends by itself with that process: wait for it \
-                     (--lock-timeout), or stop that run",
+                     (`wait` of [lock] says how long), or stop that run",
                     path.display(),
                     waited.as_secs()
                 )

@@ -38,7 +38,8 @@ pub struct Desired {
     /// The texts of variables marked secret: no output may hold one of them.
     #[serde(skip)]
     pub secrets: BTreeSet<String>,
-    /// Where each key of a group of machines or volumes stands: `machines.web.image` → `evenkeel.toml:12`.
+    /// Where each key of a group of machines or volumes stands, and each output: `machines.web.image` →
+    /// `evenkeel.toml:12`.
     #[serde(skip)]
     pub origins: BTreeMap<String, String>,
 }

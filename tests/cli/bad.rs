@@ -42,6 +42,13 @@ fn what_the_world_does_not_know_is_told_with_its_place_and_what_was_meant() {
 }
 
 #[test]
+fn an_output_that_names_nothing_is_told_with_its_place() {
+    let place = Place::applied(&format!("{TRIO}\n[outputs]\nfirst = \"machines.noed[0].id\"\n"));
+    let line = TRIO.lines().count() + 3;
+    place.run("output first").ends(1).says(&format!("evenkeel.toml:{line}: output `first`"));
+}
+
+#[test]
 fn each_mistake_in_the_file_is_one_error_with_a_place_and_a_way_out() {
     let rows: &[(&str, &str, &[&str])] = &[
         // Malformed.

@@ -29,8 +29,10 @@ pub fn run(global: &Global, args: &args::Output, out: &Out) -> Ends {
             if args.name.as_ref().is_some_and(|n| n != name) {
                 continue;
             }
-            let value = evaluate(expression, &world)
-                .map_err(|e| Halt::error(format!("output `{name}`: {e}; see [outputs] in docs/declaration.md")))?;
+            let value = evaluate(expression, &world).map_err(|e| {
+                let at = project.desired.origins.get(&format!("outputs.{name}")).map_or("", String::as_str);
+                Halt::error(format!("{at}: output `{name}`: {e}; see [outputs] in docs/declaration.md"))
+            })?;
             values.insert(name.clone(), value);
         }
         match &args.name {

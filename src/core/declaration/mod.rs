@@ -275,17 +275,20 @@ fn blocks(
 
 /// Where each key of a group of machines or volumes stands, for what only the world can say about its value.
 fn origins(root: &Node, sources: &[Source]) -> BTreeMap<String, String> {
+    let place = |node: &Node| {
+        let source = sources.get(node.key.file)?;
+        let line = source.text.get(..node.key.start)?.matches('\n').count() + 1;
+        Some(format!("{}:{line}", source.name))
+    };
+    let entries = |node: &Node| node.table().cloned().unwrap_or_default();
     let mut all = BTreeMap::new();
     for kind in ["machines", "volumes"] {
-        for (name, group) in root.get(kind).and_then(Node::table).into_iter().flatten() {
-            for (key, node) in group.table().into_iter().flatten() {
-                let Some(source) = sources.get(node.key.file) else { continue };
-                let Some(before) = source.text.get(..node.key.start) else { continue };
-                let line = before.matches('\n').count() + 1;
-                all.insert(format!("{kind}.{name}.{key}"), format!("{}:{line}", source.name));
-            }
+        for (name, group) in root.get(kind).map(entries).into_iter().flatten() {
+            all.extend(entries(&group).iter().filter_map(|(key, n)| Some((format!("{kind}.{name}.{key}"), place(n)?))));
         }
     }
+    let outputs = root.get("outputs").map(entries).unwrap_or_default();
+    all.extend(outputs.iter().filter_map(|(name, n)| Some((format!("outputs.{name}"), place(n)?))));
     all
 }
 
