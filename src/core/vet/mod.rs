@@ -54,7 +54,10 @@ pub const RULES: &[(&str, &str)] = &[
     ),
     (FLOOR, "In no order of the steps are fewer slots ready than are ready now or needed, whichever is less."),
     (SURGE, "In no order of the steps do more machines live than the declared count and the surge."),
-    (FENCE, "A volume is attached in its own zone, once, and only after it is free or its holder is gone."),
+    (
+        FENCE,
+        "A volume is attached in its own zone, once, to a machine that is up, and only after it is free or its holder is gone.",
+    ),
     (CAP, "One run deletes no more than `max-deletes`."),
     (EMPTY, "A group of several does not go to none without leave."),
     (DATA, "Data goes in two steps, and never while its slot is declared."),
