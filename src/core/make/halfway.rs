@@ -255,3 +255,19 @@ fn a_volume_is_brought_to_a_machine_that_is_started_once_it_is_up() {
         |n: &u32| matches!(plan.steps[*n as usize].does, Do::Wait(_)) && needs(&plan, *n as usize) == [start as u32];
     assert!(needs(&plan, attach).iter().any(up), "EC2 refuses it while it boots:\n{}", told(&plan));
 }
+
+#[test]
+fn what_starts_is_not_lived_on_unless_the_plan_waits_for_it() {
+    let mut w = World::new(3);
+    w.settle();
+    let left = |plan: &Plan| (plan.forecast[0].after, plan.forecast[0].left_after_machine);
+    assert_eq!(left(&w.plan()), (3, 2));
+    let id = w.id_of("machines.web/1");
+    boots(&mut w, &id);
+    let plan = w.plan();
+    assert!(plan.is_empty(), "{}", told(&plan));
+    assert_eq!(left(&plan), (3, 1), "it may come to nothing");
+    // One that this plan launches is waited for, and the run says so where it does not come.
+    w.kill(&id);
+    assert_eq!(left(&w.plan()), (3, 2));
+}
