@@ -271,3 +271,34 @@ fn what_starts_is_not_lived_on_unless_the_plan_waits_for_it() {
     w.kill(&id);
     assert_eq!(left(&w.plan()), (3, 2));
 }
+
+#[test]
+fn who_is_on_its_way_up_is_named_with_the_end_of_its_time() {
+    let mut w = World::new(3);
+    w.settle();
+    let coming = |w: &World| {
+        let seen = w.look();
+        let ask = Ask { desired: &w.desired, observed: &seen, history: &w.past, intent: &w.intent, now: w.at };
+        coming(&ask).into_iter().map(|(a, c)| (a.to_string(), c.deadline)).collect::<Vec<_>>()
+    };
+    assert_eq!(coming(&w), []);
+    let (one, two) = (w.id_of("machines.web/1"), w.id_of("machines.web/2"));
+    boots(&mut w, &one);
+    boots(&mut w, &two);
+    w.find(&two).phase = Phase::Up;
+    let all = coming(&w);
+    assert_eq!(all.iter().map(|(a, _)| a.as_str()).collect::<Vec<_>>(), ["machines.web/1", "machines.web/2"]);
+    assert!(all.iter().all(|(_, until)| *until > w.at), "{all:?}");
+    w.intent.target = Some(GlobSet::new([globset::Glob::new("machines.web/2").unwrap()]).unwrap());
+    assert_eq!(coming(&w).len(), 1, "who was not asked for is not waited for");
+    w.intent = Intent { destroy: true, ..Intent::default() };
+    assert_eq!(coming(&w), []);
+    w.intent = Intent::default();
+    w.later(7200);
+    assert_eq!(coming(&w), [], "its time is over");
+    // A group that is content with running machines does not wait for their checks.
+    boots(&mut w, &two);
+    w.find(&two).phase = Phase::Up;
+    w.desired.machines.get_mut("web").unwrap().wait = crate::desired::WaitFor::Running;
+    assert_eq!(coming(&w), []);
+}
