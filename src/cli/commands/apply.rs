@@ -170,11 +170,21 @@ impl Job<'_> {
         end
     }
 
-    /// Runs a plan, and where it failed for a reason that the next plan knows a way around, that one too.
+    /// Runs a plan. Where it failed for a reason that the next plan knows a way around, or did what others of its changes
+    /// were held for, that one too.
     async fn rounds(&self, mut made: Made, mut seen: Look) -> Ends {
         for _ in 1..ROUNDS {
             let run = carry_out(self.session, self.project, &made, &seen, self.run, self.signals, self.out).await?;
-            if run.stopped || !run.learned || run.ran.outcome != Outcome::Partial || run.ran.trouble.is_some() {
+            let says = match run.ran.outcome {
+                Outcome::Partial if run.learned => {
+                    "Not all of it could be had as planned. This is the plan for what is left:"
+                }
+                Outcome::Complete if waits_for_itself(&made.plan) => {
+                    "What was held back for others may go on now. This is the plan for it:"
+                }
+                Outcome::Partial | Outcome::Complete | Outcome::Interrupted => return self.proved(&made, run).await,
+            };
+            if run.stopped || run.ran.trouble.is_some() {
                 return self.proved(&made, run).await;
             }
             // What was to be replaced and has been is not replaced again.
@@ -189,7 +199,7 @@ impl Job<'_> {
             if next.plan.is_empty() {
                 return self.proved(&made, run).await;
             }
-            self.out.say("Not all of it could be had as planned. This is the plan for what is left:");
+            self.out.say(says);
             self.show(&next.plan, &seen);
             if !self.run.yes && !agreed(&next.plan, self.intent.destroy, self.out).await? {
                 self.out.say("Not confirmed, so the rest stays as it is.");
@@ -372,6 +382,25 @@ impl Job<'_> {
         seen.history.lessons = kept;
         Ok(left)
     }
+}
+
+/// Whether the plan holds back what only has to wait until machines are ready that it may itself wait for.
+fn waits_for_itself(plan: &Plan) -> bool {
+    plan.held.iter().any(|h| match h.by {
+        Hold::Floor | Hold::Breaker => true,
+        Hold::Protection
+        | Hold::DeleteCap
+        | Hold::ZeroDesired
+        | Hold::Outage
+        | Hold::Frozen
+        | Hold::Blind
+        | Hold::Quarantine
+        | Hold::Time
+        | Hold::Launching
+        | Hold::Filter
+        | Hold::Unresolved
+        | Hold::Foreign => false,
+    })
 }
 
 /// What a wait for machines that still start came to.
