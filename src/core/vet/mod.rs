@@ -46,7 +46,10 @@ pub const RULES: &[(&str, &str)] = &[
     (SECRETS, "No secret and no boot script stands in a plan."),
     (OWNERSHIP, "Only what this stack owns is touched."),
     (PROTECTION, "What bears the protection mark is never ended, and the mark is never taken away."),
-    (GAPS, "Where not everything was seen, nothing is created or deleted."),
+    (
+        GAPS,
+        "Where not everything was seen, nothing is created or deleted; nor is a machine that lives, where nobody sees how machines are.",
+    ),
     (OUTAGE, "In a zone that its provider calls unavailable nothing is created or deleted."),
     (
         DOUBLES,
