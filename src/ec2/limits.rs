@@ -10,6 +10,9 @@ pub const IDS: usize = 1_000;
 /// Ids in one `DescribeInstanceStatus` (EC2 API reference: at most 100).
 pub const STATUS_IDS: usize = 100;
 
+/// Types in one `DescribeInstanceTypes` (EC2 API reference: at most 100).
+pub const TYPES: usize = 100;
+
 /// Values of one filter (EC2 API reference: at most 200).
 pub const FILTER_VALUES: usize = 200;
 
