@@ -76,7 +76,8 @@ fn a_limit_of_the_account_that_leaves_no_room_is_told_before() {
     place.run("plan").ends(0);
     place.run("plan --dry-run").ends(0).never("limit on vCPUs");
     let world = place.read("world.toml");
-    place.write("world.toml", format!("{world}\n[limits]\nvcpus = 8\n"));
+    assert!(world.contains("\nvcpus = 50000\n"), "the limit of a new account");
+    place.write("world.toml", world.replacen("\nvcpus = 50000\n", "\nvcpus = 8\n", 1));
     let said = place.run("plan --dry-run").ends(6);
     let told = "the account may have 8 vCPUs at once (quota L-1216C47A), has 0, and 12 more are launched";
     assert!(words(&said.out).contains(told), "{said}");
