@@ -1,5 +1,5 @@
 //! `evenkeel policy aws`, held against every call of whole journeys: the printed document allows each of them, and
-//! without any one of its permissions something is denied.
+//! without any one of its permissions something is denied. The sweeps stand behind the same IAM (`sweep/fixture.rs`).
 
 use std::collections::BTreeSet;
 
@@ -8,9 +8,10 @@ use evenkeel_sim::world::Machine;
 use serde_json::Value;
 
 use crate::front::lab::Served;
+use crate::sweep::fixture::{each, table};
 use crate::wire::guard::Guard;
 use crate::wire::iam::{Asked, allows};
-use crate::wire::place::Place;
+use crate::wire::place::{Place, Said};
 use crate::wire::story::ec2;
 
 /// See `front.rs`.
@@ -115,63 +116,118 @@ fn nothing_is_too_much(document: &Value, asked: &[Asked]) {
     assert!(idle.is_empty(), "allowed and never needed: {idle:#?}");
 }
 
-#[test]
-fn a_whole_journey_needs_every_permission_that_is_printed_and_no_other() {
-    let (front, guard, place) = guarded("policy aws");
-    place.run("plan --dry-run").ends(0).tells("none would be refused");
+/// A served world behind IAM, and what of `policy aws` is not allowed there.
+struct Case {
+    front: Served,
+    guard: Guard,
+    place: Place,
+    /// Ids of statements that are left out.
+    without: Option<String>,
+}
+
+impl Case {
+    fn new(without: Option<&str>) -> Self {
+        let (front, guard, place) = guarded("policy aws");
+        let case = Self { front, guard, place, without: without.map(str::to_owned) };
+        case.obey();
+        case
+    }
+
+    /// What the file as it is now may do.
+    fn obey(&self) {
+        let mut document = printed(&self.place, "policy aws");
+        let statements = document["Statement"].as_array_mut().expect("statements");
+        statements.retain(|s| s["Sid"].as_str() != self.without.as_deref());
+        self.guard.obey(document);
+    }
+
+    /// Runs a command, which must end with 0; `None` where something of it was denied.
+    #[track_caller]
+    fn run(&self, words: &str) -> Option<Said> {
+        let said = self.place.run(words);
+        self.guard.denied().is_empty().then(|| said.ends(0))
+    }
+}
+
+/// Everything that permissions are needed for; `None` as soon as one is denied.
+fn whole_journey(case: &Case) -> Option<()> {
+    let Case { front, place, .. } = case;
+    case.run("plan --dry-run")?.tells("none would be refused");
     assert!(front.sim.world().expect("no file").instances.is_empty(), "only rehearsed");
-    place.run("apply --yes").ends(0).tells("Converged");
+    case.run("apply --yes")?.tells("Converged");
 
     // Drift in everything that can be set back in place.
     let (web0, web1) = (place.object("machines.web/0"), place.object("machines.web/1"));
     let db = place.object("machines.db/0");
-    by_hand(&front, &web0, |m| {
+    by_hand(front, &web0, |m| {
         (m.monitoring, m.metadata.hop_limit, m.instance_profile) = (false, 3, None);
         m.tags.insert("team".into(), "billing".into());
         m.tags.insert("odd".into(), "1".into());
     });
-    by_hand(&front, &web1, |m| m.instance_profile = Some("ops".into()));
-    place.run("apply --yes").ends(0);
-    by_hand(&front, &db, |m| (m.monitoring, m.instance_profile) = (true, Some("ops".into())));
-    by_hand(&front, &web0, |m| m.security_groups.clear());
-    place.run("apply --yes").ends(0);
+    by_hand(front, &web1, |m| m.instance_profile = Some("ops".into()));
+    case.run("apply --yes")?;
+    by_hand(front, &db, |m| (m.monitoring, m.instance_profile) = (true, Some("ops".into())));
+    by_hand(front, &web0, |m| m.security_groups.clear());
+    case.run("apply --yes")?;
     let volume = place.object("volumes.data/0");
     front.sim.edit(|w| w.volumes.get_mut(&volume).expect("it is there").volume_type = "gp2".into()).expect("no file");
-    place.run("apply --yes").ends(0);
+    case.run("apply --yes")?;
     // One that has to stand still for it.
-    by_hand(&front, &web1, |m| m.instance_type = "t3.large".into());
-    place.run("apply --yes").ends(0);
+    by_hand(front, &web1, |m| m.instance_type = "t3.large".into());
+    case.run("apply --yes")?;
 
     // A dead machine, whose volume goes to the next one.
-    ec2(&front, &format!("Action=TerminateInstances&InstanceId.1={web0}"));
-    place.run("apply --yes").ends(0);
+    ec2(front, &format!("Action=TerminateInstances&InstanceId.1={web0}"));
+    case.run("apply --yes")?;
 
     // A profile that the file no longer gives: another file, another policy.
     let profile = "zones = [\"us-east-1a\"]\nwait = \"running\"\n";
     place.edit(profile, &format!("{profile}instance-profile = \"db\"\n"));
-    guard.obey(printed(&place, "policy aws"));
-    place.run("apply --yes").ends(0);
+    case.obey();
+    case.run("apply --yes")?;
     place.edit("instance-profile = \"db\"\n", "");
-    guard.obey(printed(&place, "policy aws"));
-    place.run("apply --yes").ends(0);
+    case.obey();
+    case.run("apply --yes")?;
 
-    place.run("drift --deep").ends(0);
-    place.run("status").ends(0);
-    place.run("protect machines.web/0").ends(0);
-    place.run("unprotect machines.web/0").ends(0);
-    place.run("destroy --yes --target volumes.data").ends(0);
-    place.run("destroy --yes").ends(0);
+    case.run("drift --deep")?;
+    case.run("status")?;
+    case.run("protect machines.web/0")?;
+    case.run("unprotect machines.web/0")?;
+    case.run("destroy --yes --target volumes.data")?;
+    case.run("destroy --yes")?;
     assert_eq!(front.sim.violations(), []);
+    Some(())
+}
 
-    let document = printed(&place, "policy aws");
-    let asked = guard.asked();
-    // Of the file with the other profile.
-    let of_this_file = |one: &&Asked| !one.resource.ends_with(":role/db");
-    let denied: Vec<_> = asked.iter().filter(of_this_file).filter(|one| !allows(&document, one)).collect();
-    assert!(denied.is_empty(), "{denied:#?}");
-    nothing_is_too_much(&document, &asked);
+#[test]
+fn a_whole_journey_needs_every_permission_that_is_printed_and_no_other() {
+    let case = Case::new(None);
+    assert!(whole_journey(&case).is_some(), "{:#?}", case.guard.denied());
+    let document = printed(&case.place, "policy aws");
+    nothing_is_too_much(&document, &case.guard.asked());
     let compact = serde_json::to_string(&document).expect("JSON");
     assert!(compact.len() <= 6_144, "a managed policy holds 6,144 characters; this has {}", compact.len());
+}
+
+#[test]
+fn without_any_one_statement_the_journey_is_denied_something() {
+    let document = printed(&guarded("policy aws").2, "policy aws");
+    let statements = document["Statement"].as_array().expect("statements");
+    let sids: Vec<String> = statements.iter().filter_map(|s| Some(s["Sid"].as_str()?.to_owned())).collect();
+    assert_eq!(sids.len(), statements.len());
+    let rows = std::sync::Mutex::new(Vec::new());
+    each(&sids, |sid| {
+        let case = Case::new(Some(sid));
+        let end = whole_journey(&case);
+        let denied: BTreeSet<String> = case.guard.denied().into_iter().map(|one| one.action).collect();
+        let denied: Vec<String> = denied.into_iter().collect();
+        rows.lock().expect("nobody panics with it").push((end.is_some(), [sid.clone(), denied.join(", ")]));
+    });
+    let mut rows = rows.into_inner().expect("nobody panics with it");
+    rows.sort();
+    let (idle, lines): (Vec<bool>, Vec<[String; 2]>) = rows.into_iter().unzip();
+    println!("{}", table("the journey without one statement", ["statement", "denied"], &lines));
+    assert!(!idle.contains(&true), "nobody misses it: {lines:#?}");
 }
 
 #[test]

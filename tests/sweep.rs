@@ -5,7 +5,7 @@
 
 mod blind;
 mod disk;
-mod fixture;
+pub mod fixture;
 mod race;
 mod scarce;
 mod signals;

@@ -39,7 +39,7 @@ pub struct Settings {
     pub profile: Option<String>,
     /// ARN of a role to assume with whatever credentials were found.
     pub role: Option<String>,
-    /// One URL for EC2, SSM and STS alike.
+    /// One URL for EC2, Service Quotas, SSM and STS alike.
     pub endpoint: Option<String>,
 }
 
@@ -47,6 +47,7 @@ pub struct Settings {
 #[derive(Debug, Clone)]
 pub struct AwsEc2 {
     pub(crate) ec2: aws_sdk_ec2::Client,
+    pub(crate) quotas: aws_sdk_servicequotas::Client,
     pub(crate) ssm: aws_sdk_ssm::Client,
     pub(crate) sts: aws_sdk_sts::Client,
     pub(crate) region: String,
@@ -141,11 +142,13 @@ impl AwsEc2 {
         // both. Only here, so that the providers of credentials keep their own retries.
         let retries = RetryConfig::disabled();
         let ec2 = aws_sdk_ec2::config::Builder::from(config).retry_config(retries.clone()).build();
+        let quotas = aws_sdk_servicequotas::config::Builder::from(config).retry_config(retries.clone()).build();
         let ssm = aws_sdk_ssm::config::Builder::from(config).retry_config(retries.clone()).build();
         let sts = aws_sdk_sts::config::Builder::from(config).retry_config(retries).build();
         Ok(Self {
             region: region.to_string(),
             ec2: aws_sdk_ec2::Client::from_conf(ec2),
+            quotas: aws_sdk_servicequotas::Client::from_conf(quotas),
             ssm: aws_sdk_ssm::Client::from_conf(ssm),
             sts: aws_sdk_sts::Client::from_conf(sts),
         })

@@ -131,7 +131,7 @@ pub(crate) fn class_of(code: &str, status: Option<u16>) -> Class {
         | "TokenRefreshRequired"
         | "UnrecognizedClientException" => Class::Credentials,
 
-        "ParameterNotFound" | "ParameterVersionNotFound" | "InvalidPlacementGroup.Unknown" => Class::NotFound,
+        "ParameterNotFound" | "NoSuchResourceException" | "ParameterVersionNotFound" | "InvalidPlacementGroup.Unknown" => Class::NotFound,
         _ if code.ends_with(".NotFound") => Class::NotFound,
 
         "IncorrectState"

@@ -1,4 +1,4 @@
-//! TOUCHES. Real EC2, SSM and STS behind the traits of `evenkeel_ec2::api`: the only crate that names `aws-sdk-*`.
+//! TOUCHES. Real EC2, Service Quotas, SSM and STS behind the traits of `evenkeel_ec2::api`: the only crate that names `aws-sdk-*`.
 //!
 //! It carries calls and answers over and nothing else: one method is one wire call (two are said to be more), nothing
 //! is tried again, nothing is cached, nothing is decided.

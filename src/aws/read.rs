@@ -2,8 +2,10 @@
 //!
 //! It never follows a page by itself and never leaves anything out of a page.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
-use aws_sdk_ec2::types::InstanceAttributeName;
+use aws_sdk_ec2::types::{InstanceAttributeName, InstanceType, InstanceTypeInfo};
 use evenkeel_core::failure::Failure;
 use evenkeel_ec2::api::{
     Caller, DeepAttributes, Ec2Read, Image, Instance, InstanceStatus, Page, Query, SecurityGroup, Subnet, Volume, Zone,
@@ -143,6 +145,27 @@ impl Ec2Read for AwsEc2 {
         let answer = self.ssm.get_parameter().name(name).send().await.map_err(|e| failure(action, &e))?;
         let parameter = answer.parameter.and_then(|parameter| parameter.value);
         Reading::new(action).need(parameter, "Parameter.Value")
+    }
+
+    async fn vcpus(&self, types: &[String]) -> Result<BTreeMap<String, u32>, Failure> {
+        let action = "DescribeInstanceTypes";
+        let types = types.iter().map(|name| InstanceType::from(name.as_str())).collect();
+        let ask = self.ec2.describe_instance_types().set_instance_types(Some(types));
+        let answer = ask.send().await.map_err(|e| failure(action, &e))?;
+        let at = Reading::new(action);
+        let one = |one: &InstanceTypeInfo| {
+            let name = at.need(one.instance_type(), "instanceType")?.as_str().to_owned();
+            let vcpus = at.need(one.v_cpu_info().and_then(|v| v.default_v_cpus()), "vCpuInfo.defaultVCpus")?;
+            Ok((name, u32::try_from(vcpus).unwrap_or_default()))
+        };
+        answer.instance_types().iter().map(one).collect()
+    }
+
+    async fn quota(&self, code: &str) -> Result<f64, Failure> {
+        let action = "GetServiceQuota";
+        let ask = self.quotas.get_service_quota().service_code("ec2").quota_code(code);
+        let answer = ask.send().await.map_err(|e| failure(action, &e))?;
+        Reading::new(action).need(answer.quota.and_then(|quota| quota.value), "Quota.Value")
     }
 
     async fn deep(&self, instance: &str) -> Result<DeepAttributes, Failure> {

@@ -262,7 +262,7 @@ pub struct Plan {
     /// Exit 2, 3 or 4 when there are changes
     #[arg(long)]
     pub exit_code: bool,
-    /// Also ask EC2 to rehearse each call (DryRun), and count free addresses: exit 6 tells what would be refused
+    /// Also ask EC2 to rehearse each call (DryRun), and count free addresses and vCPUs: exit 6 tells what would be refused
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]

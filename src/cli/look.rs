@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use evenkeel_core::address::Kind;
+use evenkeel_core::address::{Address, Kind};
 use evenkeel_core::event::Event;
 use evenkeel_core::failure::Class;
-use evenkeel_core::make::{Ask, Intent, Made, make};
+use evenkeel_core::make::{Ask, Coming, Intent, Made, coming, make};
 use evenkeel_core::nodes::tie;
 use evenkeel_core::observed::{Gap, Observed, ScopeSeen};
 use evenkeel_core::plan::Plan;
@@ -125,6 +125,15 @@ impl Look {
         survey(&project.desired, &self.observed, &self.history, force, self.now)
     }
 
+    /// Whose machine is on its way up, and is none of the plan's.
+    pub fn coming(&self, project: &Project, intent: &Intent) -> BTreeMap<Address, Coming> {
+        coming(&self.ask(project, intent))
+    }
+
+    fn ask<'a>(&'a self, project: &'a Project, intent: &'a Intent) -> Ask<'a> {
+        Ask { desired: &project.desired, observed: &self.observed, history: &self.history, intent, now: self.now }
+    }
+
     /// Whether what the flags name is there at all: a slip of the pen must not look like "no changes".
     ///
     /// # Errors
@@ -159,9 +168,7 @@ impl Look {
     /// # Errors
     /// The checker objects: a fault of evenkeel, never of the user.
     pub fn plan(&self, project: &Project, intent: &Intent) -> Result<Made, Halt> {
-        let ask =
-            Ask { desired: &project.desired, observed: &self.observed, history: &self.history, intent, now: self.now };
-        let made = make(&ask);
+        let made = make(&self.ask(project, intent));
         let asked = vet::Asked {
             destroy: intent.destroy,
             allow_empty: intent.allow_empty,

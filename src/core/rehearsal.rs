@@ -1,7 +1,8 @@
 //! What of a plan can be tried out beforehand, what is known to fail without a try, and the ledger of both.
 //!
 //! It chooses and counts; asking the provider is the engine's work. A rehearsal proves permissions and parameters, and
-//! nothing about quotas, capacity or what the world will be when the plan runs.
+//! holds launches against the account's limits; it says nothing about capacity or what the world will be when the plan
+//! runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +10,7 @@ use serde::Serialize;
 
 use crate::address::Address;
 use crate::failure::Failure;
-use crate::launch::Place;
+use crate::launch::{Launch, Place};
 use crate::observed::Subnet;
 use crate::plan::{Call, Do, Plan, Target};
 
@@ -68,6 +69,41 @@ pub enum Trouble {
         /// Machines that go there first.
         needed: u32,
     },
+    /// The account may not have so much at once.
+    Limited {
+        /// The provider's name for the limit: `L-…`.
+        quota: String,
+        /// What the account may have, in vCPUs.
+        most: u32,
+        /// What it has.
+        used: u32,
+        /// What the plan launches beside that, before anything is ended.
+        needed: u32,
+    },
+}
+
+/// What launches of one scope and market add, by type: the first choice of each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Needs {
+    /// Where.
+    pub scope: String,
+    /// On the spot market, which has limits of its own.
+    pub spot: bool,
+    /// Machines by type.
+    pub types: BTreeMap<String, u32>,
+}
+
+/// A limit of the account, as its provider tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// The provider's name for it.
+    pub quota: String,
+    /// What the account may have, in vCPUs.
+    pub most: u32,
+    /// What it has.
+    pub used: u32,
+    /// vCPUs by type, of those that it counts.
+    pub each: BTreeMap<String, u32>,
 }
 
 /// What a rehearsal brought.
@@ -202,6 +238,42 @@ pub fn crowded(plan: &Plan, rooms: &Rooms) -> Vec<Finding> {
         .collect()
 }
 
+/// What the launches of a plan add, together by scope and market.
+pub fn needs(plan: &Plan) -> Vec<Needs> {
+    let mut all: BTreeMap<(&str, bool), BTreeMap<String, u32>> = BTreeMap::new();
+    for (_, scope, launch) in launches(plan) {
+        let Some(first) = launch.types.first() else { continue };
+        let types = all.entry((scope, is_spot(launch))).or_default();
+        *types.entry(first.clone()).or_default() += launch.tag.slots.len();
+    }
+    all.into_iter().map(|((scope, spot), types)| Needs { scope: scope.to_owned(), spot, types }).collect()
+}
+
+/// Launches that the account's limit leaves no room for. What the plan ends comes after what it launches.
+pub fn limited(plan: &Plan, needs: &Needs, limit: &Limit) -> Option<Finding> {
+    let vcpus = needs.types.iter().filter_map(|(t, n)| Some(limit.each.get(t)?.saturating_mul(*n)));
+    let needed = vcpus.fold(0, u32::saturating_add);
+    if needed == 0 || limit.used.saturating_add(needed) <= limit.most {
+        return None;
+    }
+    let counts = |launch: &Launch| launch.types.first().is_some_and(|t| limit.each.contains_key(t));
+    let hit = launches(plan).filter(|(_, scope, l)| *scope == needs.scope && is_spot(l) == needs.spot && counts(l));
+    let steps: Vec<u32> = hit.map(|(n, _, _)| n).collect();
+    let Limit { quota, most, used, .. } = limit.clone();
+    Some(Finding { addresses: addresses(plan, &steps), steps, trouble: Trouble::Limited { quota, most, used, needed } })
+}
+
+fn launches(plan: &Plan) -> impl Iterator<Item = (u32, &str, &Launch)> {
+    (0u32..).zip(&plan.steps).filter_map(|(n, step)| match &step.does {
+        Do::Call(Call::Launch(launch)) => Some((n, step.scope.as_str(), launch)),
+        Do::Call(_) | Do::Wait(_) => None,
+    })
+}
+
+fn is_spot(launch: &Launch) -> bool {
+    launch.spec.get("market").and_then(|m| m.text()) == Some("spot")
+}
+
 /// Whose these steps are, each once.
 pub fn addresses(plan: &Plan, steps: &[u32]) -> Vec<Address> {
     let of = |n: &u32| plan.steps.get(*n as usize).map(|s| s.changes.as_slice()).unwrap_or_default();
@@ -253,6 +325,24 @@ mod tests {
         assert_eq!(found.len(), places.len());
         assert!(found.iter().all(|f| f.addresses.len() as u32 == each), "{found:?}");
         assert_eq!(crowded(&plan, &Rooms::new()), [], "what is not known is not told");
+    }
+
+    #[test]
+    fn launches_are_held_against_what_the_account_may_have_at_once() {
+        let plan = World::new(6).plan();
+        let needs = needs(&plan);
+        assert_eq!(needs.len(), 1, "{needs:?}");
+        assert_eq!((needs[0].spot, &needs[0].types), (false, &BTreeMap::from([("t3.small".to_owned(), 6)])));
+        let limit =
+            |most, used| Limit { quota: "L-1".into(), most, used, each: BTreeMap::from([("t3.small".to_owned(), 2)]) };
+        assert_eq!(limited(&plan, &needs[0], &limit(20, 8)), None, "just enough is enough");
+        let found = limited(&plan, &needs[0], &limit(20, 9)).unwrap();
+        assert_eq!(found.addresses.len(), 6);
+        assert_eq!(found.trouble, Trouble::Limited { quota: "L-1".into(), most: 20, used: 9, needed: 12 });
+        let of_others = Limit { each: BTreeMap::new(), ..limit(0, 9) };
+        assert_eq!(limited(&plan, &needs[0], &of_others), None, "a limit on other types is not met");
+        let spot = Needs { spot: true, ..needs[0].clone() };
+        assert_eq!(limited(&plan, &spot, &limit(0, 0)).map(|f| f.steps), Some(vec![]), "it is of no launch here");
     }
 
     #[test]

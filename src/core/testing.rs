@@ -422,6 +422,7 @@ impl World {
                 let (vz, mz) = (self.find(&v).zone.clone(), self.find(&m).zone.clone());
                 assert_eq!(vz, mz, "a volume hangs only in its own zone");
                 assert!(self.find(&m).phase.alive(), "a volume hangs only at a machine that lives");
+                assert_ne!(self.find(&m).phase, Phase::Starting, "EC2 attaches nothing to a machine that boots");
                 let v = self.find(&v);
                 assert!(v.attached.is_none(), "P9: one holder at a time");
                 v.attached = Some(Attached { to: m, device: device.clone(), settled: true });

@@ -489,6 +489,10 @@ pub trait Ec2Read: Send + Sync {
     async fn security_groups(&self, query: &Query) -> Result<Page<SecurityGroup>, Failure>;
     /// SSM `GetParameter`: its value.
     async fn parameter(&self, name: &str) -> Result<String, Failure>;
+    /// `DescribeInstanceTypes`: vCPUs by type. EC2 takes at most 100 types, and fails the whole call for an unknown one.
+    async fn vcpus(&self, types: &[String]) -> Result<BTreeMap<String, u32>, Failure>;
+    /// Service Quotas' `GetServiceQuota` of EC2: what the account may have.
+    async fn quota(&self, code: &str) -> Result<f64, Failure>;
     /// `DescribeInstanceAttribute`, twice (user data, disableApiTermination): two wire calls.
     async fn deep(&self, instance: &str) -> Result<DeepAttributes, Failure>;
 }

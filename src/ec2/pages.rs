@@ -25,7 +25,8 @@ impl<T> Walked<T> {
 }
 
 /// Every page of `query`. Empty pages on the way are no end, even where the next one is asked for with the same token;
-/// a token that comes back after items, or more than [`limits::PAGES`] pages, is a failure.
+/// a token that comes back after items, [`limits::EMPTY_PAGES`] empty ones in a row, or more than [`limits::PAGES`]
+/// pages are a failure.
 pub(crate) async fn walk<T, F, Fut>(action: &str, mut query: Query, ask: F) -> Walked<T>
 where
     F: Fn(Query) -> Fut,
@@ -36,6 +37,7 @@ where
     }
     let mut items = Vec::new();
     let mut tokens = BTreeSet::new();
+    let mut in_vain = 0;
     for _ in 0..limits::PAGES {
         let page = match ask(query.clone()).await {
             Ok(page) => page,
@@ -46,6 +48,12 @@ where
         let Some(next) = page.next_token.filter(|t| !t.is_empty()) else { return Walked { items, failed: None } };
         if !tokens.insert(next.clone()) && !empty {
             let failure = Failure::new(Class::Invalid, "", format!("{action}: the pages go round in a circle"));
+            return Walked { items, failed: Some(failure) };
+        }
+        in_vain = if empty { in_vain + 1 } else { 0 };
+        if in_vain == limits::EMPTY_PAGES {
+            let failure =
+                Failure::new(Class::Invalid, "", format!("{action}: {in_vain} empty pages in a row and no end"));
             return Walked { items, failed: Some(failure) };
         }
         query.next_token = Some(next);
@@ -150,16 +158,35 @@ mod tests {
         assert_eq!(round.whole().unwrap_err().class, Class::Invalid);
     }
 
-    #[tokio::test]
-    async fn a_list_without_end_is_given_up() {
+    /// Walks a list without an end: how many calls that took, and what came of it.
+    async fn endless(page: impl Fn(usize) -> Vec<u32>) -> (usize, Walked<u32>) {
         let calls = RefCell::new(0);
-        let walked: Walked<u32> = walk("List", Query::default(), |_| {
+        let walked = walk("List", Query::default(), |_| {
             *calls.borrow_mut() += 1;
-            async { Ok(Page { items: vec![], next_token: Some("again".into()) }) }
+            let call = *calls.borrow();
+            let page = Page { items: page(call), next_token: Some(call.to_string()) };
+            async { Ok(page) }
         })
         .await;
+        (calls.into_inner(), walked)
+    }
+
+    #[tokio::test]
+    async fn a_list_without_end_is_given_up() {
+        let (calls, walked) = endless(|_| vec![1]).await;
         assert!(walked.failed.is_some());
-        assert_eq!(calls.into_inner(), limits::PAGES);
+        assert_eq!(calls, limits::PAGES);
+    }
+
+    #[tokio::test]
+    async fn empty_pages_without_end_are_given_up_early_and_are_no_smaller_list() {
+        let (calls, walked) = endless(|call| if call <= 2 { vec![1] } else { vec![] }).await;
+        assert_eq!((calls, walked.items.len()), (2 + limits::EMPTY_PAGES, 2));
+        let failure = walked.whole().unwrap_err();
+        assert_eq!((failure.class, failure.says.contains("empty pages")), (Class::Invalid, true));
+        // Between pages that show something any number may be empty.
+        let (calls, _) = endless(|call| if call % limits::EMPTY_PAGES == 0 { vec![1] } else { vec![] }).await;
+        assert_eq!(calls, limits::PAGES);
     }
 
     #[test]

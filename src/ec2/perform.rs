@@ -12,6 +12,7 @@ use evenkeel_core::failure::{Class, Failure};
 use evenkeel_core::launch::{Launch, NewVolume};
 use evenkeel_core::observed::Object;
 use evenkeel_core::plan::{Call, Target};
+use evenkeel_core::rehearsal::Limit;
 use evenkeel_core::stamp::tag;
 use evenkeel_core::value::Fields;
 use evenkeel_engine::budget::Family;
@@ -395,5 +396,9 @@ impl<E: Ec2 + ?Sized + 'static> Provider for Ec2Provider<E> {
 
     async fn rehearse(&self, call: &Call, payloads: &Payloads) -> Result<Rehearsed, Failure> {
         self.rehearses(call, payloads).await
+    }
+
+    async fn limit(&self, types: &BTreeSet<String>, spot: bool) -> Result<Option<Limit>, Failure> {
+        self.limits(types, spot).await
     }
 }

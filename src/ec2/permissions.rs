@@ -214,6 +214,8 @@ impl Writer<'_> {
                 machines_ask || volumes_ask || (what == For::Everything && !self.machines.is_empty()),
             ),
             ("ec2:DescribeSecurityGroups", by_name),
+            // A rehearsal holds launches against the account's limit on vCPUs.
+            ("ec2:DescribeInstanceTypes", what == For::Everything && !self.machines.is_empty()),
         ];
         let here = self.here();
         let lists = lists.into_iter().filter(|(_, wanted)| *wanted).map(|(action, _)| action);
@@ -225,6 +227,9 @@ impl Writer<'_> {
         });
         let parameters = parameters.collect();
         self.allow("ReadParameters", ["ssm:GetParameter"], parameters, Condition::new());
+        if what == For::Everything && !self.machines.is_empty() {
+            self.allow("ReadQuotas", ["servicequotas:GetServiceQuota"], set(["*"]), Condition::new());
+        }
         if !self.machines.is_empty() {
             let instances = self.all(&["instance"]);
             self.allow("LookDeep", ["ec2:DescribeInstanceAttribute"], instances, self.ours());

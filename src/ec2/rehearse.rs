@@ -1,12 +1,13 @@
 //! Rehearsing: each of core's calls as the EC2 calls it would be made of, asked with `DryRun`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::address::Kind;
 use evenkeel_core::failure::Failure;
 use evenkeel_core::launch::Place;
 use evenkeel_core::observed::Subnet;
 use evenkeel_core::plan::{Call, Target};
+use evenkeel_core::rehearsal::Limit;
 use evenkeel_core::stamp::tag;
 use evenkeel_engine::budget::Family;
 use evenkeel_engine::provider::{Payloads, Rehearsed};
@@ -14,6 +15,7 @@ use evenkeel_engine::provider::{Payloads, Rehearsed};
 use crate::api::{Ec2, Filter, Query, Rehearsal, Tags};
 use crate::kinds::{machine, volume, wrong};
 use crate::limits;
+use crate::pages::walk;
 use crate::perform::Ec2Provider;
 
 impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
@@ -43,6 +45,53 @@ impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
         let list = self.acts("DescribeSubnets", Family::Read, || self.ec2().subnets(&query)).await.ok()?;
         let first = list.items.into_iter().next()?;
         Some(Subnet { id: first.id, zone: first.zone, vpc: first.vpc, free: first.free })
+    }
+}
+
+/// The limits on vCPUs of the standard families, and what they are of: Service Quotas, service `ec2`, "Running On-Demand
+/// Standard (A, C, D, H, I, M, R, T, Z) instances" and "All Standard (A, C, D, H, I, M, R, T, Z) Spot Instance
+/// Requests".
+const ON_DEMAND: &str = "L-1216C47A";
+const SPOT: &str = "L-34B43A08";
+const STANDARD: [&str; 11] = ["a", "c", "d", "h", "i", "im", "is", "m", "r", "t", "z"];
+
+/// Whether a type is of a standard family: `t3.small` is, `inf1.xlarge` and `u-6tb1.metal` are not.
+fn is_standard(instance_type: &str) -> bool {
+    let letters = instance_type.split(|c: char| !c.is_ascii_lowercase()).next().unwrap_or_default();
+    STANDARD.contains(&letters) && !instance_type.starts_with(&format!("{letters}-"))
+}
+
+impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
+    /// The limit on the standard ones of these types. What is used of it is counted over the whole account, with each
+    /// type's own number of vCPUs.
+    pub(crate) async fn limits(&self, types: &BTreeSet<String>, spot: bool) -> Result<Option<Limit>, Failure> {
+        let held: BTreeSet<&String> = types.iter().filter(|t| is_standard(t)).collect();
+        if held.is_empty() {
+            return Ok(None);
+        }
+        let code = if spot { SPOT } else { ON_DEMAND };
+        let most = self.acts("GetServiceQuota", Family::Other, || self.ec2().quota(code)).await?;
+        let states = Filter { name: "instance-state-name".into(), values: vec!["pending".into(), "running".into()] };
+        let up = Query { filters: vec![states], ..Query::default() };
+        let action = "DescribeInstances";
+        let list = async |query: Query| self.acts(action, Family::Read, || self.ec2().instances(&query)).await;
+        let mut there: BTreeMap<String, u32> = BTreeMap::new();
+        for one in walk(action, up, list).await.whole()? {
+            if one.spot == spot && is_standard(&one.instance_type) {
+                *there.entry(one.instance_type).or_default() += 1;
+            }
+        }
+        let asked: Vec<String> =
+            held.iter().copied().chain(there.keys()).cloned().collect::<BTreeSet<_>>().into_iter().collect();
+        let mut sizes = BTreeMap::new();
+        for some in asked.chunks(limits::TYPES) {
+            sizes.extend(self.acts("DescribeInstanceTypes", Family::Read, || self.ec2().vcpus(some)).await?);
+        }
+        let size = |t: &String| sizes.get(t).copied().unwrap_or_default();
+        let used = there.iter().fold(0u32, |sum, (t, n)| sum.saturating_add(size(t).saturating_mul(*n)));
+        let each = held.into_iter().filter_map(|t| Some((t.clone(), *sizes.get(t)?))).collect();
+        // Quotas are whole numbers of vCPUs that a float holds exactly.
+        Ok(Some(Limit { quota: code.to_owned(), most: most.max(0.0) as u32, used, each }))
     }
 }
 
@@ -127,4 +176,31 @@ fn protection(id: &str, wanted: Option<bool>) -> Option<Rehearsal> {
         true => Rehearsal::SetTags(ids, Tags::from([(tag::PROTECT.into(), "true".into())])),
         false => Rehearsal::UnsetTags(ids, vec![tag::PROTECT.into()]),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_are_told_by_their_letters() {
+        for (name, standard) in [
+            ("t3.small", true),
+            ("c6gn.large", true),
+            ("im4gn.large", true),
+            ("is4gen.large", true),
+            ("z1d.large", true),
+            ("inf1.xlarge", false),
+            ("dl1.24xlarge", false),
+            ("hpc7a.12xlarge", false),
+            ("mac2.metal", false),
+            ("trn1.2xlarge", false),
+            ("p5.48xlarge", false),
+            ("u-6tb1.metal", false),
+            ("x2idn.large", false),
+            ("", false),
+        ] {
+            assert_eq!(is_standard(name), standard, "{name}");
+        }
+    }
 }

@@ -12,6 +12,7 @@ use evenkeel_core::failure::{Class, Failure};
 use evenkeel_core::nodes::Tie;
 use evenkeel_core::observed::{Answer, ClusterSeen, Gap, Object, ScopeSeen, Subnet};
 use evenkeel_core::plan::{Call, Drain};
+use evenkeel_core::rehearsal::Limit;
 
 /// What to look for in one scope.
 #[derive(Debug, Clone, Default)]
@@ -108,5 +109,14 @@ pub trait Provider: Eyes {
     async fn rehearse(&self, call: &Call, payloads: &Payloads) -> Result<Rehearsed, Failure> {
         let _ = (call, payloads);
         Ok(Rehearsed::default())
+    }
+
+    /// The account's limit on machines of these types, of the spot market or not. `None`: it knows of none.
+    ///
+    /// # Errors
+    /// It could not be asked.
+    async fn limit(&self, types: &BTreeSet<String>, spot: bool) -> Result<Option<Limit>, Failure> {
+        let _ = (types, spot);
+        Ok(None)
     }
 }

@@ -2,19 +2,21 @@
 //!
 //! Nothing is changed and nothing is journalled: a provider that cannot rehearse says so, and so does the ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use evenkeel_core::failure::{Class, Failure};
 use evenkeel_core::plan::{Call, Plan};
-use evenkeel_core::rehearsal::{Finding, Ledger, Program, Rooms, Trial, Trouble, addresses, crowded, program};
+use evenkeel_core::rehearsal::{
+    Finding, Ledger, Program, Rooms, Trial, Trouble, addresses, crowded, limited, needs, program,
+};
 use futures::StreamExt;
 
 use crate::limits::Limits;
 use crate::provider::{Payloads, Provider, Rehearsed};
 
 /// What no rehearsal looks at: EC2 answers a dry run out of permissions and parameters alone.
-const NEVER: &str = "quotas, capacity and the state that things are in: no dry run looks at them";
+const NEVER: &str = "volume quotas, capacity and the state that things are in: no dry run looks at them";
 
 /// Rehearses a plan.
 pub async fn rehearse(providers: &BTreeMap<String, Arc<dyn Provider>>, plan: &Plan, payloads: &Payloads) -> Ledger {
@@ -55,6 +57,7 @@ pub async fn rehearse(providers: &BTreeMap<String, Arc<dyn Provider>>, plan: &Pl
         }
     }
     ledger.findings.extend(crowded(plan, &rooms));
+    hold_against_limits(providers, plan, &mut ledger).await;
     let subnets = if no_room == 1 { "subnet" } else { "subnets" };
     if no_room > 0 {
         ledger.unchecked.push(format!("free addresses of {no_room} {subnets} that could not be seen"));
@@ -72,6 +75,32 @@ pub async fn rehearse(providers: &BTreeMap<String, Arc<dyn Provider>>, plan: &Pl
     ledger
 }
 
+/// Holds what is launched against what the account may have. A limit that cannot be asked for is no trouble ahead.
+async fn hold_against_limits(providers: &BTreeMap<String, Arc<dyn Provider>>, plan: &Plan, ledger: &mut Ledger) {
+    for needs in needs(plan) {
+        let types: BTreeSet<String> = needs.types.keys().cloned().collect();
+        let limit = match providers.get(&needs.scope) {
+            Some(provider) => provider.limit(&types, needs.spot).await,
+            None => Ok(None),
+        };
+        let others = match limit {
+            Ok(limit) => {
+                let known = |t: &String| limit.as_ref().is_some_and(|l| l.each.contains_key(t));
+                let others: Vec<String> = types.into_iter().filter(|t| !known(t)).collect();
+                ledger.findings.extend(limit.and_then(|limit| limited(plan, &needs, &limit)));
+                others
+            }
+            Err(failure) => {
+                ledger.unchecked.push(format!("the account's limit on vCPUs ({failure})"));
+                Vec::new()
+            }
+        };
+        if !others.is_empty() {
+            ledger.unchecked.push(format!("the account's limit on {}", others.join(", ")));
+        }
+    }
+}
+
 /// Whether the ledger tells of trouble in asking, rather than of trouble ahead.
 pub fn is_blind(ledger: &Ledger) -> bool {
     ledger.findings.iter().any(|f| match &f.trouble {
@@ -87,6 +116,6 @@ pub fn is_blind(ledger: &Ledger) -> bool {
             | Class::TokenSpent
             | Class::Invalid => false,
         },
-        Trouble::Crowded { .. } => false,
+        Trouble::Crowded { .. } | Trouble::Limited { .. } => false,
     })
 }

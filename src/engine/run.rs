@@ -131,6 +131,8 @@ struct Run<'a> {
     polls: BTreeMap<Looker, Poll>,
     /// Id → what people call it.
     names: BTreeMap<String, String>,
+    /// Wait for volumes to be free → where they are attached next.
+    homes: BTreeMap<u32, Vec<(Target, Target)>>,
 }
 
 impl<'a> Run<'a> {
@@ -145,6 +147,7 @@ impl<'a> Run<'a> {
         let known = plan.changes.iter().filter_map(|c| Some((c.object.clone()?, c.address.short())));
         let made = progress.bindings().iter().map(|(address, id)| (id.clone(), address.short()));
         let names = known.chain(made).collect();
+        let homes = homes(&plan);
         Self {
             job,
             plan,
@@ -159,6 +162,7 @@ impl<'a> Run<'a> {
             watches: BTreeMap::new(),
             polls: BTreeMap::new(),
             names,
+            homes,
         }
     }
 
@@ -316,7 +320,7 @@ impl<'a> Run<'a> {
             .filter_map(|(i, target)| match target {
                 Target::Id(id) => {
                     let name = self.names.get(id).cloned().unwrap_or_else(|| called(id));
-                    Some(Awaited { id: id.clone(), name, young: new.contains(&i) })
+                    Some(Awaited { id: id.clone(), name, young: new.contains(&i), home: None })
                 }
                 Target::New(_) => None,
             })
@@ -381,7 +385,9 @@ impl<'a> Run<'a> {
         let mut due: Option<Timestamp> = None;
         // Only the waits that the look was made for: of a later one it says nothing.
         for step in steps {
+            let going = self.going(step);
             let Some(watch) = self.watches.get_mut(&step) else { continue };
+            going.iter().for_each(|(volume, machine)| watch.going(volume, machine));
             let verdict = match &seen {
                 Ok(objects) => watch.look(objects, now, limits),
                 Err(failure) => watch.blind(failure, now, limits),
@@ -418,6 +424,16 @@ impl<'a> Run<'a> {
             let next = now.saturating_add(poll.pause).unwrap_or(now);
             poll.next = due.map_or(next, |d| d.min(next));
         }
+    }
+
+    /// Where the volumes that a step waits for are attached next, as far as those machines are there.
+    fn going(&self, step: u32) -> Vec<(String, String)> {
+        let id = |target: &Target| match target {
+            Target::Id(id) => Some(id.clone()),
+            Target::New(address) => self.progress.bindings().get(address).cloned(),
+        };
+        let homes = self.homes.get(&step).into_iter().flatten();
+        homes.filter_map(|(volume, machine)| Some((id(volume)?, id(machine)?))).collect()
     }
 
     /// One call has ended, and perhaps others with it: they are written together.
@@ -480,6 +496,22 @@ impl<'a> Run<'a> {
         self.write(vec![Happened::Ended { outcome }], true);
         Ran { outcome, progress: self.progress, trouble: self.trouble }
     }
+}
+
+/// For each wait for free volumes, the attaches that need it: which volume, and to which machine.
+fn homes(plan: &Plan) -> BTreeMap<u32, Vec<(Target, Target)>> {
+    let mut homes: BTreeMap<u32, Vec<(Target, Target)>> = BTreeMap::new();
+    for step in &plan.steps {
+        let Do::Call(Call::Attach { volume, machine, .. }) = &step.does else { continue };
+        let free = |n: &&u32| match plan.steps.get(**n as usize).map(|s| &s.does) {
+            Some(Do::Wait(wait)) => wait.until == Until::Free && wait.targets.contains(volume),
+            Some(Do::Call(_)) | None => false,
+        };
+        for wait in step.needs.iter().filter(free) {
+            homes.entry(*wait).or_default().push((volume.clone(), machine.clone()));
+        }
+    }
+    homes
 }
 
 /// One round of a drain, of each of its nodes.

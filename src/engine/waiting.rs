@@ -22,6 +22,8 @@ pub struct Awaited {
     pub name: String,
     /// The plan has made it; it may not be visible yet. What was in the plan's observation is not young.
     pub young: bool,
+    /// The machine that the plan attaches it to next, once that is known: hanging there already is as good as free.
+    pub home: Option<String>,
 }
 
 /// A wait under way.
@@ -94,6 +96,13 @@ impl Watch {
     /// The ids to look at.
     pub fn ids(&self) -> impl Iterator<Item = &String> {
         self.awaited.iter().map(|(a, _)| &a.id)
+    }
+
+    /// From now on it is known where this volume is going.
+    pub fn going(&mut self, volume: &str, machine: &str) {
+        for (awaited, _) in self.awaited.iter_mut().filter(|(a, _)| a.id == volume) {
+            awaited.home = Some(machine.to_owned());
+        }
     }
 
     /// The next time at which a look can give another answer by time alone: the deadline, or the end of a warm-up.
@@ -288,6 +297,8 @@ fn judge(
         Until::Free => match &object.attached {
             None if object.phase == Phase::Up => One::Yes,
             None => One::Not(shows()),
+            // Another run was faster; whoever attaches it next is told that it hangs there.
+            Some(a) if awaited.home.as_ref() == Some(&a.to) => One::Yes,
             Some(a) => One::Not(format!("attached to {}", a.to)),
         },
         Until::Attached => match &object.attached {

@@ -14,6 +14,8 @@ pub(crate) enum Service {
     Sts,
     /// JSON 1.1.
     Ssm,
+    /// JSON 1.1.
+    Quotas,
 }
 
 /// An answer to one request.
@@ -37,7 +39,7 @@ impl Answer {
     pub(crate) fn fine(service: Service, body: String) -> Self {
         let kind = match service {
             Service::Ec2 | Service::Sts => XML,
-            Service::Ssm => JSON,
+            Service::Ssm | Service::Quotas => JSON,
         };
         Self { status: 200, kind, body }
     }
@@ -50,8 +52,8 @@ impl Answer {
         // The sim says it in EC2's word; the others have their own.
         let code = match (service, failure.code.as_str()) {
             (Service::Sts, "UnauthorizedOperation") => "AccessDenied",
-            (Service::Ssm, "UnauthorizedOperation") => "AccessDeniedException",
-            (Service::Ec2 | Service::Sts | Service::Ssm, code) => code,
+            (Service::Ssm | Service::Quotas, "UnauthorizedOperation") => "AccessDeniedException",
+            (Service::Ec2 | Service::Sts | Service::Ssm | Service::Quotas, code) => code,
         };
         let status = status(code);
         // The sim's failures begin with the call's name, for who reads them without a client between.
@@ -76,7 +78,7 @@ impl Answer {
                 });
                 x.text("RequestId", request);
             }),
-            Service::Ssm => json!({ "__type": code, "message": says }).to_string(),
+            Service::Ssm | Service::Quotas => json!({ "__type": code, "message": says }).to_string(),
         };
         Some(Self { status, ..Self::fine(service, body) })
     }
@@ -129,6 +131,7 @@ mod tests {
             (Service::Ec2, 403, "UnauthorizedOperation"),
             (Service::Sts, 403, "AccessDenied"),
             (Service::Ssm, 400, "AccessDeniedException"),
+            (Service::Quotas, 400, "AccessDeniedException"),
         ] {
             let answer = Answer::refusal(service, "", &failure, "r1").unwrap();
             assert!(answer.status == status && answer.body.contains(code), "{answer:?}");

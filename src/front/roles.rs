@@ -55,7 +55,7 @@ impl Session {
             let code = match signed.service {
                 Service::Ec2 => "AuthFailure",
                 Service::Sts => "InvalidClientTokenId",
-                Service::Ssm => "UnrecognizedClientException",
+                Service::Ssm | Service::Quotas => "UnrecognizedClientException",
             };
             return refused(code, "The security token included in the request is invalid");
         };
@@ -65,7 +65,7 @@ impl Session {
         let code = match signed.service {
             Service::Ec2 => "RequestExpired",
             Service::Sts => "ExpiredToken",
-            Service::Ssm => "ExpiredTokenException",
+            Service::Ssm | Service::Quotas => "ExpiredTokenException",
         };
         refused(code, "The security token included in the request is expired")
     }

@@ -19,7 +19,7 @@ use crate::answer::{Answer, Service};
 use crate::form::{Form, refuse};
 use crate::roles::Session;
 use crate::sign::Signed;
-use crate::{ec2, limits, sign, ssm, sts};
+use crate::{ec2, limits, quotas, sign, ssm, sts};
 
 /// A world behind AWS's protocols.
 #[derive(Debug, Clone)]
@@ -108,7 +108,7 @@ impl Front {
     /// `None`: no answer comes.
     async fn answer(&self, headers: &HeaderMap, body: &[u8], id: &str) -> Option<Answer> {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let target = header("x-amz-target").and_then(|target| target.strip_prefix("AmazonSSM."));
+        let target = header("x-amz-target").and_then(|target| target.split_once('.'));
         // Until the signature is read, what the request looks like tells whose refusal its client understands.
         let guess = if target.is_some() { Service::Ssm } else { Service::Ec2 };
         let signed = sign::read(header("authorization"), header("x-amz-date")).and_then(|signed| {
@@ -128,8 +128,12 @@ impl Front {
         };
         let (name, done) = match service {
             Service::Ssm => {
-                let name = target.unwrap_or_default();
+                let name = target.filter(|(of, _)| *of == "AmazonSSM").unwrap_or_default().1;
                 (name.to_owned(), ssm::answer(&self.sim, name, body).await)
+            }
+            Service::Quotas => {
+                let name = target.filter(|(of, _)| *of == "ServiceQuotasV20190624").unwrap_or_default().1;
+                (name.to_owned(), quotas::answer(&self.sim, name, body).await)
             }
             Service::Ec2 | Service::Sts => self.query((signed, session), body, id).await,
         };
@@ -156,7 +160,7 @@ impl Front {
         };
         let done = match signed.service {
             Service::Sts => sts::answer(&self.sim, &name, form, id, (&signed, session)).await,
-            Service::Ec2 | Service::Ssm => ec2::answer(&self.sim, &name, form, id).await,
+            Service::Ec2 | Service::Ssm | Service::Quotas => ec2::answer(&self.sim, &name, form, id).await,
         };
         (name, done)
     }

@@ -63,7 +63,8 @@ pub(crate) fn read(authorization: Option<&str>, date: Option<&str>) -> Result<Si
         "ec2" => Service::Ec2,
         "sts" => Service::Sts,
         "ssm" => Service::Ssm,
-        _ => return malformed("only ec2, sts and ssm are served here"),
+        "servicequotas" => Service::Quotas,
+        _ => return malformed("only ec2, servicequotas, ssm and sts are served here"),
     };
     Ok(Signed { service, region: (*region).to_owned(), key: (*key).to_owned(), at })
 }

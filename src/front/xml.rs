@@ -57,6 +57,11 @@ impl Xml {
         self.some(name, Some(value).filter(|text| !text.is_empty()));
     }
 
+    /// A text alone, in the element that is open.
+    pub(crate) fn value(&mut self, value: impl Display) {
+        self.escape(&value.to_string());
+    }
+
     /// A time, to the millisecond.
     pub(crate) fn time(&mut self, name: &str, time: Timestamp) {
         self.text(name, millis(time));

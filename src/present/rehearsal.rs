@@ -41,6 +41,21 @@ pub struct FindingJson<'a> {
     pub refused: Option<Explained>,
     /// The subnet that is too full, or null.
     pub crowded: Option<CrowdedJson>,
+    /// The account's limit that leaves no room, or null.
+    pub limited: Option<LimitedJson>,
+}
+
+/// A limit of the account, in vCPUs.
+#[derive(Debug, Serialize)]
+pub struct LimitedJson {
+    /// The provider's name for it.
+    pub quota: String,
+    /// What the account may have.
+    pub most: u32,
+    /// What it has.
+    pub used: u32,
+    /// What the plan launches beside that.
+    pub needed: u32,
 }
 
 /// A subnet that is too full.
@@ -64,8 +79,14 @@ pub fn json<'a>(plan: &'a Plan, ledger: &'a Ledger) -> LedgerJson<'a> {
         says: says(plan, &names, &f),
         refused: explained(plan, &names, &f),
         addresses: f.addresses,
+        limited: match &f.trouble {
+            Trouble::Limited { quota, most, used, needed } => {
+                Some(LimitedJson { quota: quota.clone(), most: *most, used: *used, needed: *needed })
+            }
+            Trouble::Refused(_) | Trouble::Crowded { .. } => None,
+        },
         crowded: match f.trouble {
-            Trouble::Refused(_) => None,
+            Trouble::Refused(_) | Trouble::Limited { .. } => None,
             Trouble::Crowded { subnet, zone, free, needed } => Some(CrowdedJson { subnet, zone, free, needed }),
         },
     };
@@ -140,6 +161,11 @@ fn says(plan: &Plan, names: &Names, f: &Finding) -> String {
             doing(plan, names, f),
             count((*free).into(), "free address", "free addresses"),
             count((*needed).into(), "machine goes", "machines go"),
+        ),
+        Trouble::Limited { quota, most, used, needed } => format!(
+            "{}: the account may have {} at once (quota {quota}), has {used}, and {needed} more are launched",
+            doing(plan, names, f),
+            count((*most).into(), "vCPU", "vCPUs"),
         ),
     }
 }

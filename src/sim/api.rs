@@ -1,5 +1,7 @@
 //! The sim speaks [`Ec2`]: each method is one wire call into the world (two where EC2 needs two).
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use evenkeel_core::failure::Failure;
 use evenkeel_ec2::api::{
@@ -60,6 +62,15 @@ impl Ec2Read for Sim {
 
     async fn parameter(&self, name: &str) -> Result<String, Failure> {
         self.read(Action::GetParameter, PLAIN, |w| w.parameter(name)).await
+    }
+
+    async fn vcpus(&self, types: &[String]) -> Result<BTreeMap<String, u32>, Failure> {
+        let found = self.read(Action::DescribeInstanceTypes, PLAIN, |w| w.list_types(types)).await?;
+        Ok(found.into_iter().map(|(name, of)| (name, of.vcpus)).collect())
+    }
+
+    async fn quota(&self, code: &str) -> Result<f64, Failure> {
+        self.read(Action::GetServiceQuota, PLAIN, |w| w.quota(code)).await
     }
 
     async fn deep(&self, instance: &str) -> Result<DeepAttributes, Failure> {

@@ -3,6 +3,8 @@
 //!
 //! It knows nothing of HTTP or XML: `src/front` renders, under the world's lock, from what it is shown here.
 
+use std::collections::BTreeMap;
+
 use evenkeel_core::failure::Failure;
 use evenkeel_ec2::api::{Caller, Image, Instance, InstanceStatus, Page, Query, SecurityGroup, Subnet, Volume, Zone};
 
@@ -10,7 +12,7 @@ use crate::action::Action;
 use crate::api::{PLAIN, listing};
 use crate::request::{Done, Request};
 use crate::sim::Sim;
-use crate::world::{Association, Cost, Machine, World};
+use crate::world::{Association, Cost, Machine, MachineType, World};
 
 /// A caller that speaks EC2's protocol. `show` makes the answer out of what was found or done.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +64,26 @@ impl Wire<'_> {
     /// As SSM refuses it.
     pub async fn parameter(&self, name: &str) -> Result<String, Failure> {
         self.read(Action::GetParameter, PLAIN, move |w| w.parameter(name)).await
+    }
+
+    /// Service Quotas' `GetServiceQuota` of EC2.
+    ///
+    /// # Errors
+    /// As Service Quotas refuses it.
+    pub async fn quota(&self, code: &str) -> Result<f64, Failure> {
+        self.read(Action::GetServiceQuota, PLAIN, move |w| w.quota(code)).await
+    }
+
+    /// `DescribeInstanceTypes` of these.
+    ///
+    /// # Errors
+    /// As EC2 refuses it.
+    pub async fn types<T: Send>(
+        &self,
+        names: &[String],
+        show: impl Fn(BTreeMap<String, MachineType>) -> T + Send,
+    ) -> Result<T, Failure> {
+        self.read(Action::DescribeInstanceTypes, PLAIN, move |w| w.list_types(names).map(&show)).await
     }
 
     /// `DescribeAvailabilityZones`.

@@ -71,6 +71,27 @@ fn a_subnet_with_too_few_free_addresses_is_told_before() {
 }
 
 #[test]
+fn a_limit_of_the_account_that_leaves_no_room_is_told_before() {
+    let place = Place::with(SHOP);
+    place.run("plan").ends(0);
+    place.run("plan --dry-run").ends(0).never("limit on vCPUs");
+    let world = place.read("world.toml");
+    assert!(world.contains("\nvcpus = 50000\n"), "the limit of a new account");
+    place.write("world.toml", world.replacen("\nvcpus = 50000\n", "\nvcpus = 8\n", 1));
+    let said = place.run("plan --dry-run").ends(6);
+    let told = "the account may have 8 vCPUs at once (quota L-1216C47A), has 0, and 12 more are launched";
+    assert!(words(&said.out).contains(told), "{said}");
+    assert_eq!(said.out.matches("would fail").count(), 1, "{said}");
+    let json = place.run("plan --dry-run --format json").ends(6).json();
+    let limited = &json["rehearsal"]["findings"][0]["limited"];
+    assert_eq!(["most", "used", "needed"].map(|key| limited[key].as_u64()), [Some(8), Some(0), Some(12)], "{json}");
+    // Who may not ask for it is told so, and what he plans may still go through.
+    deny(&place, "GetServiceQuota");
+    let said = place.run("plan --dry-run").ends(0);
+    assert!(words(&said.out).contains("the account's limit on vCPUs (UnauthorizedOperation"), "{said}");
+}
+
+#[test]
 fn credentials_that_expired_meanwhile_are_not_a_refusal_of_the_plan() {
     let place = Place::with(SHOP);
     place.run("plan").ends(0);

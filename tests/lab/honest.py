@@ -126,6 +126,12 @@ def look_at(operation_model, response_dict, **_):
         if status == 200 and set(answer["Parameter"]) - set(operation_model.output_shape.members["Parameter"].members):
             complain(about, f"unknown members in {sorted(answer['Parameter'])}")
         return
+    if operation_model.service_model.service_name == "service-quotas":
+        checked["answers"] += 1
+        answer = json.loads(body)
+        if status == 200 and set(answer["Quota"]) - set(operation_model.output_shape.members["Quota"].members):
+            complain(about, f"unknown members in {sorted(answer['Quota'])}")
+        return
     if operation_model.service_model.service_name == "sts":
         checked["answers"] += 1
         root = ElementTree.fromstring(body)
@@ -210,6 +216,23 @@ def in_a_role(sts, account):
         complain("AssumeRole", "another account's role is not refused")
     except ClientError as refused:
         assert refused.response["Error"]["Code"] == "AccessDenied", refused
+
+
+def limits(url, ec2):
+    """What the account may have, and how large a machine is."""
+    quotas = boto3.client("service-quotas", endpoint_url=url, config=Config(retries={"total_max_attempts": 1}))
+    quotas.meta.events.register("before-parse", look_at)
+    for code in ("L-1216C47A", "L-34B43A08"):
+        assert quotas.get_service_quota(ServiceCode="ec2", QuotaCode=code)["Quota"]["Value"] > 0
+    for service, code in (("ec2", "L-0"), ("vpc", "L-1216C47A")):
+        try:
+            quotas.get_service_quota(ServiceCode=service, QuotaCode=code)
+            complain("GetServiceQuota", f"{service} {code} is not refused")
+        except quotas.exceptions.NoSuchResourceException:
+            pass
+    types = ec2.describe_instance_types(InstanceTypes=["t3.small", "t3.micro"])["InstanceTypes"]
+    assert {t["InstanceType"]: t["VCpuInfo"]["DefaultVCpus"] for t in types} == {"t3.small": 2, "t3.micro": 2}
+    refused("InvalidInstanceType", ec2.describe_instance_types, InstanceTypes=["t3.none"])
 
 
 def tell(ec2, ssm, sts):
@@ -381,6 +404,8 @@ def cli(url):
     role = f"arn:aws:iam::{account}:role/ops"
     assert aws(f"sts assume-role --role-arn {role} --role-session-name cli")["Credentials"]["SessionToken"]
     ami = aws(f"ssm get-parameter --name {AMI}")["Parameter"]["Value"]
+    assert aws("service-quotas get-service-quota --service-code ec2 --quota-code L-1216C47A")["Quota"]["Value"]
+    assert aws("ec2 describe-instance-types --instance-types t3.micro")["InstanceTypes"]
     for words in ("availability-zones", "subnets", "security-groups", "images --owners amazon", "volumes"):
         assert aws(f"ec2 describe-{words}"), words
     run = f"ec2 run-instances --image-id {ami} --instance-type t3.micro --count 1:2 --placement AvailabilityZone={ZONE}"
@@ -542,6 +567,7 @@ def main():
     compared = 0
     try:
         tell(*clients(url, True))
+        limits(url, clients(url, True)[0])
         cli(url)
         compared = beside(url, sys.argv[2]) if len(sys.argv) > 2 else 0
     finally:

@@ -1,5 +1,5 @@
-//! What the sweeps share: a served world with a proxy before it and the program in a folder, what is wrong with an end,
-//! and tables.
+//! What the sweeps share: a served world, IAM with `policy aws` before it, a proxy before that, and the program in a
+//! folder; what is wrong with an end, and tables.
 
 use std::fmt::Write as _;
 use std::os::unix::process::CommandExt;
@@ -8,13 +8,16 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use evenkeel_core::stamp::tag;
+use evenkeel_ec2::permissions::{For, document};
 use evenkeel_sim::World;
 use rustix::process::Pid;
+use serde_json::Value;
 
 use crate::front::lab::Served;
 use crate::laws::crash::Journey;
 use crate::laws::end::{Ending, ending, wrongs};
 use crate::laws::harness::desired;
+use crate::wire::guard::Guard;
 use crate::wire::place::{Place, Said};
 use crate::wire::proxy::{Call, Proxy};
 
@@ -34,12 +37,36 @@ pub fn full() -> bool {
     std::env::var("EVENKEEL_TEST_SWEEP").is_ok_and(|text| text == "all")
 }
 
-/// A served world, a proxy before it, and the program in a folder with a declaration.
+/// A served world, IAM and a proxy before it, and the program in a folder with a declaration.
 pub struct Scene {
     pub front: Served,
     pub proxy: Proxy,
     pub place: Place,
     declaration: String,
+    iam: Iam,
+}
+
+/// IAM before a served world, with the document that `policy aws` prints. Whatever a sweep does to a run, no call may
+/// ask for more: that is looked at where a scene ends.
+struct Iam(Guard);
+
+impl Iam {
+    fn before(front: &Served, declaration: &str) -> Self {
+        Self(Guard::before(&front.url, front.sim.clone(), policy(declaration)))
+    }
+}
+
+impl Drop for Iam {
+    fn drop(&mut self) {
+        let denied = self.0.denied();
+        assert!(denied.is_empty() || std::thread::panicking(), "`policy aws` does not allow {denied:#?}");
+    }
+}
+
+/// What `policy aws` prints for a declaration.
+fn policy(declaration: &str) -> Value {
+    let document = document(&desired(declaration), [""], For::Everything);
+    serde_json::to_value(document).expect("a document has string keys")
 }
 
 impl Scene {
@@ -51,17 +78,25 @@ impl Scene {
     /// This world, its time so many times as fast as ours.
     pub fn at(speed: f64, world: World, declaration: &str) -> Self {
         let front = Served::start(world, speed);
-        let proxy = Proxy::before(&front.url);
+        let iam = Iam::before(&front, declaration);
+        let proxy = Proxy::before(&iam.0.url);
         let place = Place::new(&proxy.url, declaration).in_time_with(front.sim.clock());
-        Self { front, proxy, place, declaration: declaration.to_owned() }
+        Self { front, proxy, place, declaration: declaration.to_owned(), iam }
+    }
+
+    /// Another declaration from now on, and what that one may do.
+    pub fn rewrite(&self, declaration: &str) {
+        std::fs::write(self.place.folder().join("evenkeel.toml"), declaration).expect("it can be written");
+        self.iam.0.obey(policy(declaration));
     }
 
     /// The same world, folder and declaration, its time from now on so many times as fast as ours.
     pub fn at_speed(self, speed: f64) -> Self {
         let front = Served::start(self.world(), speed);
-        let proxy = Proxy::before(&front.url);
+        let iam = Iam::before(&front, &self.declaration);
+        let proxy = Proxy::before(&iam.0.url);
         let place = self.place.toward(&proxy.url).in_time_with(front.sim.clock());
-        Self { front, proxy, place, declaration: self.declaration }
+        Self { front, proxy, place, declaration: self.declaration, iam }
     }
 
     /// The program in another folder with the same declaration.

@@ -163,6 +163,9 @@ fn a_limit_reached_in_mid_batch_keeps_what_was_made_and_ends_when_it_is_lifted()
             });
         }
         let before = alive(&scene.world());
+        if limit.what.starts_with("vCPUs") {
+            scene.place.run("plan --dry-run").ends(6).tells("vCPUs at once (quota L-1216C47A)");
+        }
         let first = scene.place.run("apply --yes");
         let world = scene.world();
         is_marked(&world);

@@ -15,8 +15,11 @@ use crate::laws::crash::{Journey, journeys_of_machines};
 use crate::laws::end::ending;
 use crate::laws::harness::{story, world};
 
-/// Longer than a busy machine needs to end a process, far shorter than what is waited for in the world.
-const SOON: Duration = Duration::from_secs(10);
+/// What is promised. A call that is on the wire may end within most of it.
+const SOON: Duration = Duration::from_secs(1);
+/// A busy machine may take so many times as long beside it as the program takes to say its version: what ends is the
+/// same program, with a journal and a report to write.
+const AS_LONG_AS: u32 = 10;
 
 /// Both signals and what they must come to.
 const BOTH: [(Signal, i32); 2] = [(Signal::INT, 130), (Signal::TERM, 143)];
@@ -45,8 +48,22 @@ fn ends(mut child: Child, code: i32) -> Duration {
     let status = finish(&mut child, LONG).expect("it ends");
     let took = begun.elapsed();
     assert_eq!(status.code(), Some(code), "{status} after {took:?}");
-    assert!(took < SOON, "it took {took:?}");
+    if took >= SOON {
+        let slow = lag();
+        assert!(took < SOON + AS_LONG_AS * slow, "it took {took:?}, where saying its version takes {slow:?}");
+    }
     took
+}
+
+/// How long the machine takes now for the least that the program can do; the longest of a few times.
+fn lag() -> Duration {
+    let once = || {
+        let begun = Instant::now();
+        let said = Command::new(env!("CARGO_BIN_EXE_evenkeel")).arg("--version").output().expect("the program starts");
+        assert!(said.status.success());
+        begun.elapsed()
+    };
+    (0..5).map(|_| once()).max().unwrap_or_default()
 }
 
 /// With time passing again, a rerun ends it and nothing is there twice.
@@ -212,6 +229,8 @@ fn in_the_middle_of_any_journeys_calls_a_signal_begins_nothing_new() {
         ("in-place", "ModifyInstanceAttribute", "ModifyInstanceAttribute CreateTags MonitorInstances DeleteTags"),
         ("scale-in", "TerminateInstances", "TerminateInstances CreateTags"),
         ("destroy", "TerminateInstances", "TerminateInstances CreateTags"),
+        ("replace", "RunInstances", "RunInstances"),
+        ("roll", "RunInstances", "RunInstances"),
     ] {
         for (signal, code) in BOTH {
             let words = if name == "destroy" { "destroy --yes" } else { "apply --yes --max-deletes 100%" };
@@ -240,6 +259,8 @@ fn while_it_waits_for_the_world_a_signal_ends_it() {
         ("create", (|world: &mut World| world.timing.boot = Span::secs(3600, 3600)) as fn(&mut World)),
         ("scale-in", |world| world.timing.shutdown = Span::secs(3600, 3600)),
         ("destroy", |world| world.timing.shutdown = Span::secs(3600, 3600)),
+        ("replace", |world| world.timing.boot = Span::secs(3600, 3600)),
+        ("roll", |world| world.timing.boot = Span::secs(3600, 3600)),
     ] {
         for (signal, code) in BOTH {
             let words = if name == "destroy" { "destroy --yes" } else { "apply --yes --max-deletes 100%" };
@@ -268,6 +289,31 @@ fn while_it_waits_for_the_world_a_signal_ends_it() {
         }
     }
     println!("{}", table("signals while it waits", HEAD, &rows));
+}
+
+/// The later calls of journeys that launch first: the old machine goes when its successor is well, and its data follows.
+#[test]
+fn between_a_successor_and_the_end_of_the_old_one_a_signal_begins_nothing_new() {
+    let mut rows = Vec::new();
+    for (name, on) in [("replace", "TerminateInstances"), ("replace", "AttachVolume"), ("roll", "TerminateInstances")] {
+        for (signal, code) in BOTH {
+            let journey = journey(name);
+            let scene = Scene::of(story(journey.begin(0)), &journey.after);
+            let call = scene.proxy.hold(on);
+            let child = scene.start("apply --yes --max-deletes 100%");
+            call.wait(LONG);
+            let before = scene.changes().len();
+            tell(&child, signal);
+            let took = ends(child, code);
+            let after = scene.changes().len() - before;
+            assert_eq!(after, 0, "{name}: {:?}", scene.changes().last());
+            call.release();
+            call.settled(LONG);
+            rows.push(row(&format!("{name}, {on}"), signal, took, after));
+            goes_on(scene, "apply --yes --max-deletes 100%");
+        }
+    }
+    println!("{}", table("signals while a machine is handed over", HEAD, &rows));
 }
 
 #[test]

@@ -8,11 +8,13 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use evenkeel_sim::World;
+use evenkeel_sim::dice::Span;
 
 use super::fixture::{MOST_RUNS, STACK, Scene, each, full, table, unsound};
 use crate::laws::crash::{Journey, journeys_of_machines};
 use crate::laws::end::{Ending, ending};
 use crate::laws::harness::story;
+use crate::wire::place::Said;
 use crate::wire::proxy::{Fault, When};
 
 /// Which call is struck. Calls that read are many and come in another number every time; those that change the world
@@ -126,12 +128,17 @@ fn sweep(what: &str, hidden: &[u64], sample: (usize, usize), faults: &[Fault]) -
         };
         let aims: Vec<Aim> = of(false, calls.1, sample.1).chain(of(true, calls.0, sample.0)).collect();
         let mut row = Row { calls, ..Row::default() };
+        // What is hidden holds a rerun until it shows; nothing else may take more than one.
+        let most_runs = if *hidden == 0 { whole.runs + 1 } else { MOST_RUNS };
         for (k, fault) in aims.iter().flat_map(|k| faults.iter().map(move |fault| (*k, fault))) {
             let at = format!("{} {k:?} of {calls:?}, {fault:?}, hidden {hidden} s", journey.name);
             match go(journey, &start, Some(&expected), Some((k, fault.clone()))) {
                 Ok(went) => {
                     for says in unsound(journey, &went.end) {
                         note(&wrong, format!("{at}: {says}"));
+                    }
+                    if went.runs > most_runs {
+                        note(&wrong, format!("{at}: {} runs, {most_runs} are enough", went.runs));
                     }
                     row.points += usize::from(went.struck.is_some());
                     row.missed += usize::from(went.struck.is_none());
@@ -190,4 +197,37 @@ fn an_answer_that_is_lost_cut_or_doubled_costs_nothing() {
     ];
     let points = sweep("a call that goes wrong once", &[0], (1, 2), &faults);
     assert!(points >= 80, "{points} points are too few to believe in");
+}
+
+/// Kills a first run when all has been launched and nothing is up; what a rerun then says, and the end.
+fn killed_while_it_boots(of: &str) -> (Said, Scene) {
+    let journey = journeys_of_machines().find(|j| j.name == of).expect("there is such a journey");
+    let journey = Journey { before: None, damage: |_| {}, ..journey };
+    let mut start = story(journey.begin(0));
+    start.timing.boot = Span::secs(60, 60);
+    let scene = Scene::of(start, &journey.after);
+    // One launch a zone.
+    let mut launches = 0;
+    scene.proxy.meddle(move |_, call| {
+        launches += usize::from(call.action == "RunInstances");
+        (launches == 3).then_some(Fault::Kill(When::After))
+    });
+    let status = scene.run("apply --yes").expect("it does not hang");
+    assert_eq!(status.signal(), Some(9), "{status}");
+    scene.proxy.behave();
+    let said = scene.place.run("apply --yes");
+    (said, scene)
+}
+
+#[test]
+fn a_rerun_brings_volumes_to_machines_that_boot_once_they_run_and_waits_as_the_first_run_would_have() {
+    // With volumes to bring there is a plan, and without any there is nothing left but to wait.
+    for (of, machines, says) in [("create", 6, "Converged"), ("roll", 4, "Waiting for 4 machines")] {
+        let (said, scene) = killed_while_it_boots(of);
+        let world = scene.world();
+        let said = said.ends(0).tells(says);
+        assert!(world.instances.values().all(|m| m.checks_pass <= world.now), "{of}: not all are well: {said}");
+        assert_eq!(scene.launched(), machines, "{of}: {said}");
+        scene.is_sound();
+    }
 }

@@ -22,6 +22,7 @@ struct Shared {
     sim: Sim,
     document: Mutex<Value>,
     asked: Mutex<Vec<Asked>>,
+    denied: Mutex<Vec<Asked>>,
 }
 
 impl Guard {
@@ -30,7 +31,8 @@ impl Guard {
         let server = url.trim_start_matches("http://").to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
-        let shared = Arc::new(Shared { sim, document: Mutex::new(document), asked: Mutex::default() });
+        let shared =
+            Arc::new(Shared { sim, document: Mutex::new(document), asked: Mutex::default(), denied: Mutex::default() });
         let on = Arc::clone(&shared);
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
@@ -44,6 +46,11 @@ impl Guard {
     /// Another document from now on.
     pub fn obey(&self, document: Value) {
         *self.shared.document.lock().unwrap_or_else(PoisonError::into_inner) = document;
+    }
+
+    /// What was asked and not allowed, so far.
+    pub fn denied(&self) -> Vec<Asked> {
+        self.shared.denied.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// All that was asked so far, each once.
@@ -65,6 +72,7 @@ fn pass(client: TcpStream, server: &str, on: &Shared) {
         Some(all) => {
             let document = on.document.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let denied = all.iter().find(|one| !allows(&document, one)).cloned();
+            on.denied.lock().unwrap_or_else(PoisonError::into_inner).extend(denied.clone());
             on.asked.lock().unwrap_or_else(PoisonError::into_inner).extend(all);
             match denied {
                 None => TcpStream::connect(server).ok().and_then(|server| proxy::ask(server, &head, &body)),
@@ -84,10 +92,12 @@ fn pass(client: TcpStream, server: &str, on: &Shared) {
     }
 }
 
-/// As each of the three services says no.
+/// As each of the services says no.
 fn refused(call: &Call, says: &str) -> Vec<u8> {
     let (status, body) = match call.action.as_str() {
-        "GetParameter" => (400, json!({ "__type": "AccessDeniedException", "message": says }).to_string()),
+        "GetParameter" | "GetServiceQuota" => {
+            (400, json!({ "__type": "AccessDeniedException", "message": says }).to_string())
+        }
         "GetCallerIdentity" => (
             403,
             format!("<ErrorResponse><Error><Code>AccessDenied</Code><Message>{says}</Message></Error></ErrorResponse>"),

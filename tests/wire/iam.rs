@@ -81,7 +81,8 @@ impl Reader<'_> {
     /// An instance or volume that exists, with its tags.
     fn live(&mut self, action: &str, id: &str, more: &[(String, String)]) {
         let tags = self.world.instances.get(id).map(|m| &m.tags);
-        let tags = tags.or_else(|| self.world.volumes.get(id).map(|v| &v.tags)).cloned().unwrap_or_default();
+        // Of what is not there, the server says that it is not.
+        let Some(tags) = tags.or_else(|| self.world.volumes.get(id).map(|v| &v.tags)).cloned() else { return };
         let keys = tags.into_iter().map(|(k, v)| (format!("ec2:ResourceTag/{k}"), v)).chain(more.iter().cloned());
         let kind = if id.starts_with("vol-") { "volume" } else { "instance" };
         self.ask(action, self.own(&format!("{kind}/{id}")), keys.collect());
@@ -99,6 +100,7 @@ impl Reader<'_> {
                 let arn = format!("arn:aws:ssm:{}:{account}:parameter/{name}", self.world.region);
                 self.ask("ssm:GetParameter", arn, vec![]);
             }
+            "GetServiceQuota" => self.ask("servicequotas:GetServiceQuota", "*".into(), vec![]),
             "DescribeInstanceAttribute" => self.live(&action, &one("InstanceId"), &[]),
             list if list.starts_with("Describe") => self.ask(&action, "*".into(), vec![]),
             "RunInstances" => self.run(call),

@@ -1,17 +1,21 @@
 //! `apply` and `destroy`: show, ask, lock, look again, run, and prove by a last look that it converged.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
+use evenkeel_core::address::Address;
 use evenkeel_core::event::Outcome;
-use evenkeel_core::make::{Intent, Made};
+use evenkeel_core::make::{Coming, Intent, Made};
 use evenkeel_core::plan::{Action, Held, Hold, Plan};
 use evenkeel_core::policy::Amount;
 use evenkeel_core::progress::Standing;
+use evenkeel_core::survey::Member;
+use evenkeel_engine::limits::Limits;
 use evenkeel_present::plan::{View, page};
 use evenkeel_present::prompt as question;
 use evenkeel_present::words::count;
+use jiff::Timestamp;
 
 use super::plan::{ends, load};
 use super::run::{Run, carry_out, lock};
@@ -30,6 +34,8 @@ const PROOFS: u32 = 6;
 const ROUNDS: u32 = 5;
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(5);
+/// Machines that are named where many are waited for.
+const NAMED: usize = 5;
 
 /// `apply`
 pub fn apply(global: &Global, args: &args::Apply, out: &Out) -> Ends {
@@ -150,8 +156,7 @@ impl Job<'_> {
         let made = seen.plan(self.project, self.intent)?;
         self.show(&made.plan, &seen);
         if made.plan.is_empty() {
-            seen.remember(self.project);
-            return Ok(self.nothing(&made.plan));
+            return self.nothing(made.plan, seen).await;
         }
         if !self.run.yes {
             if !agreed(&made.plan, self.intent.destroy, self.out).await? {
@@ -165,11 +170,21 @@ impl Job<'_> {
         end
     }
 
-    /// Runs a plan, and where it failed for a reason that the next plan knows a way around, that one too.
+    /// Runs a plan. Where it failed for a reason that the next plan knows a way around, or did what others of its changes
+    /// were held for, that one too.
     async fn rounds(&self, mut made: Made, mut seen: Look) -> Ends {
         for _ in 1..ROUNDS {
             let run = carry_out(self.session, self.project, &made, &seen, self.run, self.signals, self.out).await?;
-            if run.stopped || !run.learned || run.ran.outcome != Outcome::Partial || run.ran.trouble.is_some() {
+            let says = match run.ran.outcome {
+                Outcome::Partial if run.learned => {
+                    "Not all of it could be had as planned. This is the plan for what is left:"
+                }
+                Outcome::Complete if waits_for_itself(&made.plan) => {
+                    "What was held back for others may go on now. This is the plan for it:"
+                }
+                Outcome::Partial | Outcome::Complete | Outcome::Interrupted => return self.proved(&made, run).await,
+            };
+            if run.stopped || run.ran.trouble.is_some() {
                 return self.proved(&made, run).await;
             }
             // What was to be replaced and has been is not replaced again.
@@ -184,7 +199,7 @@ impl Job<'_> {
             if next.plan.is_empty() {
                 return self.proved(&made, run).await;
             }
-            self.out.say("Not all of it could be had as planned. This is the plan for what is left:");
+            self.out.say(says);
             self.show(&next.plan, &seen);
             if !self.run.yes && !agreed(&next.plan, self.intent.destroy, self.out).await? {
                 self.out.say("Not confirmed, so the rest stays as it is.");
@@ -216,11 +231,76 @@ impl Job<'_> {
         }
     }
 
-    fn nothing(&self, plan: &Plan) -> Exit {
-        match ends(plan, false) {
-            Exit::Fine => kept_back(plan),
-            end => end,
+    /// How a run ends that finds nothing to do: what an earlier one has begun may still be on its way.
+    async fn nothing(&self, plan: Plan, seen: Look) -> Ends {
+        match ends(&plan, false) {
+            Exit::Fine => {}
+            end => {
+                seen.remember(self.project);
+                return Ok(end);
+            }
         }
+        let Arrived { left, seen, late } = self.arrivals(plan, seen, None).await?;
+        seen.remember(self.project);
+        if (!left.is_empty() || !late.is_empty())
+            && let Some(exit) = self.unfinished(&left, &late)
+        {
+            return Ok(exit);
+        }
+        match ends(&left, false) {
+            Exit::Fine => Ok(kept_back(&left)),
+            end => Ok(end),
+        }
+    }
+
+    /// Waits for machines that still start, as the run that launched them would have. `since`: when the plan of this
+    /// run was made, if it had one.
+    async fn arrivals(&self, mut left: Plan, mut seen: Look, since: Option<Timestamp>) -> Result<Arrived, Halt> {
+        let mut coming = seen.coming(self.project, self.intent);
+        let awaited: Vec<Address> = coming.keys().cloned().collect();
+        let limits = Limits::default();
+        let (until, mut pause) = (coming.values().map(|c| c.deadline).max(), limits.look_first);
+        let mut told = 0;
+        while !coming.is_empty() && left.is_empty() && until.is_some_and(|until| seen.now < until) {
+            if coming.len() != told {
+                told = coming.len();
+                self.out.say(&waits_for(&coming));
+            }
+            self.session.clock.sleep(pause).await;
+            pause = (pause * limits.look_growth / 100).min(limits.look_most);
+            seen = self.look().await?;
+            left = self.left(&mut seen, since)?;
+            coming = seen.coming(self.project, self.intent);
+        }
+        let survey = seen.survey(self.project, self.intent.force);
+        let late = awaited.iter().filter(|a| !survey.alive(a).any(Member::ready));
+        let late = late.map(|a| {
+            let why = survey.alive(a).next().map_or_else(|| "gone".to_owned(), |m| m.verdict.why());
+            format!("{}: {why}", a.short())
+        });
+        let late: Vec<String> = late.collect();
+        if !awaited.is_empty() && late.is_empty() {
+            self.out.say("All of them are up.");
+        }
+        drop(survey);
+        Ok(Arrived { left, seen, late })
+    }
+
+    /// Whether something is left to do or has not come up, which is said.
+    fn unfinished(&self, left: &Plan, late: &[String]) -> Option<Exit> {
+        let open = left.changes.len() + left.held.iter().filter(|h| h.by == Hold::Launching).count();
+        if open > 0 {
+            let more = count(open as u64, "change is", "changes are");
+            self.out
+                .say(&format!("Not converged: {more} left, for the world moved meanwhile. `evenkeel plan` shows it."));
+            return Some(Exit::Partial);
+        }
+        if !late.is_empty() {
+            let more = count(late.len() as u64, "machine has", "machines have");
+            self.out.say(&format!("Not converged: {more} not come up in time ({}).", some(late)));
+            return Some(Exit::Partial);
+        }
+        None
     }
 
     async fn carry_out(&self, made: &Made, seen: &Look) -> Ends {
@@ -238,21 +318,20 @@ impl Job<'_> {
             return Ok(exit);
         }
         let (left, seen) = self.prove(&made.plan).await?;
-        seen.remember(self.project);
         // Refused now or by an earlier attempt: nothing of the plan was done, so nothing was done in part.
         let all = u32::try_from(made.plan.changes.len()).unwrap_or(u32::MAX);
         if all > 0 && (0..all).all(|i| matches!(ran.progress.standing(i), Standing::Refused)) {
+            seen.remember(self.project);
             return Ok(if refused > 0 && unseen { Exit::Blind } else { Exit::Stale });
         }
         if exit != Exit::Fine {
+            seen.remember(self.project);
             return Ok(exit);
         }
-        let open = left.changes.len() + left.held.iter().filter(|h| h.by == Hold::Launching).count();
-        if open > 0 {
-            let more = count(open as u64, "change is", "changes are");
-            self.out
-                .say(&format!("Not converged: {more} left, for the world moved meanwhile. `evenkeel plan` shows it."));
-            return Ok(Exit::Partial);
+        let Arrived { left, seen, late } = self.arrivals(left, seen, Some(made.plan.basis.at)).await?;
+        seen.remember(self.project);
+        if let Some(exit) = self.unfinished(&left, &late) {
+            return Ok(exit);
         }
         if !left.gaps.is_empty() {
             self.out.say("Done, but a last look could not see everything, so it is not proved.");
@@ -278,15 +357,10 @@ impl Job<'_> {
     /// What a look after the run of this plan would still change. Lists may lag behind reads by id, so it looks a few
     /// times.
     async fn prove(&self, plan: &Plan) -> Result<(Plan, Look), Halt> {
-        // What was to be replaced has been; asked again, it would be replaced again.
-        let intent = &Intent { replace: BTreeSet::new(), ..self.intent.clone() };
         let mut looks = 1;
         loop {
             let mut seen = self.look().await?;
-            let lessons = seen.history.lessons.of_run(plan.basis.at, seen.now);
-            let kept = std::mem::replace(&mut seen.history.lessons, lessons);
-            let left = seen.plan(self.project, intent)?.plan;
-            seen.history.lessons = kept;
+            let left = self.left(&mut seen, Some(plan.basis.at))?;
             // A launch that lists show only in part is not the end of it.
             let settled = left.is_empty() && !left.held.iter().any(|h| h.by == Hold::Launching);
             if settled || looks == PROOFS {
@@ -296,4 +370,59 @@ impl Job<'_> {
             self.session.clock.sleep(PAUSE).await;
         }
     }
+
+    /// What this look would still change. Of what runs have taught, only this one's counts, where there was one.
+    fn left(&self, seen: &mut Look, since: Option<Timestamp>) -> Result<Plan, Halt> {
+        // What was to be replaced has been; asked again, it would be replaced again.
+        let intent = &Intent { replace: BTreeSet::new(), ..self.intent.clone() };
+        let Some(since) = since else { return Ok(seen.plan(self.project, intent)?.plan) };
+        let lessons = seen.history.lessons.of_run(since, seen.now);
+        let kept = std::mem::replace(&mut seen.history.lessons, lessons);
+        let left = seen.plan(self.project, intent)?.plan;
+        seen.history.lessons = kept;
+        Ok(left)
+    }
+}
+
+/// Whether the plan holds back what only has to wait until machines are ready that it may itself wait for.
+fn waits_for_itself(plan: &Plan) -> bool {
+    plan.held.iter().any(|h| match h.by {
+        Hold::Floor | Hold::Breaker => true,
+        Hold::Protection
+        | Hold::DeleteCap
+        | Hold::ZeroDesired
+        | Hold::Outage
+        | Hold::Frozen
+        | Hold::Blind
+        | Hold::Quarantine
+        | Hold::Time
+        | Hold::Launching
+        | Hold::Filter
+        | Hold::Unresolved
+        | Hold::Foreign => false,
+    })
+}
+
+/// What a wait for machines that still start came to.
+struct Arrived {
+    left: Plan,
+    seen: Look,
+    /// Who has not come up, and why.
+    late: Vec<String>,
+}
+
+fn waits_for(coming: &BTreeMap<Address, Coming>) -> String {
+    let all: Vec<String> = coming.iter().map(|(a, c)| format!("{}: {}", a.short(), c.says)).collect();
+    format!(
+        "Waiting for {} that an earlier run launched ({}).",
+        count(all.len() as u64, "machine", "machines"),
+        some(&all)
+    )
+}
+
+/// The first few, and how many more.
+fn some(all: &[String]) -> String {
+    let more = all.len().saturating_sub(NAMED);
+    let first = all[..all.len() - more].join(", ");
+    if more == 0 { first } else { format!("{first}, and {more} more") }
 }

@@ -135,6 +135,7 @@ fn objection(draft: &mut Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)>
     }
     unseen(draft, c)
         .or_else(|| nodes_unseen(draft, c))
+        .or_else(|| unsighted(draft, c))
         .or_else(|| launching(draft, c))
         .or_else(|| protected(draft, c))
         .or_else(|| emptied(draft, c))
@@ -179,6 +180,30 @@ fn nodes_unseen(draft: &Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> 
     }
     let (scope, why) = super::nodes::unseen(draft, &c.change.address.group)?;
     Some((Hold::Blind, format!("a full look at the nodes of `{scope}`{why}")))
+}
+
+/// Who may go depends on how the others are, and on whether their zones are well: where nobody sees that, nobody is
+/// ended, stopped or replaced. What is dead takes nothing away from anybody.
+fn unsighted(draft: &Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
+    let goes = match c.change.action {
+        Action::Replace | Action::Delete => true,
+        Action::Update => c.power == Power::Stops,
+        Action::Create | Action::Restamp | Action::Quarantine | Action::Release | Action::Attach => false,
+    };
+    let group = &c.change.address.group;
+    let lives = c.member.as_ref().is_some_and(|m| !m.verdict.dead());
+    if !goes || !lives || group.kind != Kind::Machines || draft.ask.intent.destroy {
+        return None;
+    }
+    let scope = draft.survey.groups.get(group).map_or("", |g| g.scope.as_str());
+    if draft.ask.observed.scopes.get(scope).is_some_and(|s| s.zones.is_empty()) {
+        return Some((Hold::Blind, "a look at the zones, one of which may be out".into()));
+    }
+    let (freeze, evidence) = draft.survey.situations.get(scope)?.frozen.as_ref()?;
+    match freeze {
+        Freeze::Blind => Some((Hold::Blind, format!("a sight of their health: {}", evidence.says))),
+        Freeze::Global => None,
+    }
 }
 
 /// Part of a batch that is there only in part: the rest is on its way, neither absent nor healthy.

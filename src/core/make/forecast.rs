@@ -33,10 +33,11 @@ fn one(draft: &Draft<'_>, admitted: &Admitted<'_>, group: &Group) -> Forecast {
     }
     let ready = survey.ready_slots();
     let (mut leaving_ready, mut stopping) = (0, 0);
-    // What is unwell and stays so serves nobody: it is there, but nothing to live on.
+    // What is unwell and stays so serves nobody: it is there, but nothing to live on. Nor is what starts, unless the
+    // plan waits for it: what it comes to is not known.
     let mut unwell: BTreeMap<&str, &str> = survey
         .members()
-        .filter(|(_, m)| !m.well_or_coming())
+        .filter(|(_, m)| !m.ready())
         .map(|(_, m)| (m.object.id.as_str(), m.object.zone.as_str()))
         .collect();
     if let Some(work) = admitted.machines.get(group) {
@@ -44,6 +45,9 @@ fn one(draft: &Draft<'_>, admitted: &Admitted<'_>, group: &Group) -> Forecast {
         for c in ends {
             let Some(m) = &c.member else { continue };
             unwell.remove(m.object.id.as_str());
+            if let Some(id) = &c.successor {
+                unwell.remove(id.as_str());
+            }
             if let Some(z) = zones.get_mut(&m.object.zone) {
                 z.1 = z.1.saturating_sub(1);
             }

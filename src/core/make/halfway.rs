@@ -175,3 +175,130 @@ fn what_was_not_asked_for_is_held_for_that_reason_alone() {
     assert_eq!(plan.held.iter().map(|h| h.by).collect::<Vec<_>>(), [Hold::Filter]);
     assert_eq!(plan.changes.len(), 1);
 }
+
+/// The step that waits until a machine runs.
+fn runs(plan: &Plan, id: &str) -> usize {
+    let meant = [Target::Id(id.to_owned())];
+    position(plan, |d| matches!(d, Do::Wait(w) if w.until == Until::Running && w.targets == meant))
+}
+
+/// A machine that an earlier run launched and that boots.
+fn boots(w: &mut World, id: &str) {
+    let at = w.at;
+    let machine = w.find(id);
+    machine.phase = Phase::Starting;
+    machine.created = at;
+    machine.signals.iter_mut().for_each(|s| s.reading = Reading::NoData);
+}
+
+#[test]
+fn a_volume_is_brought_to_a_machine_that_boots_once_it_runs() {
+    let mut w = World::new(2);
+    w.desired.volumes.insert("data".into(), volume());
+    w.settle();
+    let (machine, data) = (w.id_of("machines.web/1"), w.id_of("volumes.data/1"));
+    w.detach(&data);
+    boots(&mut w, &machine);
+    let plan = w.plan();
+    let attach = position(&plan, |d| matches!(d, Do::Call(Call::Attach { .. })));
+    assert!(needs(&plan, attach).contains(&(runs(&plan, &machine) as u32)), "{}", told(&plan));
+    w.apply(&plan);
+    w.settle();
+}
+
+#[test]
+fn a_new_volume_goes_to_a_machine_that_boots_once_it_runs() {
+    let mut w = World::new(2);
+    w.desired.volumes.insert("data".into(), volume());
+    w.settle();
+    let (machine, data) = (w.id_of("machines.web/1"), w.id_of("volumes.data/1"));
+    w.seen.objects.retain(|o| o.id != data);
+    boots(&mut w, &machine);
+    let plan = w.plan();
+    let attach = position(&plan, |d| matches!(d, Do::Call(Call::Attach { .. })));
+    assert!(needs(&plan, attach).contains(&(runs(&plan, &machine) as u32)), "{}", told(&plan));
+    w.apply(&plan);
+    w.settle();
+}
+
+#[test]
+fn what_a_dead_machine_held_goes_to_a_successor_that_boots_once_it_runs() {
+    let mut w = World::new(2);
+    w.desired.volumes.insert("data".into(), volume());
+    w.settle();
+    let old = w.id_of("machines.web/1");
+    w.intent.replace = BTreeSet::from(["machines.web/1".parse().unwrap()]);
+    let plan = w.plan();
+    let end = position(&plan, |d| matches!(d, Do::Call(Call::Terminate(_))));
+    w.apply_but(&plan, &BTreeSet::from([end - 1]));
+    w.intent = Intent::default();
+    let new = w.seen.objects.iter().rfind(|o| o.kind == crate::address::Kind::Machines).unwrap().id.clone();
+    w.find(&old).phase = Phase::Stopped;
+    boots(&mut w, &new);
+    let plan = w.plan();
+    let attach = position(&plan, |d| matches!(d, Do::Call(Call::Attach { .. })));
+    assert!(needs(&plan, attach).contains(&(runs(&plan, &new) as u32)), "{}", told(&plan));
+}
+
+#[test]
+fn a_volume_is_brought_to_a_machine_that_is_started_once_it_is_up() {
+    let mut w = World::new(2);
+    w.desired.volumes.insert("data".into(), volume());
+    w.settle();
+    let (machine, data) = (w.id_of("machines.web/1"), w.id_of("volumes.data/1"));
+    w.detach(&data);
+    w.find(&machine).phase = Phase::Stopped;
+    let plan = w.plan();
+    let start = position(&plan, |d| matches!(d, Do::Call(Call::Start(_))));
+    let attach = position(&plan, |d| matches!(d, Do::Call(Call::Attach { .. })));
+    let up =
+        |n: &u32| matches!(plan.steps[*n as usize].does, Do::Wait(_)) && needs(&plan, *n as usize) == [start as u32];
+    assert!(needs(&plan, attach).iter().any(up), "EC2 refuses it while it boots:\n{}", told(&plan));
+}
+
+#[test]
+fn what_starts_is_not_lived_on_unless_the_plan_waits_for_it() {
+    let mut w = World::new(3);
+    w.settle();
+    let left = |plan: &Plan| (plan.forecast[0].after, plan.forecast[0].left_after_machine);
+    assert_eq!(left(&w.plan()), (3, 2));
+    let id = w.id_of("machines.web/1");
+    boots(&mut w, &id);
+    let plan = w.plan();
+    assert!(plan.is_empty(), "{}", told(&plan));
+    assert_eq!(left(&plan), (3, 1), "it may come to nothing");
+    // One that this plan launches is waited for, and the run says so where it does not come.
+    w.kill(&id);
+    assert_eq!(left(&w.plan()), (3, 2));
+}
+
+#[test]
+fn who_is_on_its_way_up_is_named_with_the_end_of_its_time() {
+    let mut w = World::new(3);
+    w.settle();
+    let coming = |w: &World| {
+        let seen = w.look();
+        let ask = Ask { desired: &w.desired, observed: &seen, history: &w.past, intent: &w.intent, now: w.at };
+        coming(&ask).into_iter().map(|(a, c)| (a.to_string(), c.deadline)).collect::<Vec<_>>()
+    };
+    assert_eq!(coming(&w), []);
+    let (one, two) = (w.id_of("machines.web/1"), w.id_of("machines.web/2"));
+    boots(&mut w, &one);
+    boots(&mut w, &two);
+    w.find(&two).phase = Phase::Up;
+    let all = coming(&w);
+    assert_eq!(all.iter().map(|(a, _)| a.as_str()).collect::<Vec<_>>(), ["machines.web/1", "machines.web/2"]);
+    assert!(all.iter().all(|(_, until)| *until > w.at), "{all:?}");
+    w.intent.target = Some(GlobSet::new([globset::Glob::new("machines.web/2").unwrap()]).unwrap());
+    assert_eq!(coming(&w).len(), 1, "who was not asked for is not waited for");
+    w.intent = Intent { destroy: true, ..Intent::default() };
+    assert_eq!(coming(&w), []);
+    w.intent = Intent::default();
+    w.later(7200);
+    assert_eq!(coming(&w), [], "its time is over");
+    // A group that is content with running machines does not wait for their checks.
+    boots(&mut w, &two);
+    w.find(&two).phase = Phase::Up;
+    w.desired.machines.get_mut("web").unwrap().wait = crate::desired::WaitFor::Running;
+    assert_eq!(coming(&w), []);
+}

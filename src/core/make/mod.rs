@@ -28,6 +28,7 @@ use crate::address::{Address, Group, Kind, ObjectName};
 use crate::desired::Desired;
 use crate::diff::Differences;
 use crate::digest::Digest;
+use crate::health::State;
 use crate::launch::Place;
 use crate::observed::Observed;
 use crate::plan::{Action, Basis, Change, FORMAT, FieldChange, Held, Hold, Note, Plan, Reason, Step, Why};
@@ -57,6 +58,18 @@ pub struct Intent {
     pub force: bool,
     /// Fields of Kubernetes objects that another manager holds are taken.
     pub force_conflicts: bool,
+}
+
+impl Intent {
+    /// Why an address is not asked for, if it is not.
+    fn left_out(&self, address: &Address) -> Option<&'static str> {
+        let (name, group) = (address.to_string(), address.group.to_string());
+        let hit = |set: &GlobSet| set.is_match(&name) || set.is_match(&group);
+        if self.target.as_ref().is_some_and(|t| !hit(t)) {
+            return Some("--target leaves it out");
+        }
+        self.exclude.as_ref().is_some_and(hit).then_some("--exclude leaves it out")
+    }
 }
 
 /// Everything a plan is made from. The same `Ask` gives the same plan, byte for byte.
@@ -233,6 +246,41 @@ pub fn make(ask: &Ask<'_>) -> Made {
     Made { plan: plan.seal(), payloads: draft.payloads }
 }
 
+/// A machine on its way up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coming {
+    /// Overdue after this.
+    pub deadline: Timestamp,
+    /// What it lacks, in words.
+    pub says: String,
+}
+
+/// The slots of the file, of those that are asked for, whose machine is on its way up and no part of a plan: an earlier
+/// run launched it and did not wait to the end, or EC2 starts it.
+pub fn coming(ask: &Ask<'_>) -> BTreeMap<Address, Coming> {
+    let survey = survey(ask.desired, ask.observed, ask.history, ask.intent.force, ask.now);
+    let declared = ask.desired.machines.iter().filter(|_| !ask.intent.destroy);
+    let slots = declared.flat_map(|(name, g)| (0..g.count).map(move |slot| Group::machines(name).slot(slot)));
+    let one = |address: Address| {
+        if survey.alive(&address).any(Member::ready) {
+            return None;
+        }
+        let starts = |m: &Member<'_>| match m.verdict.state {
+            State::Starting { deadline } => Some(Coming { deadline, says: m.verdict.why() }),
+            State::Healthy
+            | State::Suspect { .. }
+            | State::Unhealthy { .. }
+            | State::Flapping
+            | State::Planned { .. }
+            | State::Gone
+            | State::Blind => None,
+        };
+        let coming = survey.alive(&address).find_map(starts)?;
+        Some((address, coming))
+    };
+    slots.filter(|address| ask.intent.left_out(address).is_none()).filter_map(one).collect()
+}
+
 /// Adds the changes and steps of another world, whose addresses come after; their indices follow.
 fn append(changes: &mut Vec<Change>, steps: &mut Vec<Step>, more: Vec<Change>, then: Vec<Step>) {
     let narrow = |n: usize| u32::try_from(n).expect("a plan has fewer than 2^32 changes and steps");
@@ -269,12 +317,7 @@ impl<'a> Draft<'a> {
 
     /// Why an address is not asked for, if it is not.
     pub fn left_out(&self, address: &Address) -> Option<&'static str> {
-        let (name, group) = (address.to_string(), address.group.to_string());
-        let hit = |set: &GlobSet| set.is_match(&name) || set.is_match(&group);
-        if self.ask.intent.target.as_ref().is_some_and(|t| !hit(t)) {
-            return Some("--target leaves it out");
-        }
-        self.ask.intent.exclude.as_ref().is_some_and(hit).then_some("--exclude leaves it out")
+        self.ask.intent.left_out(address)
     }
 
     /// Holds a launch where something with our marks stands that is not ours alone; whether it did.

@@ -51,6 +51,8 @@ struct Order<'d, 'a> {
     machine: BTreeMap<Address, u32>,
     /// Step after which the machine with this id is gone.
     gone: BTreeMap<String, u32>,
+    /// Step after which a machine that is stopped or started on the way is up again, by its id.
+    up: BTreeMap<String, u32>,
     /// Volumes that a hand-over already brings home.
     handed: BTreeSet<Address>,
 }
@@ -67,6 +69,7 @@ pub(super) fn order<'a>(
         steps: vec![],
         machine: BTreeMap::new(),
         gone: BTreeMap::new(),
+        up: BTreeMap::new(),
         handed: BTreeSet::new(),
     };
     for (group, work) in admitted.machines {
@@ -336,9 +339,27 @@ impl<'a> Order<'_, 'a> {
     ) -> u32 {
         let device =
             self.draft.ask.desired.volumes.get(&address.group.name).map_or("/dev/sdf".to_owned(), |g| g.device.clone());
+        let mut needs = needs.to_vec();
+        needs.extend(self.booted(scope, change, &machine));
         let call = Call::Attach { volume: volume.clone(), machine, device };
-        let call = self.step(scope, needs, &[change], Do::Call(call));
+        let call = self.step(scope, &needs, &[change], Do::Call(call));
         self.wait(scope, &[call], &[change], vec![volume], Until::Attached, VOLUME)
+    }
+
+    /// The step after which a machine that is there takes volumes: EC2 attaches nothing to one that boots or stops. An
+    /// earlier run may have launched it a moment ago, and this one may stop or start it.
+    fn booted(&mut self, scope: &str, change: u32, machine: &Target) -> Option<u32> {
+        let id = match machine {
+            Target::Id(id) => id,
+            // Its launch is waited for.
+            Target::New(_) => return None,
+        };
+        if let Some(up) = self.up.get(id) {
+            return Some(*up);
+        }
+        let boots = self.draft.ask.observed.object(id).is_some_and(|m| m.phase == Phase::Starting);
+        let within = self.draft.ask.desired.policy.startup.running;
+        boots.then(|| self.wait(scope, &[], &[change], vec![machine.clone()], Until::Running, within))
     }
 
     /// Earlier generations and duplicates: when their successor is ready, they go.
@@ -408,7 +429,9 @@ impl<'a> Order<'_, 'a> {
             }
             let start = self.step(scope, &last, &[change], Do::Call(Call::Start(vec![id.clone()])));
             let (until, within) = self.readiness(&group, false);
-            last = vec![self.wait(scope, &[start], &[change], vec![Target::Id(id.clone())], until, within)];
+            let up = self.wait(scope, &[start], &[change], vec![Target::Id(id.clone())], until, within);
+            self.up.insert(id.clone(), up);
+            last = vec![up];
         }
         if let Some(call) = call {
             last = vec![self.step(scope, &last, &[change], Do::Call(call))];
@@ -435,9 +458,10 @@ impl<'a> Order<'_, 'a> {
         }
         let stamp = self.step(scope, &[last], &[change], Do::Call(Call::Tag { ids: vec![id.clone()], set, unset }));
         // It needs the change and not the stamp: it comes even where the change could not be.
-        let start = self.step(scope, &[last], &[change], Do::Call(Call::Start(vec![id])));
+        let start = self.step(scope, &[last], &[change], Do::Call(Call::Start(vec![id.clone()])));
         let (until, within) = self.readiness(&group, true);
         let up = self.wait(scope, &[start], &[change], target.clone(), until, within);
+        self.up.insert(id, up);
         let up = self.joined(&group.name, up, &[change], target);
         vec![stamp, node.map_or(up, |node| self.uncordon(&[up], change, &node))]
     }

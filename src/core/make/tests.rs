@@ -10,7 +10,7 @@ use crate::failure::{Class, Failure};
 use crate::observed::{Answer, Found, Gap, Phase, Reading};
 use crate::plan::{Call, Do, Step};
 use crate::stamp::tag;
-use crate::testing::{World, user_tags, volume};
+use crate::testing::{World, told, user_tags, volume};
 
 fn lines(plan: &Plan) -> Vec<String> {
     let one = |c: &Change| {
@@ -574,4 +574,45 @@ fn a_machine_whose_mark_was_edited_keeps_running_in_its_own_slot() {
     w.apply(&plan);
     assert_eq!((w.id_of("machines.web/5"), w.id_of("machines.web/4")), (id, other));
     w.settle();
+}
+
+#[test]
+fn nobody_goes_while_nobody_sees_how_the_machines_or_their_zones_are() {
+    let health = |w: &mut World| {
+        for o in &mut w.seen.objects {
+            o.signals.iter_mut().for_each(|s| s.reading = Reading::NoData);
+        }
+    };
+    let zones = |w: &mut World| w.seen.scopes.values_mut().for_each(|s| s.zones.clear());
+    let fewer = |w: &mut World| w.desired.machines.get_mut("web").unwrap().count = 4;
+    let other = |w: &mut World| w.desired.machines.get_mut("web").unwrap().security_groups = vec!["sg-2".into()];
+    let bigger = |w: &mut World| {
+        w.desired.policy.max_unavailable = Amount::Count(1);
+        w.desired.machines.get_mut("web").unwrap().types = vec!["m5.large".into()];
+    };
+    let asked = |w: &mut World| w.intent.replace = BTreeSet::from(["machines.web/1".parse().unwrap()]);
+    type Edit<'a> = &'a dyn Fn(&mut World);
+    let blind: [(Edit<'_>, &str); 2] = [(&health, "health"), (&zones, "zones")];
+    let edits: [(Edit<'_>, usize); 4] = [(&fewer, 2), (&bigger, 6), (&asked, 1), (&other, 0)];
+    for (blind, says) in blind {
+        for (n, (edit, held)) in edits.iter().enumerate() {
+            let mut w = World::new(6);
+            w.settle();
+            blind(&mut w);
+            edit(&mut w);
+            w.intent.max_deletes = Some(Amount::Percent(100));
+            let plan = w.plan();
+            let ends = |s: &Step| matches!(&s.does, Do::Call(Call::Terminate(_) | Call::Stop(_)));
+            assert!(!plan.steps.iter().any(ends), "{n}: {}", told(&plan));
+            let by: Vec<_> = plan.held.iter().filter(|h| h.by == Hold::Blind).map(|h| &h.waits_for).collect();
+            assert_eq!(by.len(), *held, "{n}: {}", told(&plan));
+            assert!(by.iter().all(|w| w.contains(says)), "{n}: {by:?}");
+        }
+        // What is dead is known to be, and who destroys everything leaves nobody to be asked about.
+        let mut w = World::new(6);
+        w.settle();
+        blind(&mut w);
+        w.intent.destroy = true;
+        assert_eq!(w.plan().changes.len(), 6);
+    }
 }

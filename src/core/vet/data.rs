@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use super::{CAP, Case, DATA, EMPTY, FENCE, Objections, is_id};
 use crate::address::{Group, Kind};
-use crate::plan::{Action, Call, Do, Target, Until};
+use crate::observed::Phase;
+use crate::plan::{Action, Call, Do, Target, Until, Wait};
 use crate::stamp::tag;
 
 /// P9: one holder at a time, in its own zone.
@@ -25,10 +26,8 @@ pub(super) fn fence(case: &Case<'_>, out: &mut Objections) {
                 if let Some(says) = unfenced(case, i, volume, machine) {
                     out.step(FENCE, i, says);
                 }
-                if let Target::New(a) = machine
-                    && !case.after_wait(i, |w| w.until != Until::Terminated && w.targets.contains(machine))
-                {
-                    out.step(FENCE, i, format!("{a} is not waited for before a volume is attached to it"));
+                if boots(case, machine) && !case.after_wait(i, |w| up(w) && w.targets.contains(machine)) {
+                    out.step(FENCE, i, format!("{machine:?} is not waited for before a volume is attached to it"));
                 }
             }
             Call::Detach { volume, machine, device } => {
@@ -52,6 +51,29 @@ pub(super) fn fence(case: &Case<'_>, out: &mut Objections) {
             | Call::CreateVolume(_)
             | Call::Object(_) => {}
         }
+    }
+}
+
+/// A machine that is made, or that boots: EC2 attaches nothing to it before it is up.
+fn boots(case: &Case<'_>, machine: &Target) -> bool {
+    match machine {
+        Target::New(_) => true,
+        Target::Id(id) => case.object(id).is_some_and(|o| o.phase == Phase::Starting),
+    }
+}
+
+/// A wait after which its targets are up.
+fn up(wait: &Wait) -> bool {
+    match wait.until {
+        Until::Running | Until::Healthy { .. } => true,
+        Until::Stopped
+        | Until::Terminated
+        | Until::Free
+        | Until::Attached
+        | Until::Deleted
+        | Until::Ready
+        | Until::Joined
+        | Until::Drained(_) => false,
     }
 }
 

@@ -1,6 +1,7 @@
-//! The one case in which a slot is launched beside a holder that stays: a zone that is out holds that one.
+//! What machines have in common: zones that are out, and whether anybody sees.
 //!
-//! Which zones are out is found out here anew, from verdicts and what earlier looks knew of outages.
+//! The one case in which a slot is launched beside a holder that stays is that a zone that is out holds that one. Which
+//! zones are out is found out here anew, from verdicts and what earlier looks knew of outages.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,7 @@ use crate::address::{Address, Group, Kind};
 use crate::desired::Layout;
 use crate::health::State;
 use crate::plan::{Call, Do};
-use crate::situation::{self, Member};
+use crate::situation::{self, Freeze, Member, Situation};
 
 /// Whether this launch stands in for holders that a zone has taken with it, and no more of them than may.
 pub(super) fn stands_in(case: &Case<'_>, step: u32, address: &Address, holders: &[&Own<'_>]) -> bool {
@@ -27,18 +28,34 @@ pub(super) fn stands_in(case: &Case<'_>, step: u32, address: &Address, holders: 
     !bound && placed && named && all_out && within(case, group, &out)
 }
 
+/// Why nobody can say how the machines of a scope are, if so: neither their health nor their zones were seen.
+pub(super) fn unsighted(case: &Case<'_>, scope: &str) -> Option<&'static str> {
+    if case.observed.scopes.get(scope).is_some_and(|s| s.zones.is_empty()) {
+        return Some("zones");
+    }
+    let (freeze, _) = assessed(case, scope)?.frozen?;
+    match freeze {
+        Freeze::Blind => Some("health"),
+        Freeze::Global => None,
+    }
+}
+
 /// The zones of a scope that are out; `None` where everything is frozen.
 fn zones_out(case: &Case<'_>, scope: &str) -> Option<BTreeSet<String>> {
+    let mut found = assessed(case, scope)?;
+    let mut outages = case.past.outages.get(scope).cloned().unwrap_or_default();
+    situation::remember(&mut found, &mut outages, &case.desired.policy, case.now);
+    found.frozen.is_none().then(|| found.impaired.into_keys().collect())
+}
+
+/// What the machines of a scope have in common.
+fn assessed(case: &Case<'_>, scope: &str) -> Option<Situation> {
     let machines = case.own.values().filter(|o| o.object.kind == Kind::Machines && o.object.scope == scope);
     let members: Vec<Member> = machines
         .filter(|o| o.alive())
         .filter_map(|o| Some(Member::of(o.object, o.group.as_ref()?, o.verdict.clone())))
         .collect();
-    let mut found =
-        situation::assess(&members, &case.observed.scopes.get(scope)?.zones, &case.desired.policy, case.now);
-    let mut outages = case.past.outages.get(scope).cloned().unwrap_or_default();
-    situation::remember(&mut found, &mut outages, &case.desired.policy, case.now);
-    found.frozen.is_none().then(|| found.impaired.into_keys().collect())
+    Some(situation::assess(&members, &case.observed.scopes.get(scope)?.zones, &case.desired.policy, case.now))
 }
 
 /// Whether the plan stands in for no more of the group than the floor needs, and than `zone-loss-surge` allows.

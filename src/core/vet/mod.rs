@@ -46,7 +46,10 @@ pub const RULES: &[(&str, &str)] = &[
     (SECRETS, "No secret and no boot script stands in a plan."),
     (OWNERSHIP, "Only what this stack owns is touched."),
     (PROTECTION, "What bears the protection mark is never ended, and the mark is never taken away."),
-    (GAPS, "Where not everything was seen, nothing is created or deleted."),
+    (
+        GAPS,
+        "Where not everything was seen, nothing is created or deleted; nor is a machine that lives, where nobody sees how machines are.",
+    ),
     (OUTAGE, "In a zone that its provider calls unavailable nothing is created or deleted."),
     (
         DOUBLES,
@@ -54,7 +57,10 @@ pub const RULES: &[(&str, &str)] = &[
     ),
     (FLOOR, "In no order of the steps are fewer slots ready than are ready now or needed, whichever is less."),
     (SURGE, "In no order of the steps do more machines live than the declared count and the surge."),
-    (FENCE, "A volume is attached in its own zone, once, and only after it is free or its holder is gone."),
+    (
+        FENCE,
+        "A volume is attached in its own zone, once, to a machine that is up, and only after it is free or its holder is gone.",
+    ),
     (CAP, "One run deletes no more than `max-deletes`."),
     (EMPTY, "A group of several does not go to none without leave."),
     (DATA, "Data goes in two steps, and never while its slot is declared."),

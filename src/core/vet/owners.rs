@@ -210,6 +210,13 @@ pub(super) fn unseen(case: &Case<'_>, out: &mut Objections) {
         if !case.observed.sees_all(&step.scope, kind) {
             out.step(GAPS, i, format!("not all {kind} of scope `{}` were seen", step.scope));
         }
+        if let Call::Terminate(ids) = call
+            && !case.asked.destroy
+            && let Some(id) = ids.iter().find(|id| case.own.get(id.as_str()).is_some_and(|o| !o.verdict.dead()))
+            && let Some(what) = super::lost::unsighted(case, &step.scope)
+        {
+            out.step(GAPS, i, format!("{id} is ended, and the {what} of scope `{}` were not seen", step.scope));
+        }
         let known = case.observed.scopes.get(&step.scope).map(|s| &s.zones);
         for z in zones.into_iter().filter(|_| !case.asked.destroy) {
             if known.is_some_and(|k| k.get(z) == Some(&false)) {

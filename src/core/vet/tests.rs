@@ -356,6 +356,23 @@ fn a_volume_is_attached_behind_a_fence_in_its_own_zone_and_once() {
 }
 
 #[test]
+fn a_volume_is_attached_to_a_machine_that_boots_only_after_it_runs() {
+    let mut w = settled(2);
+    let (machine, data) = (w.id_of("machines.web/1"), w.id_of("volumes.data/1"));
+    w.detach(&data);
+    w.find(&machine).phase = Phase::Starting;
+    w.find(&machine).created = w.at;
+    let plan = w.plan();
+    let meant = [Target::Id(machine)];
+    objects(&w, &plan, FENCE, |p| {
+        let wait = at(p, |d| matches!(d, Do::Wait(w) if w.targets == meant));
+        if let Do::Wait(w) = &mut p.steps[wait].does {
+            w.until = Until::Stopped;
+        }
+    });
+}
+
+#[test]
 fn more_than_the_cap_or_the_whole_group_is_refused() {
     let (mut w, plan) = shrinking();
     w.intent.max_deletes = Some(Amount::Count(1));

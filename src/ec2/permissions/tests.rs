@@ -142,7 +142,7 @@ fn two_scopes_are_one_document_whose_statements_have_ids_of_their_own() {
 fn every_statement_on_what_exists_asks_for_the_stacks_mark_but_those_on_what_is_only_used() {
     let volumes = "[volumes.v]\nfor = \"machines.web\"\nsize = \"1GiB\"\n";
     let all = of(&[STACK, AWS, WEB, volumes], For::Everything);
-    let free = ["Look", "WhoAmI", "LaunchWith", "ChangeGroups", "FindProfiles"];
+    let free = ["Look", "ReadQuotas", "WhoAmI", "LaunchWith", "ChangeGroups", "FindProfiles"];
     for s in &all.statement {
         let keys: Vec<&str> = s.condition.values().flat_map(|keys| keys.keys()).map(String::as_str).collect();
         let marked = keys.iter().any(|k| k.ends_with("Tag/evenkeel:stack"));

@@ -1,6 +1,6 @@
 //! A listener on the wire: writes down every call and, where it is told to, answers in EC2's place.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
@@ -133,6 +133,14 @@ impl Ec2Read for Wiretap {
     async fn parameter(&self, name: &str) -> Result<String, Failure> {
         self.hear(format!("GetParameter {name}"))?;
         self.sim.parameter(name).await
+    }
+    async fn vcpus(&self, types: &[String]) -> Result<BTreeMap<String, u32>, Failure> {
+        self.hear(format!("DescribeInstanceTypes {}", types.join(",")))?;
+        self.sim.vcpus(types).await
+    }
+    async fn quota(&self, code: &str) -> Result<f64, Failure> {
+        self.hear(format!("GetServiceQuota {code}"))?;
+        self.sim.quota(code).await
     }
     async fn deep(&self, instance: &str) -> Result<DeepAttributes, Failure> {
         self.hear(format!("DescribeInstanceAttribute {instance}"))?;

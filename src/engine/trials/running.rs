@@ -7,7 +7,7 @@ use std::time::Duration;
 use evenkeel_core::address::Kind;
 use evenkeel_core::event::{Happened, Outcome};
 use evenkeel_core::failure::{Class, Failure};
-use evenkeel_core::observed::{Gap, Observed, Phase};
+use evenkeel_core::observed::{Attached, Gap, Observed, Phase};
 use evenkeel_core::plan::{Action, Call, Forecast, Plan, Target, Until};
 use evenkeel_core::progress::{Progress, Standing, State};
 
@@ -473,4 +473,34 @@ fn an_empty_slot_that_could_not_be_seen_is_not_filled() {
     assert_eq!(unseen(&plan, &plan.changes[0], &seen), None);
     seen.gaps.push(gap(&scope, false));
     assert!(unseen(&plan, &plan.changes[0], &seen).is_some_and(|says| says.contains("instances cannot be seen now")));
+}
+
+/// A volume that hangs at `at`, is waited for until it is free, and then attached to a machine that is there.
+async fn brought(at: &str) -> (Outcome, f64) {
+    let clock = Paused::new();
+    let now = clock_now(&clock);
+    let mut data = object(Kind::Volumes, "vol-1", Phase::Up, now);
+    data.attached = Some(Attached { to: at.to_owned(), device: "/dev/sdf".into(), settled: true });
+    let fake = Fake::new(&clock).with(|w| drop(w.objects.insert("vol-1".into(), data)));
+    let (volume, machine) = (Target::Id("vol-1".into()), Target::New(address("machines.web/0")));
+    let plan = plan(
+        vec![change("machines.web/0", ""), change("volumes.data/0", "vol-1")],
+        vec![
+            call(&[], &[0], Call::Launch(launch([0]))),
+            wait(&[0], &[0], &["machines.web/0"], Until::Running, 600),
+            wait(&[], &[1], &["vol-1"], Until::Free, 300),
+            call(&[1, 2], &[1], Call::Attach { volume, machine, device: "/dev/sdf".into() }),
+        ],
+    );
+    let ran = run_on(fake, &plan, &mut Paper::default(), &[], Stop::never()).await;
+    (ran.outcome, clock.seconds())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_that_another_run_has_brought_to_its_machine_is_not_waited_for() {
+    let token = launch([0]).token(&launch([0]).places[0], "big");
+    let machine = format!("i-{}-0", &token[token.len() - 8..]);
+    let (outcome, took) = brought(&machine).await;
+    assert!(outcome == Outcome::Complete && took < 60.0, "{outcome:?} after {took} s");
+    assert_eq!(brought("i-other").await.0, Outcome::Partial, "there it is in use");
 }

@@ -51,6 +51,7 @@ pub(crate) async fn answer(sim: &Sim, name: &str, mut form: Form, id: &str) -> R
         Action::GetCallerIdentity
         | Action::AssumeRole
         | Action::GetParameter
+        | Action::GetServiceQuota
         | Action::ServerVersion
         | Action::Discovery
         | Action::ListObjects
@@ -67,6 +68,7 @@ pub(crate) async fn answer(sim: &Sim, name: &str, mut form: Form, id: &str) -> R
         Action::DescribeAvailabilityZones => call.zones(form).await,
         Action::DescribeSubnets => call.subnets(form).await,
         Action::DescribeSecurityGroups => call.security_groups(form).await,
+        Action::DescribeInstanceTypes => call.types(form).await,
         Action::DescribeImages => call.images(form).await,
         Action::DescribeInstances => call.instances(form).await,
         Action::DescribeInstanceStatus => call.statuses(form).await,

@@ -83,6 +83,29 @@ impl Call<'_> {
         shown.await
     }
 
+    /// Named ones only: the list of all types is paged, and nobody here asks for it.
+    pub(super) async fn types(&self, mut form: Form) -> Result<String, Failure> {
+        let names = form.list("InstanceType");
+        form.end()?;
+        if names.is_empty() {
+            return refuse("MissingParameter", "The request must contain the parameter InstanceType");
+        }
+        let shown = self.wire.types(&names, |types| {
+            self.body(|x| {
+                x.list("instanceTypeSet", types, |x, (name, of)| {
+                    x.text("instanceType", name);
+                    x.text("currentGeneration", true);
+                    x.element("processorInfo", |x| {
+                        x.list("supportedArchitectures", [&of.architecture], |x, one| x.value(one));
+                    });
+                    x.element("vCpuInfo", |x| x.text("defaultVCpus", of.vcpus));
+                    x.element("memoryInfo", |x| x.text("sizeInMiB", of.memory * 1024.0));
+                });
+            })
+        });
+        shown.await
+    }
+
     pub(super) async fn security_groups(&self, mut form: Form) -> Result<String, Failure> {
         let query = form.query("GroupId")?;
         form.end()?;

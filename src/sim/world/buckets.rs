@@ -37,7 +37,7 @@ fn request_rate(action: Action, unfiltered: bool) -> Option<Rate> {
     use Action::*;
     Some(match action {
         // STS publishes none that a run could meet.
-        GetCallerIdentity | AssumeRole => return None,
+        GetCallerIdentity | AssumeRole | GetServiceQuota => return None,
         // A cluster has queues instead of buckets, and no published rate.
         ServerVersion | Discovery | ListObjects | GetObject | ReadLog | DryRunApply | ApplyObject | ForceApply
         | PatchObject | EvictPod | DeleteObject => return None,
@@ -53,7 +53,8 @@ fn request_rate(action: Action, unfiltered: bool) -> Option<Rate> {
         | DescribeInstanceAttribute
         | DescribeIamInstanceProfileAssociations
         | DescribeImages
-        | DescribeSubnets => (100.0, 20.0),
+        | DescribeSubnets
+        | DescribeInstanceTypes => (100.0, 20.0),
         RunInstances | StartInstances => (5.0, 2.0),
         CreateTags | DeleteTags => (100.0, 10.0),
         TerminateInstances

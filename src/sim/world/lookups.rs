@@ -1,14 +1,16 @@
 //! What can be read: each list's filters, and the single look-ups.
 
+use std::collections::BTreeMap;
+
 use evenkeel_core::failure::{Class, Failure};
 use evenkeel_ec2::api::{
     Caller, Check, Image, Instance, InstanceState, InstanceStatus, Page, Query, SecurityGroup, Subnet, Tags, Volume,
     VolumeState, Zone,
 };
 
-use super::World;
 use super::launch::addresses;
 use super::lists::{Listed, check_query};
+use super::{MachineType, World};
 use crate::refusal::{bad_value, no_instance, no_volume, not_found};
 
 /// Ids in one `DescribeInstanceStatus`:
@@ -40,6 +42,27 @@ impl World {
             Some(value) => Ok(value.clone()),
             None => Err(Failure::new(Class::NotFound, "ParameterNotFound", format!("There is no parameter {name}"))),
         }
+    }
+
+    /// Service Quotas' `GetServiceQuota` of EC2: there is one limit here, and both markets share it.
+    pub(crate) fn quota(&self, code: &str) -> Result<f64, Failure> {
+        match code {
+            "L-1216C47A" | "L-34B43A08" => Ok(self.limits.vcpus.into()),
+            _ => {
+                let says = format!("The request failed because the specified quota {code} does not exist.");
+                Err(Failure::new(Class::NotFound, "NoSuchResourceException", says))
+            }
+        }
+    }
+
+    /// `DescribeInstanceTypes` of these.
+    pub(crate) fn list_types(&self, names: &[String]) -> Result<BTreeMap<String, MachineType>, Failure> {
+        let unknown: Vec<&str> = names.iter().filter(|n| !self.types.contains_key(*n)).map(String::as_str).collect();
+        if unknown.is_empty() {
+            return Ok(names.iter().filter_map(|n| Some((n.clone(), self.types.get(n)?.clone()))).collect());
+        }
+        let says = format!("The following supplied instance types do not exist: [{}]", unknown.join(", "));
+        Err(Failure::new(Class::Invalid, "InvalidInstanceType", says))
     }
 
     /// `DescribeInstances`, one page.
