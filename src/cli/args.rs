@@ -320,6 +320,9 @@ pub struct Drift {
     /// Also read what only a call per machine shows
     #[arg(long)]
     pub deep: bool,
+    /// Say of each field who moved it and when, or that nobody tells: Kubernetes does, EC2 does not
+    #[arg(long)]
+    pub blame: bool,
 }
 
 /// `status`

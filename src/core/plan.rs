@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::{Address, Group, Kind, ObjectName};
 use crate::digest::Digest;
 use crate::launch::{Launch, NewVolume};
+use crate::objects::managed::Holder;
 use crate::observed::Gap;
 use crate::value::{Fields, Value};
 
@@ -136,9 +137,9 @@ pub struct FieldChange {
     pub why: Why,
     /// Why it forces replacement, if it does.
     pub forces_replacement: Option<String>,
-    /// Who moved it, where the world tells: `kubectl-edit at 2026-11-25 10:04`.
+    /// By whose hand and when, where the world tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<String>,
+    pub by: Option<Holder>,
 }
 
 /// One change.

@@ -70,3 +70,37 @@ fn outputs_read_live_objects_but_no_secret() {
         place.run("output blue").ends(1).says(why).never("hmac:");
     }
 }
+
+#[test]
+fn drift_names_the_hand_that_moved_each_field_and_says_where_nobody_tells() {
+    let labelled = format!("{WEB}---\n{}", config("a").replace("name: a", "name: a, labels: { team: web }"));
+    let machines = "\n[aws]\nregion = \"us-east-1\"\n[machines.node]\ncount = 1\nimage = { owner = \"amazon\", name = \
+                    \"al2023-ami-2023.*-x86_64\" }\ntype = \"t3.small\"\nzones = [\"us-east-1a\"]\n";
+    let place = with(machines, &labelled);
+    place.run("apply --yes").ends(0);
+    place.run("drift --blame").ends(0).never("by ");
+    place.run("sim kubectl scale deployment/web 5").ends(0);
+    place.run("sim kubectl set-image deployment/web web:2").ends(0);
+    place.run("sim kubectl label configmap/a team=theirs").ends(0);
+    place.run("sim set-type node/0 t3.large").ends(0);
+    let page = place.run("drift --blame").ends(3);
+    for says in ["by kubectl (scale) at 20", "by kubectl-set at 20", "by kubectl-label at 20", "by whom, EC2 does not tell"] {
+        assert!(page.out.contains(says), "{says}\n{page}");
+    }
+    let blamed = |args: &str| {
+        let json = place.run(args).ends(3).json();
+        json["drift"].as_array().expect("a list").clone()
+    };
+    assert!(blamed("drift --format json").iter().all(|f| f.get("blame").is_none()));
+    let all = blamed("drift --blame --format json");
+    let of = |field: &str| all.iter().find(|f| f["field"] == field).unwrap_or_else(|| panic!("{field}: {all:#?}"));
+    let scaled = &of("spec.replicas")["blame"];
+    assert_eq!((&scaled["manager"], &scaled["subresource"]), (&"kubectl".into(), &"scale".into()));
+    assert!(scaled["at"].as_str().is_some_and(|at| at.parse::<jiff::Timestamp>().is_ok()), "{scaled}");
+    let (ec2, nobody) = (&of("type")["blame"], serde_json::Value::Null);
+    assert_eq!((&ec2["manager"], &ec2["at"]), (&nobody, &nobody));
+    assert!(ec2["says"].as_str().is_some_and(|says| says.contains("EC2 does not tell")), "{ec2}");
+    // What was taken away is held by nobody any more.
+    place.run("sim kubectl label configmap/a team-").ends(0);
+    place.run("drift --blame").ends(3).shows("no manager holds the field now");
+}

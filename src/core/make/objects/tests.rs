@@ -9,6 +9,7 @@ use crate::applyset;
 use crate::desired::{Body, Bundle, Cluster, ObjectWish, cluster_scope};
 use crate::failure::{Class, Failure};
 use crate::make::{Intent, Made};
+use crate::objects::managed::Holder;
 use crate::observed::{ClusterSeen, KindSeen, Live, Parent, ScopeSeen, Trial};
 use crate::plan::{Action, Call, Do, Hold, ObjectDoes, Plan, Why};
 use crate::policy::Amount;
@@ -274,7 +275,8 @@ fn what_another_manager_took_is_named_and_taken_back_by_force_alone() {
     assert!(plan.steps.is_empty() && held.by == Hold::Foreign);
     assert!(held.waits_for.contains("takes it from kubectl-edit"), "{}", held.waits_for);
     assert_eq!(held.change.fields[0].why, Why::Drifted);
-    assert_eq!(held.change.fields[0].by.as_deref(), Some("kubectl-edit at 2026-01-02 00:00 UTC"));
+    assert_eq!(held.change.fields[0].by.as_ref().map(Holder::with_time).as_deref(),
+        Some("kubectl-edit at 2026-01-02 00:00 UTC"));
     stage.world.intent = Intent { force_conflicts: true, ..Intent::default() };
     let forced = stage.plan();
     let Do::Call(Call::Object(on)) = &forced.steps[0].does else { panic!("{forced:#?}") };
