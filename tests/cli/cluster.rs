@@ -25,11 +25,33 @@ fn a_run_waits_for_what_its_table_asks_for_and_says_what_it_saw() {
     with(&asked("condition=Available"), WEB).run("apply --yes").ends(0).says("ready: Deployment default/web");
     let never = with(&asked("jsonpath={.spec.paused}=true"), WEB);
     never.run("apply --yes").ends(7).says("Deployment default/web");
-    // What was applied is there; the next run finds nothing to change and so nothing to wait for.
+    // What was applied is there. The next run finds nothing to change, waits again, and calls no failure a success.
     never.run("plan --exit-code").ends(0);
+    never.run("apply --yes").ends(7).says("Not ready yet, and waited for: Deployment default/web").says("not ready after");
+    never.run("apply --yes --exclude manifests.app").ends(0);
+    never.edit("wait-for", "# wait-for");
+    never.run("apply --yes").ends(0);
     // A kind that nothing is asked of is waited for in its own way.
     let other = "wait-for = { \"Service\" = \"jsonpath={.spec.type}=Never\" }\n";
     with(other, WEB).run("apply --yes").ends(0).says("ready: Deployment default/web");
+}
+
+#[test]
+fn a_roll_out_that_failed_is_waited_for_by_the_next_run_too() {
+    let place = with("wait = \"40s\"\n", WEB);
+    place.run("sim kubectl spoil-image web:1").ends(0);
+    place.run("apply --yes").ends(7);
+    place.run("plan --exit-code").ends(0);
+    place.run("status").ends(9);
+    let again = place.run("apply --yes").ends(7);
+    assert!(again.err.contains("not ready after 40s") && again.err.contains("web:1"), "the pods' own reason: {again}");
+    // Another change of the stack does not make it a success either.
+    place.write("app.yaml", format!("{WEB}{}", config("a")));
+    place.run("apply --yes").ends(7).says("Deployment default/web");
+    place.run("sim kubectl spoil-image web:1 --undo").ends(0);
+    place.run("apply --yes").ends(0).says("All of it is ready");
+    place.run("apply --yes").ends(0).never("Not ready");
+    place.run("status").ends(0);
 }
 
 #[test]

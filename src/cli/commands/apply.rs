@@ -9,6 +9,9 @@ use evenkeel_core::make::{Intent, Made};
 use evenkeel_core::plan::{Action, Held, Hold, Plan};
 use evenkeel_core::policy::Amount;
 use evenkeel_core::progress::Standing;
+use evenkeel_core::ready::unready;
+use evenkeel_engine::limits::Limits;
+use evenkeel_engine::settle::{Wanted, settle};
 use evenkeel_present::plan::{View, page};
 use evenkeel_present::prompt as question;
 use evenkeel_present::words::count;
@@ -151,7 +154,10 @@ impl Job<'_> {
         self.show(&made.plan, &seen);
         if made.plan.is_empty() {
             seen.remember(self.project);
-            return Ok(self.nothing(&made.plan));
+            return Ok(match self.nothing(&made.plan) {
+                Exit::Fine => self.settled(&seen).await,
+                end => end,
+            });
         }
         if !self.run.yes {
             if !agreed(&made.plan, self.intent.destroy, self.out).await? {
@@ -272,7 +278,41 @@ impl Job<'_> {
             let held = count(held as u64, "change is", "changes are");
             self.out.say(&format!("Nothing left to do now, but {held} held: `evenkeel plan` says by what."));
         }
-        Ok(kept_back(&left))
+        Ok(match kept_back(&left) {
+            Exit::Fine => self.settled(&seen).await,
+            end => end,
+        })
+    }
+
+    /// Waits for what is as the file says and not ready: a roll-out that an earlier run did not see to its end is no
+    /// success of this one.
+    async fn settled(&self, seen: &Look) -> Exit {
+        if self.intent.destroy {
+            return Exit::Fine;
+        }
+        let mut all = unready(&self.project.desired, &seen.observed);
+        all.retain(|u| self.intent.left_out(&u.address).is_none());
+        if all.is_empty() {
+            return Exit::Fine;
+        }
+        let named: Vec<String> = all.iter().map(|u| u.address.short()).collect();
+        self.out.say(&format!("Not ready yet, and waited for: {}", named.join(", ")));
+        let wanted: Vec<Wanted> = (all.into_iter().zip(&named))
+            .map(|(u, name)| Wanted { scope: u.scope, id: u.id, name: name.clone(), within: u.within })
+            .collect();
+        let (providers, clock) = (self.session.providers(), self.session.clock.as_ref());
+        let mut tell = |line: &str| self.out.say(&format!("  {line}"));
+        let failed = settle(&providers, &wanted, clock, &Limits::default(), &mut tell).await;
+        if failed.is_empty() {
+            self.out.say("All of it is ready.");
+            return Exit::Fine;
+        }
+        for failure in failed {
+            self.out.problem(&format!(
+                "{failure}; it is as the file says: mend what keeps it, then run `evenkeel apply` again, which waits again"
+            ));
+        }
+        Exit::Partial
     }
 
     /// What a look after the run of this plan would still change. Lists may lag behind reads by id, so it looks a few

@@ -36,7 +36,7 @@ use crate::stamp::Vector;
 use crate::survey::{Member, Memory, Survey, survey};
 use crate::value::{Fields, Value};
 
-pub(crate) use objects::{group_of, is_ours};
+pub(crate) use objects::{awaited, group_of, is_ours};
 
 /// What the user asks beyond the file.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +57,18 @@ pub struct Intent {
     pub force: bool,
     /// Fields of Kubernetes objects that another manager holds are taken.
     pub force_conflicts: bool,
+}
+
+impl Intent {
+    /// Why an address is not asked for, if it is not.
+    pub fn left_out(&self, address: &Address) -> Option<&'static str> {
+        let (name, group) = (address.to_string(), address.group.to_string());
+        let hit = |set: &GlobSet| set.is_match(&name) || set.is_match(&group);
+        if self.target.as_ref().is_some_and(|t| !hit(t)) {
+            return Some("--target leaves it out");
+        }
+        self.exclude.as_ref().is_some_and(hit).then_some("--exclude leaves it out")
+    }
 }
 
 /// Everything a plan is made from. The same `Ask` gives the same plan, byte for byte.
@@ -269,12 +281,7 @@ impl<'a> Draft<'a> {
 
     /// Why an address is not asked for, if it is not.
     pub fn left_out(&self, address: &Address) -> Option<&'static str> {
-        let (name, group) = (address.to_string(), address.group.to_string());
-        let hit = |set: &GlobSet| set.is_match(&name) || set.is_match(&group);
-        if self.ask.intent.target.as_ref().is_some_and(|t| !hit(t)) {
-            return Some("--target leaves it out");
-        }
-        self.ask.intent.exclude.as_ref().is_some_and(hit).then_some("--exclude leaves it out")
+        self.ask.intent.left_out(address)
     }
 
     /// Holds a launch where something with our marks stands that is not ours alone; whether it did.

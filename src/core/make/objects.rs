@@ -16,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
 
 use self::shown::{fields, reasons, what, written};
+pub(crate) use self::steps::awaited;
 use super::Draft;
 use crate::address::{Address, Group, Kind, ObjectName};
 use crate::applyset;

@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use super::{Doing, Place, Work};
 use crate::address::{Group, Kind, ObjectName};
 use crate::applyset;
-use crate::desired::Desired;
+use crate::desired::{Bundle, Desired};
 use crate::make::Draft;
 use crate::make::order::sorted;
 use crate::objects::Sort;
@@ -133,15 +133,11 @@ impl Steps {
         let force = draft.ask.intent.force_conflicts || wanted.bundle.force_conflicts;
         let does = ObjectDoes::Apply { body: wanted.wish.body.digest().clone(), uid, force };
         let call = self.step(place.scope, needs, vec![change], object_call(&w.object, &w.api_version, does));
-        let base = matches!(w.object.group_kind().as_str(), "Namespace" | DEFINITION);
-        let waits = base || (wanted.bundle.wait && can_wait(&w.object, body) && w.change.action != Action::Restamp);
-        let within = if base { BASE } else { wanted.bundle.wait_within };
-        let asked = wanted.bundle.wait_for.get(&w.object.group_kind()).filter(|_| wanted.bundle.wait);
-        let done = if waits || asked.is_some() {
-            let id = asked.map_or_else(|| w.object.to_string(), |asked| format!("{}#{asked}", w.object));
-            self.wait(place.scope, vec![call], change, id, Until::Ready, within)
-        } else {
-            call
+        // Only marks change: it was ready before, or nobody waits for it.
+        let idle = |a: &Awaited| w.change.action == Action::Restamp && a.sort == Sorted::Own;
+        let done = match awaited(wanted.bundle, &w.object, body).filter(|a| !idle(a)) {
+            Some(Awaited { id, within, .. }) => self.wait(place.scope, vec![call], change, id, Until::Ready, within),
+            None => call,
         };
         Made { object: w.object.clone(), defines: defined_by(body), call, done }
     }
@@ -230,6 +226,40 @@ fn object_call(object: &ObjectName, api_version: &str, does: ObjectDoes) -> Do {
 
 fn sort(object: &ObjectName) -> Sort<'_> {
     Sort { group: &object.api, kind: &object.kind }
+}
+
+/// What is waited for after an object was applied.
+pub(crate) struct Awaited {
+    /// Its name, with what the file asks for behind it.
+    pub id: String,
+    /// Seconds.
+    pub within: u64,
+    sort: Sorted,
+}
+
+/// Why it is waited for.
+#[derive(PartialEq, Eq)]
+enum Sorted {
+    /// Others stand on it.
+    Base,
+    /// The file asks for it by a word of its own.
+    Asked,
+    /// Its kind tells when it is ready.
+    Own,
+}
+
+/// What is waited for where a table applies this object; `None`: nothing.
+pub(crate) fn awaited(bundle: &Bundle, object: &ObjectName, body: &Json) -> Option<Awaited> {
+    let asked = bundle.wait_for.get(&object.group_kind()).filter(|_| bundle.wait);
+    let is_base = matches!(object.group_kind().as_str(), "Namespace" | DEFINITION);
+    let sort = match asked {
+        _ if is_base => Sorted::Base,
+        Some(_) => Sorted::Asked,
+        None if bundle.wait && can_wait(object, body) => Sorted::Own,
+        None => return None,
+    };
+    let id = asked.map_or_else(|| object.to_string(), |asked| format!("{object}#{asked}"));
+    Some(Awaited { id, within: if is_base { BASE } else { bundle.wait_within }, sort })
 }
 
 /// Whether an object of this kind has anything to wait for. A claim may wait for its first pod, which waits for
