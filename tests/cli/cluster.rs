@@ -126,3 +126,58 @@ fn drift_names_the_hand_that_moved_each_field_and_says_where_nobody_tells() {
     place.run("sim kubectl label configmap/a team-").ends(0);
     place.run("drift --blame").ends(3).shows("no manager holds the field now");
 }
+
+const MARK: &str = "configmap/evenkeel-7f3kq2x9";
+const SERVICE: &str = "---\napiVersion: v1\nkind: Service\nmetadata: { name: s }\nspec: { ports: [{ port: 80 }] }\n";
+
+#[test]
+fn a_mark_that_was_deleted_is_written_anew_and_what_the_file_forgot_meanwhile_is_found() {
+    let place = with("", &format!("{}{SERVICE}", config("a")));
+    place.run("apply --yes").ends(0);
+    place.run(&format!("sim kubectl delete {MARK}")).ends(0);
+    place.run("plan --exit-code").ends(2).shows("is not there: it is written anew");
+    place.run("apply --yes").ends(0);
+    place.run("plan --exit-code").ends(0);
+    place.run("sim kubectl get configmaps").ends(0).shows("evenkeel-7f3kq2x9");
+    place.run(&format!("sim kubectl delete {MARK}")).ends(0);
+    place.write("app.yaml", config("a"));
+    place.run("apply --yes").ends(0);
+    place.run("sim kubectl get services").ends(0).never("default/s");
+    place.run("plan --exit-code").ends(0);
+    place.run("destroy --yes").ends(0);
+    place.run("sim kubectl get configmaps").ends(0).never("evenkeel-7f3kq2x9");
+}
+
+#[test]
+fn a_mark_without_one_of_its_labels_or_annotations_is_ours_and_gets_them_back() {
+    let place = with("", &format!("{}{SERVICE}", config("a")));
+    place.run("apply --yes").ends(0);
+    for (hand, key) in [
+        ("label", "applyset.kubernetes.io/id"),
+        ("label", "evenkeel.dev/stack"),
+        ("annotate", "applyset.kubernetes.io/tooling"),
+        ("annotate", "applyset.kubernetes.io/contains-group-kinds"),
+    ] {
+        place.run(&format!("sim kubectl {hand} {MARK} {key}-")).ends(0);
+        place.run("plan --exit-code").ends(2).shows("has lost its marks").never("is the set of").never("destroy");
+        place.run("apply --yes").ends(0);
+        place.run("plan --exit-code").ends(0);
+    }
+    // Handed over, it is not taken back.
+    place.run(&format!("sim kubectl annotate {MARK} applyset.kubernetes.io/tooling=kubectl/v1.37")).ends(0);
+    place.run("apply --yes").ends(6).shows("is the set of kubectl/v1.37");
+}
+
+#[test]
+fn another_namespace_for_the_mark_forgets_nothing_that_goes_in_the_same_run() {
+    let fixed = |text: &str| text.replace("metadata: { ", "metadata: { namespace: default, ");
+    let place = with("", &fixed(&format!("{}{SERVICE}", config("a"))));
+    place.args(&["sim", "kubectl", "create", r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"ops"}}"#]).ends(0);
+    place.run("apply --yes").ends(0);
+    place.edit("[kubernetes]\n", "[kubernetes]\nnamespace = \"ops\"\n");
+    place.write("app.yaml", fixed(&config("a")));
+    place.run("apply --yes").ends(0);
+    place.run("sim kubectl get services").ends(0).never("default/s");
+    place.run("sim kubectl get configmaps").ends(0).shows("ops/evenkeel-7f3kq2x9").never("default/evenkeel-7f3kq2x9");
+    place.run("plan --exit-code").ends(0);
+}
