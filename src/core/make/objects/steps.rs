@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use super::{Doing, Place, Work};
 use crate::address::{Group, Kind, ObjectName};
 use crate::applyset;
-use crate::desired::{Bundle, Desired};
+use crate::desired::{Bundle, Desired, ObjectWish};
 use crate::make::Draft;
 use crate::make::order::sorted;
 use crate::objects::Sort;
@@ -73,7 +73,7 @@ impl Steps {
         let mut alone: Option<u32> = None;
         // The mark comes before everything but the namespace that it stands in.
         let home = comes.first().filter(|w| holds_mark(w, home));
-        let mut made: Vec<Made> = home.map(|w| self.comes(draft, place, w, first, None, &[])).into_iter().collect();
+        let mut made: Vec<Made> = home.map(|w| self.comes(draft, place, w, first, &[], &[])).into_iter().collect();
         let mut grown = None;
         if let Some((kinds, namespaces)) = marks.grow(draft, &comes) {
             let mut all: Vec<u32> = (first..first + index(comes.len())).collect();
@@ -88,8 +88,10 @@ impl Steps {
                 marks.stands(kinds, namespaces);
             }
         }
+        let coming = self.unserved(draft, place, &comes, first);
         for (i, w) in comes.iter().enumerate().skip(made.len()) {
-            made.push(self.comes(draft, place, w, first + index(i), grown, &made));
+            let before: Vec<u32> = grown.into_iter().chain(coming.get(&w.object.group_kind()).copied()).collect();
+            made.push(self.comes(draft, place, w, first + index(i), &before, &made));
         }
         let offset = first + index(comes.len());
         self.goes(draft, place, &goes, offset, &made, &comes);
@@ -143,7 +145,7 @@ impl Steps {
         place: &Place<'_>,
         w: &Work<'_>,
         change: u32,
-        grown: Option<u32>,
+        before: &[u32],
         made: &[Made],
     ) -> Made {
         let (wanted, uid) = match &w.doing {
@@ -152,7 +154,7 @@ impl Steps {
             Doing::Delete(_) | Doing::Mark { .. } => unreachable!("these go, they do not come"),
         };
         let body = wanted.wish.body.json();
-        let mut needs: Vec<u32> = grown.into_iter().collect();
+        let mut needs: Vec<u32> = before.to_vec();
         for other in made {
             let holds_it = other.object.kind == "Namespace"
                 && other.object.api.is_empty()
@@ -180,6 +182,36 @@ impl Steps {
             None => call,
         };
         Made { object: w.object.clone(), defines: defined_by(body), call, done }
+    }
+
+    /// Waits for definitions that are there and not served yet, by the kind that they define: the run that made one was
+    /// ended before it was.
+    fn unserved(
+        &mut self,
+        draft: &Draft<'_>,
+        place: &Place<'_>,
+        comes: &[Work<'_>],
+        first: u32,
+    ) -> BTreeMap<String, u32> {
+        let mut kinds: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        for (i, w) in comes.iter().enumerate() {
+            let kind = w.object.group_kind();
+            if !place.seen.kinds.contains_key(&kind) {
+                kinds.entry(kind).or_default().push(first + index(i));
+            }
+        }
+        let mut waits = BTreeMap::new();
+        for (kind, changes) in kinds {
+            let defined = |w: &&ObjectWish| defined_by(w.body.json()).as_deref() == Some(kind.as_str());
+            let Some(wish) = draft.ask.desired.wishes(place.scope).find(defined) else { continue };
+            let definition = place.seen.resolved(&wish.object);
+            if place.seen.objects.contains_key(&definition) && !comes.iter().any(|w| w.object == definition) {
+                let targets = vec![Target::Id(definition.to_string())];
+                let wait = Do::Wait(Wait { targets, until: Until::Ready, within: BASE });
+                waits.insert(kind, self.step(place.scope, vec![], changes, wait));
+            }
+        }
+        waits
     }
 
     fn goes(

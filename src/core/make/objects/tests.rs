@@ -226,10 +226,14 @@ fn a_custom_object_waits_for_its_definition() {
     });
     let widget =
         json!({ "apiVersion": "example.org/v1", "kind": "Widget", "metadata": { "name": "w", "namespace": "shop" } });
-    let stage = Stage::new().wish(widget.clone()).wish(definition);
+    let stage = Stage::new().wish(widget.clone()).wish(definition.clone());
     let all = steps(&stage.plan());
     assert_eq!(all[1], "apply CustomResourceDefinition widgets.example.org [0]");
     assert_eq!(all[3], "apply Widget shop/w [0, 2]");
+    // Made by a run that was ended before it was served.
+    let stage = Stage::new().wish(widget.clone()).wish(definition.clone()).live(definition);
+    let stage = stage.parent(&["CustomResourceDefinition.apiextensions.k8s.io", "Widget.example.org"]);
+    assert_eq!(steps(&stage.plan()), ["wait Ready 1 []", "apply Widget shop/w [0]"]);
     let alone = Stage::new().wish(widget).plan();
     let (by, says) = &holds(&alone)[0];
     assert!(*by == Hold::Unresolved && says.contains("serves no Widget.example.org"), "{says}");
