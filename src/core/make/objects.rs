@@ -396,11 +396,14 @@ impl<'a> Place<'a> {
             let mut change = self.change(&address, Action::Delete, why, says);
             change.what = what(&live.body);
             let kind = object.group_kind();
-            if leaving(&live.body).is_some() {
-                continue;
-            }
             if let Some(failure) = self.seen.unseen.get(&kind) {
                 draft.hold(change, Hold::Blind, format!("a full look at {kind}: {failure}"));
+                continue;
+            }
+            // It was asked to go already. Whoever holds it up must be heard of until it is gone.
+            if let Some(says) = leaving(&live.body) {
+                draft.look_again_by(draft.ask.now.saturating_add(SignedDuration::from_secs(30)).ok());
+                draft.hold(change, Hold::Time, format!("its end: it {says}"));
                 continue;
             }
             if is_protected(&live.body) {

@@ -428,6 +428,27 @@ fn data_goes_into_quarantine_first_and_comes_back_when_it_is_wished_again() {
 }
 
 #[test]
+fn one_that_is_stuck_on_its_way_out_is_told_until_it_is_gone() {
+    let mut stage = Stage::new()
+        .wish(config("a", "1"))
+        .live(config("a", "1"))
+        .live(claim("old"))
+        .parent(&["ConfigMap", "PersistentVolumeClaim"]);
+    let name: ObjectName = "PersistentVolumeClaim/shop/old".parse().unwrap();
+    let live = stage.cluster().objects.get_mut(&name).unwrap();
+    live.body["metadata"]["deletionTimestamp"] = "2026-01-02T00:00:00Z".into();
+    live.body["metadata"]["finalizers"] = json!(["example.org/held"]);
+    for destroy in [false, true] {
+        stage.world.intent = Intent { destroy, ..Intent::default() };
+        let plan = stage.plan();
+        let (by, says) = &holds(&plan)[0];
+        assert!(*by == Hold::Time && says.contains("waits for finalizer example.org/held"), "{says}");
+        assert!(!steps(&plan).iter().any(|s| s.contains("shop/old") || s.contains("evenkeel-")), "{:?}", steps(&plan));
+        assert!(plan.look_again_at.is_some());
+    }
+}
+
+#[test]
 fn a_run_deletes_no_more_than_it_may() {
     let mut stage = Stage::new().wish(config("kept", "1")).live(config("kept", "1")).parent(&["ConfigMap"]);
     for n in 0..30 {
