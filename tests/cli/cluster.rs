@@ -181,3 +181,27 @@ fn another_namespace_for_the_mark_forgets_nothing_that_goes_in_the_same_run() {
     place.run("sim kubectl get configmaps").ends(0).shows("ops/evenkeel-7f3kq2x9").never("default/evenkeel-7f3kq2x9");
     place.run("plan --exit-code").ends(0);
 }
+
+#[test]
+fn a_world_that_the_file_no_longer_names_is_not_forgotten_in_silence() {
+    let machines = "[aws]\nregion = \"us-east-1\"\n\n[machines.node]\ncount = 1\nimage = { owner = \"amazon\", name = \
+                    \"al2023-ami-2023.*-x86_64\" }\ntype = \"t3.small\"\nzones = [\"us-east-1a\"]\n";
+    let place = with("", &config("a"));
+    let cluster = place.read("evenkeel.toml");
+    let both = format!("{cluster}\n{machines}");
+    place.write("evenkeel.toml", &both);
+    place.run("apply --yes").ends(0);
+    place.write("evenkeel.toml", &cluster);
+    place.run("plan").ends(8).shows("[aws]").shows("1 object of this stack");
+    place.run("apply --yes").ends(8);
+    let stack = HEAD.replace("[kubernetes]\n", "");
+    place.write("evenkeel.toml", format!("{stack}{machines}"));
+    place.run("plan").ends(8).shows("[kubernetes]").shows("1 object of this stack");
+    // Back in the file, all is as it was; taken out in order, nothing is left to remember.
+    place.write("evenkeel.toml", &both);
+    place.run("plan --exit-code").ends(0);
+    place.write("evenkeel.toml", both.replace("[manifests.app]\nfiles = [\"app.yaml\"]\n", ""));
+    place.run("apply --yes").ends(0);
+    place.write("evenkeel.toml", format!("{stack}{machines}"));
+    place.run("plan --exit-code").ends(0);
+}
