@@ -224,13 +224,13 @@ pub enum Format {
 /// What a plan is asked beyond the file.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Wishes {
-    /// Only what matches, such as machines.web, 'volumes.*' or volumes.data/1; may be given again
+    /// Only what matches, such as machines.web, 'volumes.*', volumes.data/1 or workloads.shop; may be given again
     #[arg(long, value_name = "GLOB")]
     pub target: Vec<String>,
     /// Nothing that matches; may be given again
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
-    /// Replace this one although nothing is wrong with it
+    /// Replace this one although nothing is wrong with it: machines.web/3, manifests.app/ConfigMap/shop/settings
     #[arg(long, value_name = "ADDRESS")]
     pub replace: Vec<String>,
     /// Allow so many deletes in this run: a count or a share such as 25% [default: as the declaration says]

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::address::{Address, Group, ObjectName};
 use crate::applyset;
-use crate::desired::Desired;
+use crate::desired::{Bundle, Desired};
 use crate::health::{State, Verdict, moment};
 use crate::make::{awaited, group_of, is_ours};
 use crate::objects::readiness::{Readiness, WaitFor, leaving, readiness};
@@ -57,13 +57,36 @@ pub fn states(desired: &Desired, observed: &Observed, now: Timestamp) -> BTreeMa
 }
 
 /// What is live of the stack in its clusters, by the group that it was applied for.
-pub fn live<'o>(desired: &Desired, observed: &'o Observed) -> BTreeMap<Group, BTreeMap<&'o ObjectName, &'o Live>> {
+pub fn live<'o>(desired: &'o Desired, observed: &'o Observed) -> BTreeMap<Group, BTreeMap<&'o ObjectName, &'o Live>> {
     let mut out: BTreeMap<Group, BTreeMap<&ObjectName, &Live>> = BTreeMap::new();
-    let seen = desired.clusters.keys().filter_map(|scope| observed.clusters.get(scope));
-    for (object, live) in seen.flat_map(|s| &s.objects).filter(|(_, l)| is_ours(&l.body, &desired.stack.id)) {
+    for (_, object, live) in owned(desired, observed) {
         out.entry(group_of(&live.body)).or_default().insert(object, live);
     }
     out
+}
+
+/// The same one by one, each with its scope and its address.
+pub fn members<'o>(desired: &'o Desired, observed: &'o Observed) -> Vec<(&'o str, Address, &'o Live)> {
+    owned(desired, observed).map(|(s, object, l)| (s, group_of(&l.body).object(object.clone()), l)).collect()
+}
+
+fn owned<'o>(
+    desired: &'o Desired,
+    observed: &'o Observed,
+) -> impl Iterator<Item = (&'o str, &'o ObjectName, &'o Live)> {
+    let seen = desired.clusters.keys().filter_map(|scope| Some((scope.as_str(), observed.clusters.get(scope)?)));
+    let all = seen.flat_map(|(scope, s)| s.objects.iter().map(move |(o, l)| (scope, o, l)));
+    all.filter(|(_, _, l)| is_ours(&l.body, &desired.stack.id))
+}
+
+/// Everything in clusters that the file declares, whether it is there or not.
+pub fn declared(desired: &Desired, observed: &Observed) -> Vec<Address> {
+    let one = |(group, bundle): (&Group, &Bundle)| {
+        let seen = observed.clusters.get(&bundle.scope);
+        let name = |object: &ObjectName| seen.map_or_else(|| object.clone(), |s| s.resolved(object));
+        bundle.objects.iter().map(|wish| group.object(name(&wish.object))).collect::<Vec<_>>()
+    };
+    desired.bundles.iter().flat_map(one).collect()
 }
 
 /// Something that the file asks a run to wait for.
@@ -86,7 +109,9 @@ pub fn unready(desired: &Desired, observed: &Observed) -> Vec<Unready> {
         let Some(seen) = observed.clusters.get(&bundle.scope) else { continue };
         for wish in &bundle.objects {
             let object = seen.resolved(&wish.object);
-            let Some(live) = seen.objects.get(&object).filter(|l| is_ours(&l.body, &desired.stack.id)) else { continue };
+            let Some(live) = seen.objects.get(&object).filter(|l| is_ours(&l.body, &desired.stack.id)) else {
+                continue;
+            };
             let Some(wait) = awaited(bundle, &object, wish.body.json()) else { continue };
             let asked = wait.id.split_once('#').and_then(|(_, asked)| WaitFor::parse(asked).ok());
             let state = asked.map_or_else(|| readiness(&live.body), |asked| asked.check(&live.body));

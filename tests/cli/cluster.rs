@@ -205,3 +205,52 @@ fn a_world_that_the_file_no_longer_names_is_not_forgotten_in_silence() {
     place.write("evenkeel.toml", format!("{stack}{machines}"));
     place.run("plan --exit-code").ends(0);
 }
+
+#[test]
+fn a_part_of_a_stack_is_asked_for_by_group_by_object_and_by_pattern() {
+    let workload = "\n[workloads.shop]\nimage = \"shop:1\"\nspread = false\n";
+    let all = || with(workload, &format!("{}{}", config("a"), config("b")));
+    let only = |target: &str, there: &[&str], away: &[&str]| {
+        let place = all();
+        place.run(&format!("apply --yes --target {target}")).ends(0);
+        let shown = place.run("sim kubectl get").ends(0);
+        there.iter().for_each(|name| assert!(shown.out.contains(name), "{target}: no {name}\n{shown}"));
+        away.iter().for_each(|name| assert!(!shown.out.contains(name), "{target}: {name}\n{shown}"));
+    };
+    only("manifests.app", &["default/a", "default/b"], &["default/shop"]);
+    only("workloads.shop", &["default/shop"], &["default/a"]);
+    only("manifests.app/ConfigMap/default/b", &["default/b"], &["default/a", "default/shop"]);
+    only("manifests.app/ConfigMap/*/a", &["default/a"], &["default/b", "default/shop"]);
+    only("shop", &["default/shop"], &["default/a"]);
+
+    let place = all();
+    for (target, near) in [
+        ("manifests.ap", "did you mean manifests.app?"),
+        ("manifests.app/ConfigMap/default/c", "did you mean manifests.app/ConfigMap/default/"),
+        ("shp", "did you mean shop?"),
+        ("workloads.db", "`evenkeel status` lists what is"),
+    ] {
+        place.run(&format!("plan --target {target}")).ends(64).says(target).says(near);
+        // One that names something does not excuse one that does not.
+        place.run(&format!("plan --target manifests.app --target {target}")).ends(64);
+        place.run(&format!("destroy --yes --target {target}")).ends(64);
+    }
+}
+
+#[test]
+fn an_object_is_replaced_by_name_and_a_wrong_name_is_said() {
+    let place = with("", &config("settings"));
+    place.run("plan --replace manifests.app/ConfigMap/default/settings").ends(64).says("names nothing that is declared or live");
+    place.run("apply --yes").ends(0);
+    let uid = || {
+        let json = place.run("sim kubectl get configmaps --json").ends(0).out;
+        let at = json.find("\"settings\"").unwrap_or_else(|| panic!("it is not there: {json}"));
+        json[at..].split("\"uid\"").nth(1).unwrap_or_default().chars().take(40).collect::<String>()
+    };
+    let before = uid();
+    place.run("apply --yes --replace manifests.app/ConfigMap/default/settings").ends(0).shows("replace");
+    assert_ne!(before, uid());
+    place.run("plan --exit-code").ends(0);
+    let wrong = "manifests.app/ConfigMap/default/setting";
+    place.run(&format!("apply --yes --replace {wrong}")).ends(64).says(&format!("did you mean {wrong}s?"));
+}

@@ -45,6 +45,7 @@ pub fn apply(global: &Global, args: &args::Apply, out: &Out) -> Ends {
             session: &session,
             project: &project,
             intent: &intent,
+            targets: &args.wishes.target,
             run: &args.run,
             deep,
             of_plan: false,
@@ -71,6 +72,7 @@ pub fn destroy(global: &Global, args: &args::Destroy, out: &Out) -> Ends {
             session: &session,
             project: &project,
             intent: &intent,
+            targets: &args.target,
             run: &args.run,
             deep: false,
             of_plan: false,
@@ -101,6 +103,8 @@ struct Job<'a> {
     session: &'a Session,
     project: &'a Project,
     intent: &'a Intent,
+    /// What `--target` says, word by word.
+    targets: &'a [String],
     run: &'a args::Run,
     deep: bool,
     /// Only what a saved plan changes is to be proved.
@@ -149,7 +153,7 @@ impl Job<'_> {
             held = lock(self.project, self.run, None, self.out).await?;
         }
         let mut seen = self.look().await?;
-        seen.knows(self.project, self.intent)?;
+        seen.knows(self.project, self.intent, self.targets)?;
         let made = seen.plan(self.project, self.intent)?;
         self.show(&made.plan, &seen);
         if made.plan.is_empty() {

@@ -292,12 +292,16 @@ impl<'a> Place<'a> {
             draft.notes.push(Note { kind: "unread".into(), about: change.address.to_string(), says: problem.clone() });
         }
         let quarantined = applyset::annotation(&live.body, applyset::DELETE_AFTER).is_some();
-        if !found.may_differ() && !quarantined {
+        let asked = draft.ask.intent.replace.contains(&change.address);
+        if !found.may_differ() && !quarantined && !asked {
             return None;
         }
         let sort = Sort::of(&wish);
         change.fields = fields(&live.body, &found);
-        change.reasons = reasons(&change.fields, &found);
+        change.reasons = if found.may_differ() { reasons(&change.fields, &found) } else { vec![] };
+        if asked {
+            change.reasons.push(Reason { why: Why::Asked, says: "replace".into() });
+        }
         let uid = live.uid.clone();
         let version = w.wish.api_version.clone();
         let work = |change, doing| Work { object: object.clone(), api_version: version.clone(), change, doing };
@@ -305,7 +309,7 @@ impl<'a> Place<'a> {
             draft.hold(change, Hold::Filter, words);
             return None;
         }
-        if !found.may_differ() {
+        if !found.may_differ() && !asked {
             change.action = Action::Release;
             change.reasons =
                 vec![Reason { why: Why::Declared, says: "is in the file again; its quarantine ends".into() }];
@@ -342,6 +346,7 @@ impl<'a> Place<'a> {
             Some(Trial::Becomes(_)) => None,
             Some(Trial::Refused(..) | Trial::Conflicts(_) | Trial::TooEarly) | None => server.or(forced),
         };
+        let again = again.or_else(|| asked.then(|| "--replace asks for it".to_owned()));
         let Some(because) = again else {
             for f in &mut change.fields {
                 f.forces_replacement = None;

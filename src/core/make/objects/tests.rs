@@ -582,6 +582,31 @@ fn what_the_server_misses_and_the_same_plan_makes_is_no_refusal() {
 }
 
 #[test]
+fn one_that_is_asked_for_is_replaced_although_nothing_is_wrong_with_it() {
+    let mut stage = Stage::new()
+        .wish(config("a", "1"))
+        .live(config("a", "1"))
+        .wish(claim("data"))
+        .live(claim("data"))
+        .parent(&["ConfigMap", "PersistentVolumeClaim"]);
+    let asked = |stage: &mut Stage, object: &str| {
+        let replace = BTreeSet::from([group().object(object.parse().unwrap())]);
+        stage.world.intent = Intent { replace, ..Intent::default() };
+        stage.plan()
+    };
+    let plan = asked(&mut stage, "ConfigMap/shop/a");
+    assert_eq!(
+        steps(&plan),
+        ["delete ConfigMap shop/a []", "wait Deleted 1 [0]", "apply ConfigMap shop/a [1]"],
+        "{plan:#?}"
+    );
+    let change = &plan.changes[0];
+    assert_eq!((change.action, change.reasons[0].why, change.reasons.len()), (Action::Replace, Why::Asked, 1));
+    let data = asked(&mut stage, "PersistentVolumeClaim/shop/data");
+    assert!(data.steps.is_empty() && data.held[0].by == Hold::Protection, "its data would go along");
+}
+
+#[test]
 fn what_the_server_ignores_without_a_word_is_made_anew() {
     let request = |signer: &str| {
         json!({ "apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest", "metadata": { "name": "r" },
