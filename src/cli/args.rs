@@ -359,7 +359,7 @@ pub struct Destroy {
 /// `protect`, `unprotect`
 #[derive(Debug, clap::Args)]
 pub struct Protect {
-    /// Groups or slots of them, such as machines.db, volumes.data/1 or data/0-2
+    /// Groups or parts of them, such as machines.db, data/0-2 or manifests.app/ConfigMap/shop/settings
     #[arg(required = true)]
     pub addresses: Vec<String>,
 }
