@@ -28,6 +28,8 @@ mod stack;
 mod sweep;
 #[cfg(feature = "kubernetes")]
 mod webhook;
+#[cfg(feature = "kubernetes")]
+mod whole;
 
 fn deployment(name: &str, replicas: u32) -> String {
     format!(

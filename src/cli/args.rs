@@ -224,13 +224,13 @@ pub enum Format {
 /// What a plan is asked beyond the file.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Wishes {
-    /// Only what matches, such as machines.web, 'volumes.*' or volumes.data/1; may be given again
+    /// Only what matches, such as machines.web, 'volumes.*', volumes.data/1 or workloads.shop; may be given again
     #[arg(long, value_name = "GLOB")]
     pub target: Vec<String>,
     /// Nothing that matches; may be given again
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
-    /// Replace this one although nothing is wrong with it
+    /// Replace this one although nothing is wrong with it: machines.web/3, manifests.app/ConfigMap/shop/settings
     #[arg(long, value_name = "ADDRESS")]
     pub replace: Vec<String>,
     /// Allow so many deletes in this run: a count or a share such as 25% [default: as the declaration says]
@@ -320,6 +320,9 @@ pub struct Drift {
     /// Also read what only a call per machine shows
     #[arg(long)]
     pub deep: bool,
+    /// Say of each field who moved it and when, or that nobody tells: Kubernetes does, EC2 does not
+    #[arg(long)]
+    pub blame: bool,
 }
 
 /// `status`
@@ -356,7 +359,7 @@ pub struct Destroy {
 /// `protect`, `unprotect`
 #[derive(Debug, clap::Args)]
 pub struct Protect {
-    /// Groups or slots of them, such as machines.db, volumes.data/1 or data/0-2
+    /// Groups or parts of them, such as machines.db, data/0-2 or manifests.app/ConfigMap/shop/settings
     #[arg(required = true)]
     pub addresses: Vec<String>,
 }

@@ -1,9 +1,10 @@
 //! Look and plan: the beginning of nearly every command.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use evenkeel_core::address::{Address, Kind};
+use evenkeel_core::address::{Address, Group, Kind};
+use evenkeel_core::declaration::keys::nearest;
 use evenkeel_core::event::Event;
 use evenkeel_core::failure::Class;
 use evenkeel_core::make::{Ask, Coming, Intent, Made, coming, make};
@@ -11,8 +12,9 @@ use evenkeel_core::nodes::tie;
 use evenkeel_core::observed::{Gap, Observed, ScopeSeen};
 use evenkeel_core::plan::Plan;
 use evenkeel_core::policy::Amount;
+use evenkeel_core::ready::{declared, members};
 use evenkeel_core::scopes;
-use evenkeel_core::survey::{Memory, Survey, survey};
+use evenkeel_core::survey::{GroupSurvey, Memory, Survey, survey};
 use evenkeel_core::vet;
 use evenkeel_engine::observe::{observe, wants};
 use evenkeel_engine::provider::Eyes;
@@ -138,29 +140,42 @@ impl Look {
     ///
     /// # Errors
     /// An address or a pattern that names nothing (64).
-    pub fn knows(&self, project: &Project, intent: &Intent) -> Result<(), Halt> {
+    pub fn knows(&self, project: &Project, intent: &Intent, targets: &[String]) -> Result<(), Halt> {
         let survey = self.survey(project, intent.force);
-        let nothing = |flag: &str, what: String| {
-            Halt::new(
-                Exit::Usage,
-                format!("{flag} names nothing that is declared or live{what}; `evenkeel status` lists what is"),
-            )
+        let objects: BTreeSet<Address> =
+            members(&project.desired, &self.observed).into_iter().map(|(_, address, _)| address).collect();
+        let nothing = |flag: &str, what: &str, known: &BTreeSet<String>| {
+            let near = nearest(what, known.iter().map(String::as_str));
+            let near = near.map_or_else(String::new, |near| format!("did you mean {near}? "));
+            let says =
+                format!("{flag} names nothing that is declared or live: {what}; {near}`evenkeel status` lists what is");
+            Halt::new(Exit::Usage, says)
         };
-        for address in &intent.replace {
-            if survey.alive(address).next().is_none() {
-                return Err(nothing("--replace", format!(": {address}")));
+        let slots = |(group, g): (&Group, &GroupSurvey<'_>)| {
+            let slots = g.slots.keys().copied().chain(0..project.desired.wanted(group));
+            slots.map(|s| group.slot(s)).collect::<Vec<_>>()
+        };
+        let machines = survey.groups.iter().flat_map(slots);
+        let there = objects.iter().cloned().chain(declared(&project.desired, &self.observed));
+        let addresses: BTreeSet<Address> = machines.chain(there).collect();
+        let replaceable: BTreeSet<String> = (addresses.iter())
+            .filter(|a| objects.contains(a) || survey.alive(a).next().is_some())
+            .map(Address::to_string)
+            .collect();
+        if let Some(address) = intent.replace.iter().map(Address::to_string).find(|a| !replaceable.contains(a)) {
+            return Err(nothing("--replace", &address, &replaceable));
+        }
+        let groups =
+            survey.groups.keys().chain(project.desired.bundles.keys()).chain(addresses.iter().map(|a| &a.group));
+        let known: BTreeSet<String> =
+            groups.map(Group::to_string).chain(addresses.iter().map(Address::to_string)).collect();
+        for pattern in targets {
+            let set = globs(std::slice::from_ref(pattern))?;
+            if set.is_some_and(|set| !known.iter().any(|name| set.is_match(name))) {
+                return Err(nothing("--target", pattern, &short(&known, pattern)));
             }
         }
-        let hit = |set: &GlobSet| {
-            survey.groups.iter().any(|(group, g)| {
-                let slots = g.slots.keys().copied().chain(0..project.desired.wanted(group));
-                set.is_match(group.to_string()) || slots.map(|s| group.slot(s)).any(|a| set.is_match(a.to_string()))
-            })
-        };
-        match &intent.target {
-            Some(set) if !hit(set) => Err(nothing("--target", String::new())),
-            Some(_) | None => Ok(()),
-        }
+        Ok(())
     }
 
     /// Makes the plan, and lets an independent checker look at it before anybody sees it.
@@ -255,6 +270,15 @@ pub fn globs(patterns: &[String]) -> Result<Option<GlobSet>, Halt> {
     }
     let set = set.build().map_err(|e| Halt::new(Exit::Usage, e.to_string()))?;
     Ok(Some(set))
+}
+
+/// What a pattern may have been meant for: with the kind in front, or without where the pattern has none.
+fn short(known: &BTreeSet<String>, pattern: &str) -> BTreeSet<String> {
+    let group = pattern.split('/').next().unwrap_or_default();
+    match group.contains('.') {
+        true => known.clone(),
+        false => known.iter().filter_map(|name| name.split_once('.')).map(|(_, name)| name.to_owned()).collect(),
+    }
 }
 
 /// A pattern, and what it is short for.

@@ -106,25 +106,36 @@ pub fn parent_body(stack: &str, name: &str, parent: &Parent) -> Json {
     })
 }
 
-/// Reads a parent; `None` for an object that is none.
+/// Reads the parent of a stack; `None` for an object that is none. One that we have applied stays ours when a label or
+/// an annotation is taken off it.
 ///
 /// # Errors
 /// It is another tool's set: its name.
-pub fn read_parent(body: &Json) -> Option<Result<Parent, String>> {
-    label(body, ID)?;
-    let tool = annotation(body, TOOLING).unwrap_or_default();
-    if tool.split('/').next() != Some("evenkeel") {
-        return Some(Err(if tool.is_empty() { "a tool that does not say its name".into() } else { tool.to_owned() }));
+pub fn read_parent(body: &Json, stack: &str) -> Option<Result<Parent, String>> {
+    let namespace = text(body, "namespace");
+    let is_set = label(body, ID).is_some();
+    if name_of(body)? != parent_name(stack, namespace) || !(is_set || is_applied(body)) {
+        return None;
+    }
+    let tool = annotation(body, TOOLING);
+    let named = tool.is_some_and(|t| t.split('/').next() == Some(MANAGER));
+    match tool {
+        Some(other) if !named => return Some(Err(other.to_owned())),
+        None if !is_applied(body) => return Some(Err("a tool that does not say its name".into())),
+        Some(_) | None => {}
     }
     let all = |key| {
         let text = annotation(body, key).unwrap_or_default();
         text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned).collect()
     };
+    let labels = label(body, ID) == Some(set_id(stack, namespace).as_str()) && label(body, STACK) == Some(stack);
+    let hints = [KINDS, NAMESPACES].iter().all(|key| annotation(body, key).is_some());
     Some(Ok(Parent {
-        namespace: text(body, "namespace").to_owned(),
+        namespace: namespace.to_owned(),
         uid: text(body, "uid").to_owned(),
         kinds: all(KINDS),
         namespaces: all(NAMESPACES),
+        whole: named && labels && hints,
     }))
 }
 
@@ -197,13 +208,48 @@ mod tests {
             uid: String::new(),
             kinds: set(&["Deployment.apps", "Service"]),
             namespaces: set(&["shop", "web"]),
+            whole: true,
         };
         let body = parent_body("7f3kq2x9", "shop", &parent);
-        assert_eq!(read_parent(&body), Some(Ok(parent)));
+        let read = |body: &Json| read_parent(body, "7f3kq2x9");
+        assert_eq!(read(&body), Some(Ok(parent)));
         assert_eq!(body["metadata"]["annotations"][KINDS], "Deployment.apps,Service");
-        assert_eq!(read_parent(&json!({ "metadata": {} })), None);
-        let other = json!({ "metadata": { "labels": { ID: "x" }, "annotations": { TOOLING: "kubectl/v1.37" } } });
-        assert_eq!(read_parent(&other), Some(Err("kubectl/v1.37".into())));
+        assert_eq!(read(&json!({ "metadata": {} })), None);
+        let mut other = body.clone();
+        other["metadata"]["annotations"][TOOLING] = "kubectl/v1.37".into();
+        assert_eq!(read(&other), Some(Err("kubectl/v1.37".into())));
+        other["metadata"]["name"] = "theirs".into();
+        assert_eq!(read(&other), None, "a set that the file declares is no mark of the stack");
+        assert_eq!(read_parent(&body, "other234"), None);
+    }
+
+    #[test]
+    fn a_parent_stays_ours_whatever_is_taken_off_it() {
+        let set = BTreeSet::from(["Service".to_owned()]);
+        let parent = Parent {
+            namespace: "ops".into(),
+            uid: String::new(),
+            kinds: set,
+            namespaces: BTreeSet::new(),
+            whole: true,
+        };
+        let mut body = parent_body("7f3kq2x9", "shop", &parent);
+        body["metadata"]["managedFields"] = json!([{ "manager": MANAGER, "operation": "Apply" }]);
+        for (table, key) in [
+            ("labels", ID),
+            ("labels", STACK),
+            ("annotations", TOOLING),
+            ("annotations", KINDS),
+            ("annotations", NAMESPACES),
+        ] {
+            let mut body = body.clone();
+            body["metadata"][table].as_object_mut().unwrap().remove(key);
+            let read = read_parent(&body, "7f3kq2x9").unwrap_or_else(|| panic!("{key}: none"));
+            assert!(!read.unwrap_or_else(|tool| panic!("{key}: {tool}")).whole, "{key}");
+        }
+        body["metadata"].as_object_mut().unwrap().remove("managedFields");
+        body["metadata"]["annotations"].as_object_mut().unwrap().remove(TOOLING);
+        assert!(matches!(read_parent(&body, "7f3kq2x9"), Some(Err(_))), "nobody says whose it is");
     }
 
     #[test]

@@ -62,6 +62,9 @@ pub struct ClusterSeen {
     pub unseen: BTreeMap<String, Failure>,
     /// The stack's own mark; `Err`: something of that name is another tool's, whose name it is.
     pub parent: Option<Result<Parent, String>>,
+    /// The stack's own marks in other namespaces than the file's: it was another one once.
+    #[serde(default)]
+    pub former: Vec<Parent>,
     /// Its nodes by name, where machines of the file may be among them.
     #[serde(default)]
     pub nodes: BTreeMap<String, NodeSeen>,
@@ -160,6 +163,9 @@ pub struct Parent {
     pub kinds: BTreeSet<String>,
     /// Beside its own.
     pub namespaces: BTreeSet<String>,
+    /// It bears all that it was written with. What somebody has taken marks off does not say all that it should.
+    #[serde(default)]
+    pub whole: bool,
 }
 
 /// The answer to one lookup.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::{Address, Group, Kind, ObjectName};
 use crate::digest::Digest;
 use crate::launch::{Launch, NewVolume};
+use crate::objects::managed::Holder;
 use crate::observed::Gap;
 use crate::value::{Fields, Value};
 
@@ -136,9 +137,9 @@ pub struct FieldChange {
     pub why: Why,
     /// Why it forces replacement, if it does.
     pub forces_replacement: Option<String>,
-    /// Who moved it, where the world tells: `kubectl-edit at 2026-11-25 10:04`.
+    /// By whose hand and when, where the world tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<String>,
+    pub by: Option<Holder>,
 }
 
 /// One change.
@@ -497,6 +498,16 @@ pub struct Drain {
 }
 
 impl Plan {
+    /// Whether a step that serves a change is about something else: the stack's own mark in a cluster, which follows what
+    /// was deleted. Left out, it leaves the change as done as it is.
+    pub fn is_beside(&self, change: u32, step: u32) -> bool {
+        let change = self.changes.get(change as usize).and_then(|c| c.address.object.as_deref());
+        match self.steps.get(step as usize).map(|s| &s.does) {
+            Some(Do::Call(Call::Object(on))) => change.is_some_and(|own| *own != on.object),
+            Some(Do::Call(_) | Do::Wait(_)) | None => false,
+        }
+    }
+
     /// Sets the id from all the rest.
     pub fn seal(mut self) -> Self {
         self.id = self.digest();

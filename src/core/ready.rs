@@ -1,4 +1,5 @@
-//! How the Kubernetes objects of each group are: `status` asks, and nothing is decided.
+//! How the Kubernetes objects of each group are: `status` asks, and a run that has nothing left to change. Nothing is
+//! decided.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,10 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::address::{Address, Group, ObjectName};
 use crate::applyset;
-use crate::desired::Desired;
+use crate::desired::{Bundle, Desired};
 use crate::health::{State, Verdict, moment};
-use crate::make::{group_of, is_ours};
-use crate::objects::readiness::{Readiness, leaving, readiness};
+use crate::make::{awaited, group_of, is_ours};
+use crate::objects::readiness::{Readiness, WaitFor, leaving, readiness};
 use crate::observed::{ClusterSeen, Live, Observed};
 use crate::rules::{Evidence, Rule};
 
@@ -56,11 +57,74 @@ pub fn states(desired: &Desired, observed: &Observed, now: Timestamp) -> BTreeMa
 }
 
 /// What is live of the stack in its clusters, by the group that it was applied for.
-pub fn live<'o>(desired: &Desired, observed: &'o Observed) -> BTreeMap<Group, BTreeMap<&'o ObjectName, &'o Live>> {
+pub fn live<'o>(desired: &'o Desired, observed: &'o Observed) -> BTreeMap<Group, BTreeMap<&'o ObjectName, &'o Live>> {
     let mut out: BTreeMap<Group, BTreeMap<&ObjectName, &Live>> = BTreeMap::new();
-    let seen = desired.clusters.keys().filter_map(|scope| observed.clusters.get(scope));
-    for (object, live) in seen.flat_map(|s| &s.objects).filter(|(_, l)| is_ours(&l.body, &desired.stack.id)) {
+    for (_, object, live) in owned(desired, observed) {
         out.entry(group_of(&live.body)).or_default().insert(object, live);
+    }
+    out
+}
+
+/// The same one by one, each with its scope and its address.
+pub fn members<'o>(desired: &'o Desired, observed: &'o Observed) -> Vec<(&'o str, Address, &'o Live)> {
+    owned(desired, observed).map(|(s, object, l)| (s, group_of(&l.body).object(object.clone()), l)).collect()
+}
+
+fn owned<'o>(
+    desired: &'o Desired,
+    observed: &'o Observed,
+) -> impl Iterator<Item = (&'o str, &'o ObjectName, &'o Live)> {
+    let seen = desired.clusters.keys().filter_map(|scope| Some((scope.as_str(), observed.clusters.get(scope)?)));
+    let all = seen.flat_map(|(scope, s)| s.objects.iter().map(move |(o, l)| (scope, o, l)));
+    all.filter(|(_, _, l)| is_ours(&l.body, &desired.stack.id))
+}
+
+/// Everything in clusters that the file declares, whether it is there or not.
+pub fn declared(desired: &Desired, observed: &Observed) -> Vec<Address> {
+    let one = |(group, bundle): (&Group, &Bundle)| {
+        let seen = observed.clusters.get(&bundle.scope);
+        let name = |object: &ObjectName| seen.map_or_else(|| object.clone(), |s| s.resolved(object));
+        bundle.objects.iter().map(|wish| group.object(name(&wish.object))).collect::<Vec<_>>()
+    };
+    desired.bundles.iter().flat_map(one).collect()
+}
+
+/// Something that the file asks a run to wait for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unready {
+    /// Its cluster's scope.
+    pub scope: String,
+    /// Which.
+    pub address: Address,
+    /// As a wait names it.
+    pub id: String,
+    /// How long a run waits, in seconds.
+    pub within: u64,
+}
+
+/// What is as the file says, is to be waited for, and is not ready: an earlier run was ended before it was, or gave up.
+pub fn unready(desired: &Desired, observed: &Observed) -> Vec<Unready> {
+    let mut out = Vec::new();
+    for (group, bundle) in &desired.bundles {
+        let Some(seen) = observed.clusters.get(&bundle.scope) else { continue };
+        for wish in &bundle.objects {
+            let object = seen.resolved(&wish.object);
+            let Some(live) = seen.objects.get(&object).filter(|l| is_ours(&l.body, &desired.stack.id)) else {
+                continue;
+            };
+            let Some(wait) = awaited(bundle, &object, wish.body.json()) else { continue };
+            let asked = wait.id.split_once('#').and_then(|(_, asked)| WaitFor::parse(asked).ok());
+            let state = asked.map_or_else(|| readiness(&live.body), |asked| asked.check(&live.body));
+            let lacks = match state {
+                Readiness::Ready | Readiness::Unknown => false,
+                Readiness::Progressing { .. } | Readiness::Stuck { .. } => true,
+            };
+            // One that is going is held, not waited for.
+            if lacks && leaving(&live.body).is_none() {
+                let (scope, address) = (bundle.scope.clone(), group.object(object));
+                out.push(Unready { scope, address, id: wait.id, within: wait.within });
+            }
+        }
     }
     out
 }

@@ -1,5 +1,5 @@
-//! Where objects of ours were when last looked at, so that a region or account which the file no longer mentions is
-//! not forgotten in silence.
+//! Where objects of ours were when last looked at, so that a region, an account or a cluster which the file no longer
+//! mentions is not forgotten in silence.
 //!
 //! A memory and no state: without it nothing is said. It refuses to guess about accounts that today's credentials do
 //! not reach.
@@ -9,16 +9,18 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::desired::{cluster_scope, is_cluster};
 use crate::failure::{Class, Failure};
 use crate::health::{age, span};
-use crate::observed::{Gap, Observed};
+use crate::make::is_ours;
+use crate::observed::{ClusterSeen, Gap, Observed, ScopeSeen};
 
 /// One scope as it was last seen, with objects of ours in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LookedAt {
-    /// Twelve digits.
+    /// Twelve digits; of a cluster, what names it as nothing else does.
     pub account: String,
-    /// `us-east-1`.
+    /// `us-east-1`; of a cluster, its context.
     pub region: String,
     /// Its alias then.
     pub scope: String,
@@ -28,15 +30,35 @@ pub struct LookedAt {
     pub at: Timestamp,
 }
 
+impl LookedAt {
+    /// Whether it is what is looked at now. A cluster's context is only what a person calls it.
+    fn is(&self, scope: &str, seen: &ScopeSeen) -> bool {
+        let cluster = is_cluster(&self.scope);
+        cluster == is_cluster(scope) && self.account == seen.account && (cluster || self.region == seen.region)
+    }
+
+    /// As the file has it: `[aws.eu]`.
+    fn table(&self) -> String {
+        let (table, alias) = match self.scope.strip_prefix(&cluster_scope("")) {
+            Some(alias) => ("kubernetes", alias),
+            None => ("aws", self.scope.as_str()),
+        };
+        if alias.is_empty() { format!("[{table}]") } else { format!("[{table}.{alias}]") }
+    }
+}
+
 /// Writes down what this look found where; where nothing of ours is left there is nothing to remember.
-pub fn remember(known: &mut Vec<LookedAt>, seen: &Observed) {
+pub fn remember(known: &mut Vec<LookedAt>, stack: &str, seen: &Observed) {
     for (scope, s) in seen.scopes.iter().filter(|(_, s)| !s.account.is_empty()) {
-        if seen.gaps.iter().any(|g| g.scope == *scope && !g.partial) {
+        let cluster = seen.clusters.get(scope);
+        let blind = cluster.is_some_and(|c| !c.unseen.is_empty());
+        if blind || seen.gaps.iter().any(|g| g.scope == *scope && !g.partial) {
             continue;
         }
-        let objects = seen.objects.iter().filter(|o| o.scope == *scope && o.phase.alive()).count();
-        let objects = u32::try_from(objects).unwrap_or(u32::MAX);
-        known.retain(|k| (&k.account, &k.region, &k.scope) != (&s.account, &s.region, scope));
+        let machines = seen.objects.iter().filter(|o| o.scope == *scope && o.phase.alive()).count();
+        let in_cluster = |c: &ClusterSeen| c.objects.values().filter(|l| is_ours(&l.body, stack)).count();
+        let objects = u32::try_from(machines + cluster.map_or(0, in_cluster)).unwrap_or(u32::MAX);
+        known.retain(|k| !(k.is(scope, s) && k.scope == *scope));
         if objects > 0 {
             let (account, region) = (s.account.clone(), s.region.clone());
             known.push(LookedAt { account, region, scope: scope.clone(), objects, at: seen.at });
@@ -47,12 +69,10 @@ pub fn remember(known: &mut Vec<LookedAt>, seen: &Observed) {
 
 /// What is not looked at any more although objects of ours were there: `aliases` are those of the file.
 pub fn forgotten(known: &[LookedAt], aliases: &BTreeSet<String>, seen: &Observed) -> Vec<Gap> {
-    let place = |k: &LookedAt| seen.scopes.values().any(|s| (&s.account, &s.region) == (&k.account, &k.region));
+    let place = |k: &LookedAt| seen.scopes.iter().any(|(scope, s)| k.is(scope, s));
     let account = |k: &LookedAt| seen.scopes.values().any(|s| s.account == k.account);
-    let named = |k: &LookedAt| k.scope.is_empty() || aliases.contains(&k.scope);
-    let gone = known.iter().filter(|k| !place(k) && (account(k) || !named(k)));
+    let gone = known.iter().filter(|k| !place(k) && (account(k) || !aliases.contains(&k.scope)));
     gone.map(|k| {
-        let table = if k.scope.is_empty() { "[aws]".to_owned() } else { format!("[aws.{}]", k.scope) };
         let things = if k.objects == 1 { "1 object".to_owned() } else { format!("{} objects", k.objects) };
         let says = format!(
             "is not looked at any more, and had {things} of this stack when last seen, {} ago: put it back into the file, \
@@ -63,7 +83,7 @@ pub fn forgotten(known: &[LookedAt], aliases: &BTreeSet<String>, seen: &Observed
             // No alias of today: it is said with its region.
             scope: k.region.clone(),
             kind: None,
-            what: table,
+            what: k.table(),
             failure: Failure::new(Class::Invalid, "", says),
             partial: true,
         }
@@ -74,8 +94,9 @@ pub fn forgotten(known: &[LookedAt], aliases: &BTreeSet<String>, seen: &Observed
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observed::ScopeSeen;
+    use crate::observed::Live;
     use crate::testing::World;
+    use serde_json::json;
 
     fn fleet() -> World {
         let mut w = World::new(3);
@@ -85,7 +106,7 @@ mod tests {
 
     fn known(w: &World) -> Vec<LookedAt> {
         let mut known = Vec::new();
-        remember(&mut known, &w.seen);
+        remember(&mut known, &w.desired.stack.id, &w.seen);
         known
     }
 
@@ -133,10 +154,53 @@ mod tests {
         let gap = Gap { scope: String::new(), kind: None, what: "instances".into(), failure, partial: false };
         w.seen.objects.clear();
         w.seen.gaps.push(gap);
-        remember(&mut known, &w.seen);
+        remember(&mut known, &w.desired.stack.id, &w.seen);
         assert_eq!(known.len(), 1, "not seen is not absent");
         w.seen.gaps.clear();
-        remember(&mut known, &w.seen);
+        remember(&mut known, &w.desired.stack.id, &w.seen);
         assert!(known.is_empty());
+    }
+
+    #[test]
+    fn a_table_that_is_taken_out_while_a_cluster_stays_is_not_forgotten() {
+        let w = fleet();
+        let known = known(&w);
+        let mut seen = w.seen.clone();
+        let cluster = ScopeSeen { account: "uid-1".into(), region: "prod".into(), ..ScopeSeen::default() };
+        seen.scopes = [(cluster_scope(""), cluster)].into();
+        let gaps = forgotten(&known, &aliases(&[&cluster_scope("")]), &seen);
+        assert_eq!(gaps.iter().map(|g| g.what.as_str()).collect::<Vec<_>>(), ["[aws]"]);
+    }
+
+    #[test]
+    fn a_cluster_that_the_file_no_longer_names_is_not_forgotten_in_silence() {
+        let mut w = fleet();
+        let stack = w.desired.stack.id.clone();
+        let scope = cluster_scope("eu");
+        let body = json!({ "kind": "ConfigMap", "metadata": { "name": "a", "labels": { "evenkeel.dev/stack": stack },
+            "managedFields": [{ "manager": "evenkeel", "operation": "Apply" }] } });
+        let mut cluster = ClusterSeen::default();
+        cluster.objects.insert("ConfigMap/shop/a".parse().unwrap(), Live { uid: "u".into(), body });
+        w.seen.clusters.insert(scope.clone(), cluster);
+        let place = ScopeSeen { account: "uid-1".into(), region: "prod".into(), ..ScopeSeen::default() };
+        w.seen.scopes.insert(scope.clone(), place);
+        let known = known(&w);
+        let of_cluster: Vec<_> = known.iter().filter(|k| k.scope == scope).map(|k| k.objects).collect();
+        assert_eq!(of_cluster, [1]);
+        let mut seen = w.seen.clone();
+        seen.scopes.get_mut(&scope).unwrap().region = "prod-renamed".into();
+        assert!(forgotten(&known, &aliases(&["", &scope]), &seen).is_empty(), "another word for the same cluster");
+        seen.scopes.get_mut(&scope).unwrap().account = "uid-2".into();
+        assert!(forgotten(&known, &aliases(&["", &scope]), &seen).is_empty(), "another cluster to work in");
+        seen.scopes.remove(&scope);
+        let gaps = forgotten(&known, &aliases(&[""]), &seen);
+        assert_eq!((gaps.len(), gaps[0].what.as_str(), gaps[0].scope.as_str()), (1, "[kubernetes.eu]", "prod"));
+        // A kind that could not be listed may still have some.
+        let mut left = known.clone();
+        let cluster = w.seen.clusters.get_mut(&scope).unwrap();
+        cluster.objects.clear();
+        cluster.unseen.insert("Secret".into(), Failure::new(Class::Denied, "", "no"));
+        remember(&mut left, &stack, &w.seen);
+        assert_eq!(left, known);
     }
 }

@@ -370,7 +370,7 @@ impl<'a> Survey<'a> {
         let alive: BTreeSet<&str> = seen.objects.iter().filter(|o| o.phase.alive()).map(|o| o.id.as_str()).collect();
         self.memory.objects.retain(|id, _| alive.contains(id.as_str()));
         self.memory.lessons.forget(&alive, now);
-        scopes::remember(&mut self.memory.scopes, seen);
+        scopes::remember(&mut self.memory.scopes, &desired.stack.id, seen);
         self.keep(desired);
     }
 

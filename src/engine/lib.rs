@@ -14,6 +14,7 @@ pub mod planfile;
 pub mod provider;
 pub mod rehearse;
 pub mod run;
+pub mod settle;
 pub mod stop;
 pub mod waiting;
 

@@ -49,6 +49,12 @@ impl Catalog {
         }
     }
 
+    /// Everything that can be listed, applied and deleted, each kind in the version that the server prefers.
+    pub fn all(&self) -> impl Iterator<Item = &Resource> {
+        let can = |r: &&Resource| ["list", "patch", "delete"].iter().all(|verb| r.verbs.iter().any(|v| v == verb));
+        self.kinds.values().filter_map(|all| all.first()).filter(can)
+    }
+
     /// Why a kind may be missing: its group could not be asked.
     pub fn broken(&self, group_kind: &str) -> Option<&Failure> {
         self.broken.get(group_kind.split_once('.').map_or("", |(_, group)| group))

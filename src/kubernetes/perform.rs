@@ -141,7 +141,7 @@ impl<C: Cluster + ?Sized> Provider for KubernetesProvider<C> {
             ObjectDoes::Parent { kinds, namespaces } => {
                 let (kinds, namespaces) = (kinds.clone(), namespaces.clone());
                 let namespace = on.object.namespace.clone();
-                let parent = Parent { namespace, uid: String::new(), kinds, namespaces };
+                let parent = Parent { namespace, uid: String::new(), kinds, namespaces, whole: true };
                 let (id, name) = &self.stack;
                 self.apply(on, &applyset::parent_body(id, name, &parent), true).await?;
             }

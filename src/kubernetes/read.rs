@@ -2,8 +2,9 @@
 //! then the server's own word on what may differ.
 //!
 //! What a read costs: version 1, discovery 2, the cluster's own id 1, ⌈objects/500⌉ a kind; 1 for an object that the
-//! file names and no list shows; 1 dry-run apply for each object that is new or may differ; ⌈nodes/500⌉ where the file
-//! has machines.
+//! file names and no list shows, the stack's own mark among them; 1 dry-run apply for each object that is new or may
+//! differ; ⌈nodes/500⌉ where the file has machines. Only where the mark is lost and objects are there, a list for every
+//! kind that the cluster serves.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +16,7 @@ use evenkeel_core::desired::ObjectWish;
 use evenkeel_core::failure::{Class, Failure};
 use evenkeel_core::nodes::{self, Tie};
 use evenkeel_core::objects::{compare, redact};
-use evenkeel_core::observed::{ClusterSeen, Gap, Live, Object, ScopeSeen, Trial};
+use evenkeel_core::observed::{ClusterSeen, Gap, Live, Object, Parent, ScopeSeen, Trial};
 use evenkeel_engine::caller::Caller;
 use evenkeel_engine::provider::{Eyes, Reading, Wants};
 use futures::{StreamExt, stream};
@@ -183,7 +184,8 @@ impl Found {
     fn keep_all(&mut self, bodies: Vec<Json>, asked: &[Asked<'_>]) {
         let versions: BTreeMap<&ObjectName, &str> =
             asked.iter().map(|a| (&a.object, a.resource.api_version.as_str())).collect();
-        let bodies = bodies.into_iter().filter(|b| applyset::label(b, applyset::ID).is_none());
+        let stack = self.stack.clone();
+        let bodies = bodies.into_iter().filter(|b| applyset::read_parent(b, &stack).is_none());
         let named = bodies.filter_map(|b| Some((applyset::name_of(&b)?, b)));
         let (wished, others): (Vec<_>, Vec<_>) = named.partition(|(name, _)| versions.contains_key(name));
         let as_written = |(name, body): &(ObjectName, Json)| {
@@ -265,21 +267,32 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
         let mut resources: BTreeSet<Resource> = asked.iter().map(|a| a.resource.clone()).collect();
         resources.extend(catalog.preferred("ConfigMap").cloned());
         let mut bodies = self.lists(&resources, &selector, &namespaces, found).await;
-        found.seen.parent = bodies.iter().find_map(applyset::read_parent);
-        if let Some(Ok(parent)) = found.seen.parent.clone() {
-            namespaces.extend(parent.namespaces);
-            namespaces.insert(parent.namespace);
-            let listed: BTreeSet<String> = resources.iter().map(Resource::group_kind).collect();
-            let mut more = BTreeSet::new();
-            for kind in parent.kinds.into_iter().filter(|k| !listed.contains(k)) {
-                match (catalog.preferred(&kind), catalog.broken(&kind)) {
+        let marks = self.marks(&bodies, catalog, found).await;
+        let listed: BTreeSet<String> = resources.iter().map(Resource::group_kind).collect();
+        let mut more = BTreeSet::new();
+        for parent in marks.iter().flatten() {
+            namespaces.extend(parent.namespaces.iter().cloned());
+            namespaces.insert(parent.namespace.clone());
+            for kind in parent.kinds.iter().filter(|k| !listed.contains(*k)) {
+                match (catalog.preferred(kind), catalog.broken(kind)) {
                     (Some(resource), _) => drop(more.insert(resource.clone())),
-                    (None, Some(failure)) => found.unseen(kind, failure.clone()),
+                    (None, Some(failure)) => found.unseen(kind.clone(), failure.clone()),
                     // Its definition is gone, and its objects with it.
                     (None, None) => {}
                 }
             }
-            bodies.extend(self.lists(&more, &selector, &namespaces, found).await);
+        }
+        bodies.extend(self.lists(&more, &selector, &namespaces, found).await);
+        if !marks.iter().any(|m| m.as_ref().map_or(true, |p| p.whole)) && bodies.iter().any(applyset::is_applied) {
+            let rest = catalog.all().filter(|r| !listed.contains(&r.group_kind()) && !more.contains(r));
+            bodies.extend(self.everywhere(rest.cloned().collect(), &selector, &namespaces, found).await);
+        }
+        for mark in marks {
+            match mark {
+                Ok(parent) if parent.namespace != self.home => found.seen.former.push(parent),
+                mark if matches!(found.seen.parent, Some(Err(_))) => drop(mark),
+                mark => found.seen.parent = Some(mark),
+            }
         }
         for wish in &wants.wishes {
             let kind = wish.object.group_kind();
@@ -288,6 +301,43 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
             }
         }
         found.keep_all(bodies, asked);
+    }
+
+    /// The stack's own marks: those that the list shows, and the one that has lost the label which the list asks for.
+    async fn marks(&self, bodies: &[Json], catalog: &Catalog, found: &mut Found) -> Vec<Result<Parent, String>> {
+        let stack = found.stack.clone();
+        let mut marks: Vec<_> = bodies.iter().filter_map(|b| applyset::read_parent(b, &stack)).collect();
+        let at_home = |m: &Result<Parent, String>| m.as_ref().map_or(true, |p| p.namespace == self.home);
+        let name = applyset::parent_name(&stack, &self.home);
+        if let Some(resource) = catalog.preferred("ConfigMap").filter(|_| found.is_seen(&name))
+            && !marks.iter().any(at_home)
+        {
+            match self.get(&which(resource, &name)).await {
+                Ok(body) => marks.extend(body.and_then(|b| applyset::read_parent(&b, &stack))),
+                Err(failure) => found.unseen(name.group_kind(), failure),
+            }
+        }
+        marks
+    }
+
+    /// Without its mark nobody knows which kinds the stack has objects of, so every other one is asked for. Who may not
+    /// list a kind has hardly applied anything of it.
+    async fn everywhere(
+        &self,
+        resources: BTreeSet<Resource>,
+        selector: &str,
+        namespaces: &BTreeSet<String>,
+        found: &mut Found,
+    ) -> Vec<Json> {
+        let mut all = Vec::new();
+        for (resource, answer) in self.answers(&resources, selector, namespaces).await {
+            match answer {
+                Ok(items) => all.extend(items),
+                Err(failure) if failure.class == Class::Denied => {}
+                Err(failure) => found.unseen(resource.group_kind(), failure),
+            }
+        }
+        all
     }
 
     /// The nodes, one list for all.
@@ -326,16 +376,25 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
         namespaces: &BTreeSet<String>,
         found: &mut Found,
     ) -> Vec<Json> {
-        let lists: Vec<_> = resources.iter().map(|r| self.of_stack(r, selector, namespaces)).collect();
-        let answers: Vec<_> = stream::iter(lists).buffered(AT_ONCE).collect().await;
         let mut all = Vec::new();
-        for (resource, answer) in resources.iter().zip(answers) {
+        for (resource, answer) in self.answers(resources, selector, namespaces).await {
             match answer {
                 Ok(items) => all.extend(items),
                 Err(failure) => found.unseen(resource.group_kind(), failure),
             }
         }
         all
+    }
+
+    async fn answers<'r>(
+        &self,
+        resources: &'r BTreeSet<Resource>,
+        selector: &str,
+        namespaces: &BTreeSet<String>,
+    ) -> Vec<(&'r Resource, Result<Vec<Json>, Failure>)> {
+        let lists: Vec<_> = resources.iter().map(|r| self.of_stack(r, selector, namespaces)).collect();
+        let answers: Vec<_> = stream::iter(lists).buffered(AT_ONCE).collect().await;
+        resources.iter().zip(answers).collect()
     }
 
     /// What the file names and no list showed: not there, or not ours yet.

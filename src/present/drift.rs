@@ -1,12 +1,14 @@
 //! What the world does that the file does not say, apart from what the file says and the world does not do yet.
 //!
 //! Both come out of one plan: the same look, the same comparison, told apart by who moved. Findings have stable ids,
-//! so that an alert can be about new drift only. What was not compared is said, never taken for equal.
+//! so that an alert can be about new drift only. What was not compared is said, never taken for equal. Who moved is
+//! known of Kubernetes alone; elsewhere that is said, and nobody is guessed at.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::address::{Address, Group, ObjectName};
 use evenkeel_core::digest::Digest;
+use evenkeel_core::objects::managed::{Holder, Operation};
 use evenkeel_core::plan::{Action, Change, Hold, Plan, Reason, Why};
 use evenkeel_core::value::Value;
 use jiff::Timestamp;
@@ -67,6 +69,12 @@ pub struct Finding {
     /// By whose hand and when, where the world tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// The same in parts, or why nobody knows; only where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blame: Option<Blame>,
+    /// The same as the plan has it.
+    #[serde(skip)]
+    holder: Option<Holder>,
     /// Why it is called drift.
     pub why: Why,
     /// In words.
@@ -75,6 +83,41 @@ pub struct Finding {
     pub action: Option<Action>,
     /// The rule that holds it, if one does.
     pub held_by: Option<Hold>,
+}
+
+/// Who moved a field, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Blame {
+    /// The field manager; `null` where nobody knows.
+    pub manager: Option<String>,
+    /// By an apply, or by anything else.
+    pub operation: Option<Operation>,
+    /// Through which subresource: `scale`.
+    pub subresource: Option<String>,
+    /// When that manager last changed a field of the object.
+    pub at: Option<Timestamp>,
+    /// In words: who and when, or why nobody knows.
+    pub says: String,
+}
+
+impl Blame {
+    fn of(finding: &Finding) -> Self {
+        let says = match (&finding.holder, &finding.address.object) {
+            (Some(holder @ Holder { at: Some(_), .. }), _) => holder.with_time(),
+            // What was set through `scale` bears no time.
+            (Some(holder), _) => format!("{holder}; the server does not say when"),
+            (None, Some(_)) => "nobody knows: no manager holds the field now".to_owned(),
+            (None, None) => "EC2 does not tell; CloudTrail does, where it is on".to_owned(),
+        };
+        let holder = finding.holder.as_ref();
+        Self {
+            manager: holder.map(|h| h.manager.clone()),
+            operation: holder.map(|h| h.operation),
+            subresource: holder.and_then(|h| h.subresource.clone()),
+            at: holder.and_then(|h| h.at),
+            says,
+        }
+    }
 }
 
 /// A change that is wished by the file, with its reason.
@@ -139,6 +182,15 @@ impl<'a> DriftReport<'a> {
             not_compared: unread(&plan.unread),
             plan,
         }
+    }
+
+    /// The same, and with each finding who moved, or that nobody tells.
+    #[must_use]
+    pub fn blamed(mut self) -> Self {
+        for finding in &mut self.drift {
+            finding.blame = Some(Blame::of(finding));
+        }
+        self
     }
 
     /// Whether the world moved: exit 3, or 4 with [`DriftReport::has_pending`].
@@ -220,7 +272,12 @@ impl<'a> DriftReport<'a> {
                     .with(Role::Removed, measured(field, &finding.live)),
                 None => Text::new().dim(format!("{}: ", why(finding.why))).plain(&finding.says),
             };
-            let by = finding.by.as_ref().map_or_else(Text::new, |by| Text::new().dim(format!("by {by}")));
+            let by = match (&finding.blame, &finding.by) {
+                (Some(Blame { manager: None, says, .. }), _) => Text::new().dim(format!("by whom, {says}")),
+                (Some(Blame { says, .. }), _) => Text::new().dim(format!("by {says}")),
+                (None, Some(by)) => Text::new().dim(format!("by {by}")),
+                (None, None) => Text::new(),
+            };
             let both = match finding.moved {
                 Moved::Both => Text::of(Role::Warning, "the file moved too"),
                 Moved::World | Moved::File => Text::new(),
@@ -285,6 +342,8 @@ fn findings(change: &Change, held_by: Option<Hold>) -> Vec<Finding> {
             live,
             moved: moved(why),
             by: None,
+            blame: None,
+            holder: None,
             why,
             says,
             action: held_by.is_none().then_some(change.action),
@@ -295,7 +354,8 @@ fn findings(change: &Change, held_by: Option<Hold>) -> Vec<Finding> {
     for f in change.fields.iter().filter(|f| world(f.why)) {
         for (name, old, new) in by_key(f) {
             let says = format!("{name} {} → {}", measured(&name, &new), measured(&name, &old));
-            all.push(Finding { by: f.by.clone(), ..finding(Some(name), new, old, f.why, says) });
+            let (by, holder) = (f.by.as_ref().map(Holder::with_time), f.by.clone());
+            all.push(Finding { by, holder, ..finding(Some(name), new, old, f.why, says) });
         }
     }
     let shown = |r: &Reason| change.fields.iter().any(|f| f.why == r.why);
@@ -352,6 +412,38 @@ mod tests {
         let pending: Vec<_> = report.pending.iter().map(|p| p.address.short()).collect();
         assert_eq!(drift, ["web/2", "web/4"]);
         assert_eq!(pending, ["web/5", "web/6", "data/1"]);
+    }
+
+    #[test]
+    fn who_moved_is_named_or_it_is_said_that_nobody_tells() {
+        let mut plan = samples::everyday();
+        let says = |plan: &Plan| {
+            let report = DriftReport::of(plan).blamed();
+            report.drift.iter().map(|f| f.blame.clone().expect("it was asked for")).collect::<Vec<_>>()
+        };
+        assert!(DriftReport::of(&plan).drift.iter().all(|f| f.blame.is_none()), "nobody asked");
+        let ec2 = says(&plan);
+        assert!(ec2.iter().all(|b| b.manager.is_none() && b.says.contains("EC2 does not tell")), "{ec2:?}");
+        let at = "2026-11-25T18:07:09Z".parse().ok();
+        let (manager, subresource) = ("kubectl".to_owned(), Some("scale".to_owned()));
+        let hand = Holder { at, manager, operation: Operation::Update, subresource };
+        let c = plan.changes.iter_mut().find(|c| c.fields.iter().any(|f| f.why == Why::Drifted)).expect("drift");
+        c.address.object = Some(Box::new("Deployment.apps/shop/web".parse().expect("a name")));
+        c.fields.iter_mut().for_each(|f| f.by = Some(hand.clone()));
+        let told = says(&plan);
+        let one = told.iter().find(|b| b.manager.is_some()).expect("one is told");
+        assert_eq!(one.says, "kubectl (scale) at 2026-11-25 18:07 UTC");
+        assert_eq!((one.operation, one.subresource.as_deref(), one.at), (Some(Operation::Update), Some("scale"), at));
+        for f in plan.changes.iter_mut().flat_map(|c| &mut c.fields) {
+            f.by = f.by.take().map(|by| Holder { at: None, ..by });
+        }
+        assert!(
+            says(&plan).iter().any(|b| b.says == "kubectl (scale); the server does not say when" && b.at.is_none())
+        );
+        for f in plan.changes.iter_mut().flat_map(|c| &mut c.fields) {
+            f.by = None;
+        }
+        assert!(says(&plan).iter().any(|b| b.says.contains("no manager holds the field")));
     }
 
     #[test]

@@ -327,7 +327,7 @@ fn field(f: &FieldChange, forced: bool) -> Vec<Text> {
             .plain(" → ")
             .with(Role::Added, measured(name, new));
         if let Some(by) = &f.by {
-            text = text.dim(format!(" by {by}"));
+            text = text.dim(format!(" by {}", by.with_time()));
         }
         match f.why {
             Why::Drifted => text = text.dim(", set back"),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use evenkeel_core::address::{Address, Group, Kind};
 use evenkeel_core::digest::Digest;
 use evenkeel_core::failure::Failure;
+use evenkeel_core::objects::managed::Holder;
 use evenkeel_core::observed::Gap;
 use evenkeel_core::plan::{
     Action, Call, Change, Do, FieldChange, Forecast, Held, Hold, Note, ObjectDoes, Plan, Takes, Until, Why,
@@ -142,7 +143,7 @@ pub struct FieldJson<'a> {
     pub forces_replacement: &'a Option<String>,
     /// Who moved it, where the world tells.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub by: Option<&'a str>,
+    pub by: Option<String>,
 }
 
 /// One held change.
@@ -318,7 +319,7 @@ fn field(f: &FieldChange) -> FieldJson<'_> {
         new: &f.new,
         why: f.why,
         forces_replacement: &f.forces_replacement,
-        by: f.by.as_deref(),
+        by: f.by.as_ref().map(Holder::with_time),
     }
 }
 

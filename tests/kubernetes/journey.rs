@@ -1,9 +1,9 @@
-//! The real binary, the real client and a real control plane: applied, looked at again, drifted, pruned, killed.
+//! The real binary, the real client and a real control plane: applied, looked at again, drifted, pruned, its API server
+//! killed.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::lab::{self, Cluster};
@@ -133,43 +133,6 @@ fn a_stack_is_applied_seen_drifted_and_pruned_and_its_namesake_is_not_touched() 
 fn specs(list: &Value) -> Vec<(String, Value, Value)> {
     let one = |item: &Value| (item["metadata"]["uid"].to_string(), item["spec"].clone(), item["data"].clone());
     list["items"].as_array().expect("a list").iter().map(one).collect()
-}
-
-#[test]
-fn a_run_killed_after_any_of_its_events_is_simply_run_again() {
-    let Some(cluster) = lab::shared() else { return };
-    let mut points = 0;
-    for k in 0..24 {
-        let namespace = format!("killed-{k}");
-        cluster.namespace(&namespace);
-        let id = format!("kz{}kk", ["a", "b", "c", "d", "e", "f"][k % 6].repeat(2 + k / 6 * 2));
-        let stack = Stack::new(cluster, &format!("{id:a<8}"), &namespace, &application(1));
-        points += usize::from(killed(&stack, "apply --yes --events json", k));
-        stack.run("apply --yes", 0);
-        stack.is_in_sync();
-        points += usize::from(killed(&stack, "destroy --yes --events json", k));
-        stack.run("destroy --yes", 0);
-        let left =
-            cluster.get(&format!("configmaps,secrets,services,deployments -n {namespace} -l evenkeel.dev/stack"));
-        assert_eq!(left["items"].as_array().map(Vec::len), Some(0), "{k}: {left}");
-    }
-    assert!(points >= 20, "only {points} runs were killed before their end");
-    println!("{points} runs were killed before their end");
-}
-
-/// Kills a run with SIGKILL once it has told `events` of its events; whether it was still running.
-fn killed(stack: &Stack<'_>, words: &str, events: usize) -> bool {
-    let mut child = stack.command(words).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
-    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-    let told = lines.by_ref().take(events).filter_map(Result::ok).count();
-    let pid = Pid::from_raw(child.id().cast_signed()).expect("a process");
-    // One that has ended already is not there to be killed.
-    let alive = told == events && child.try_wait().expect("its state").is_none();
-    if alive {
-        kill_process(pid, Signal::KILL).expect("it is ours");
-    }
-    let status = child.wait().expect("it ends");
-    alive && status.code().is_none()
 }
 
 #[test]

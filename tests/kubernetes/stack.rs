@@ -51,6 +51,14 @@ impl<'c> Stack<'c> {
         Self::ends(words, &mut self.command(words), exit)
     }
 
+    /// What it said on stdout, as JSON.
+    #[track_caller]
+    pub fn json(&self, words: &str, exit: i32) -> serde_json::Value {
+        let output = self.command(words).output().expect("it starts");
+        assert_eq!(output.status.code(), Some(exit), "evenkeel {words}\n{output:?}");
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("evenkeel {words}: {e}"))
+    }
+
     /// The same as another account.
     #[track_caller]
     pub fn run_as(&self, kubeconfig: &Path, words: &str, exit: i32) -> String {

@@ -20,8 +20,10 @@ use crate::wire::tls;
 
 /// Runs after which it must have ended well.
 const MOST_RUNS: usize = 4;
+/// Calls of any sort that are struck in each journey, beside the changing ones.
+const LOOKS: usize = 6;
 /// Points under way at once.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 6;
 /// Who may name what is left of a stack.
 const KINDS: &str = "configmaps,secrets,services,deployments";
 
@@ -32,25 +34,53 @@ enum Journey {
     Apply,
     /// Two of them are no longer in the file.
     Prune,
+    /// All of them go.
+    Destroy,
 }
 
 impl Journey {
+    /// What is run.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Apply | Self::Prune => "apply --yes",
+            Self::Destroy => "destroy --yes",
+        }
+    }
+
     /// The objects of the file at the end.
-    fn wanted(self) -> String {
+    fn file(self) -> String {
         let all = application(1);
         match self {
-            Self::Apply => all,
+            Self::Apply | Self::Destroy => all,
             Self::Prune => all.split("---\napiVersion: v1\nkind: Service").next().expect("the first part").to_owned(),
+        }
+    }
+
+    /// What is there at the end, beside the stack's own mark.
+    fn wanted(self) -> &'static [&'static str] {
+        match self {
+            Self::Apply => &["ConfigMap/settings", "Deployment/web", "Secret/key", "Service/web"],
+            Self::Prune => &["ConfigMap/settings", "Secret/key"],
+            Self::Destroy => &[],
         }
     }
 }
 
+/// Which call is struck: the n-th of all, or of those that change anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Nth {
+    Change(usize),
+    Any(usize),
+}
+
 /// One try: whose it is, and how it went.
 struct Went {
-    /// The changing call that was struck.
+    /// The call that was struck.
     struck: Option<String>,
     /// Changing calls of the first run.
     calls: usize,
+    /// All calls of the first run.
+    all: usize,
     runs: usize,
 }
 
@@ -69,19 +99,23 @@ fn proxied(cluster: &Cluster, folder: &Path) -> (Proxy, PathBuf) {
     (proxy, path)
 }
 
-/// One journey in a namespace of its own, whose n-th changing call meets a fault in the first run.
-fn go(cluster: &Cluster, journey: Journey, point: usize, fault: Option<(usize, Fault)>) -> Result<Went, String> {
+/// One journey in a namespace of its own, one call of which meets a fault in the first run.
+fn go(cluster: &Cluster, journey: Journey, point: usize, fault: Option<(Nth, Fault)>) -> Result<Went, String> {
     let letter = |n: usize| char::from(b'a' + u8::try_from(n % 26).expect("a letter"));
-    let kind = if journey == Journey::Apply { 'a' } else { 'p' };
+    let kind = match journey {
+        Journey::Apply => 'a',
+        Journey::Prune => 'p',
+        Journey::Destroy => 'd',
+    };
     let id = format!("kswp{kind}{}{}z", letter(point / 26), letter(point));
     let namespace = format!("sweep-{id}");
     cluster.namespace(&namespace);
     let folder = tempfile::tempdir().expect("a folder");
     let (proxy, kubeconfig) = proxied(cluster, folder.path());
     let stack = Stack::new(cluster, &id, &namespace, &application(1));
-    if journey == Journey::Prune {
+    if journey != Journey::Apply {
         stack.run("apply --yes", 0);
-        stack.write("objects.yaml", &journey.wanted());
+        stack.write("objects.yaml", &journey.file());
     }
     let command = |words: &str| {
         let mut command = stack.command(words);
@@ -93,18 +127,22 @@ fn go(cluster: &Cluster, journey: Journey, point: usize, fault: Option<(usize, F
     if let Some((nth, fault)) = fault {
         let mut before = 0;
         proxy.meddle(move |_, call| {
-            let hit = !call.reads() && before == nth;
-            before += usize::from(!call.reads());
+            let (counts, nth) = match nth {
+                Nth::Change(nth) => (!call.reads(), nth),
+                Nth::Any(nth) => (true, nth),
+            };
+            let hit = counts && before == nth;
+            before += usize::from(counts);
             hit.then(|| {
                 let _ = strike.send(call.action.clone());
                 fault.clone()
             })
         });
     }
-    let mut went = Went { struck: None, calls: 0, runs: 0 };
+    let mut went = Went { struck: None, calls: 0, all: 0, runs: 0 };
     let mut last = None;
     while went.runs < MOST_RUNS {
-        let mut child = command("apply --yes")
+        let mut child = command(journey.words())
             .process_group(0)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -115,6 +153,7 @@ fn go(cluster: &Cluster, journey: Journey, point: usize, fault: Option<(usize, F
         proxy.victim(None);
         if went.runs == 0 {
             went.calls = proxy.calls().iter().filter(|call| !call.reads()).count();
+            went.all = proxy.calls().len();
             went.struck = struck.try_recv().ok();
             if kills && went.struck.is_some() != (status.signal() == Some(9)) {
                 return Err(format!("struck {:?} and ended with {status}", went.struck));
@@ -128,22 +167,22 @@ fn go(cluster: &Cluster, journey: Journey, point: usize, fault: Option<(usize, F
         }
     }
     if last.and_then(|status| status.code()) != Some(0) {
-        let said = command("apply --yes").output().expect("the program starts");
+        let said = command(journey.words()).output().expect("the program starts");
         return Err(format!("not well after {MOST_RUNS} runs ({last:?}): {said:?}"));
+    }
+    let left = left(cluster, &namespace, &id);
+    let wanted = journey.wanted();
+    let own = left.iter().filter(|name| !wanted.contains(&name.as_str())).count();
+    if journey == Journey::Destroy {
+        return if left.is_empty() { Ok(went) } else { Err(format!("there is still {left:?}")) };
+    }
+    // And the stack's own mark.
+    if own != 1 || left.len() != wanted.len() + 1 {
+        return Err(format!("there is {left:?}"));
     }
     let plan = command("plan --exit-code").output().expect("the program starts");
     if plan.status.code() != Some(0) {
         return Err(format!("not in sync: {}", String::from_utf8_lossy(&plan.stdout)));
-    }
-    let left = left(cluster, &namespace, &id);
-    let wanted: &[&str] = match journey {
-        Journey::Apply => &["ConfigMap/settings", "Deployment/web", "Secret/key", "Service/web"],
-        Journey::Prune => &["ConfigMap/settings", "Secret/key"],
-    };
-    // And the stack's own mark.
-    let own = left.iter().filter(|name| !wanted.contains(&name.as_str())).count();
-    if own != 1 || left.len() != wanted.len() + 1 {
-        return Err(format!("there is {left:?}"));
     }
     Ok(went)
 }
@@ -176,9 +215,13 @@ fn faults() -> Vec<Fault> {
     ]
 }
 
+fn is_exhaustive() -> bool {
+    std::env::var("EVENKEEL_TEST_SWEEP").is_ok_and(|text| text == "all")
+}
+
 fn sweep(journey: Journey) {
     let Some(cluster) = lab::shared() else { return };
-    let all = std::env::var("EVENKEEL_TEST_SWEEP").is_ok_and(|text| text == "all");
+    let all = is_exhaustive();
     let whole = go(cluster, journey, 0, None).expect("it goes well where nothing goes wrong");
     assert!(whole.runs == 1 && whole.calls >= 2, "{} runs, {} calls", whole.runs, whole.calls);
     let faults = faults();
@@ -189,14 +232,21 @@ fn sweep(journey: Journey) {
         // Every call is struck, the first by a kill, and so is the last.
         faults.into_iter().enumerate().map(|(n, fault)| (n * (calls - 1) / (count - 1), fault)).collect()
     };
-    let (next, wrong) = (Mutex::new(points.into_iter().enumerate()), Mutex::new(Vec::new()));
+    let points = points.into_iter().enumerate().map(|(n, (nth, fault))| (journey, n + 1, Nth::Change(nth), fault));
+    let struck = strike(cluster, points.collect());
+    println!("{journey:?}: {calls} changing calls; struck {struck:?}");
+}
+
+/// Tries every point and gives how many calls were struck, by verb.
+fn strike(cluster: &Cluster, points: Vec<(Journey, usize, Nth, Fault)>) -> BTreeMap<String, usize> {
+    let (next, wrong) = (Mutex::new(points.into_iter()), Mutex::new(Vec::new()));
     let struck: Mutex<BTreeMap<String, usize>> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
-                while let Some((point, (nth, fault))) = { next.lock().expect("nobody panics in here").next() } {
-                    let at = format!("{journey:?}, call {nth} of {calls}, {fault:?}");
-                    let went = go(cluster, journey, point + 1, Some((nth, fault)));
+                while let Some((journey, point, nth, fault)) = { next.lock().expect("nobody panics in here").next() } {
+                    let at = format!("{journey:?}, {nth:?}, {fault:?}");
+                    let went = go(cluster, journey, point, Some((nth, fault)));
                     match went.map(|went| went.struck) {
                         Ok(Some(call)) => {
                             let verb = call.split_whitespace().next().unwrap_or_default().to_owned();
@@ -210,8 +260,36 @@ fn sweep(journey: Journey) {
         }
     });
     let (wrong, struck) = (wrong.into_inner().expect("it is over"), struck.into_inner().expect("it is over"));
-    println!("{journey:?}: {calls} changing calls; struck {struck:?}");
     assert!(wrong.is_empty(), "{} points went wrong:\n{}", wrong.len(), wrong.join("\n"));
+    struck
+}
+
+/// SIGKILL at every changing call of an apply, a prune and a destroy, before and after its effect, and at a sample of
+/// the looks between.
+#[test]
+fn a_run_killed_at_any_call_is_simply_run_again() {
+    let Some(cluster) = lab::shared() else { return };
+    let mut points = Vec::new();
+    let (mut changes, mut calls) = (0, 0);
+    for journey in [Journey::Apply, Journey::Prune, Journey::Destroy] {
+        // Beside the points of the sweeps.
+        let whole = go(cluster, journey, 200, None).expect("it goes well where nothing goes wrong");
+        (changes, calls) = (changes + whole.calls, calls + whole.all);
+        for nth in 0..whole.calls {
+            for when in [When::Before, When::After] {
+                points.push((journey, 201 + points.len(), Nth::Change(nth), Fault::Kill(when)));
+            }
+        }
+        let every = if is_exhaustive() { 1 } else { whole.all.div_ceil(LOOKS) };
+        for nth in (0..whole.all).step_by(every) {
+            let when = if points.len() % 2 == 0 { When::Before } else { When::After };
+            points.push((journey, 201 + points.len(), Nth::Any(nth), Fault::Kill(when)));
+        }
+    }
+    let struck = strike(cluster, points);
+    let killed: usize = struck.values().sum();
+    println!("{killed} kills over {changes} changing calls and {calls} in all: {struck:?}");
+    assert!(killed >= 40, "only {killed} points: {struck:?}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use evenkeel_sim::ops::{Deed, Part};
 use evenkeel_sim::{Sim, World};
 
 use super::end::{Ending, ending, wrongs};
-use super::harness::{Disk, End, Life, all_allowed, desired, destroy, story, world};
+use super::harness::{Disk, End, Life, all_allowed, desired, destroy, story, tell, world};
 
 /// A journey: what there is, what happens to it, what is wished then.
 pub struct Journey {
@@ -397,6 +397,42 @@ fn a_kill_at_any_call_with_new_objects_hidden_for_five_minutes() {
 #[test]
 fn a_kill_at_any_call_of_a_cluster_costs_nothing_but_a_rerun() {
     everywhere_in_a_cluster(false);
+}
+
+/// One run, not as many as it takes: what was half made must not make the next run fail.
+#[test]
+fn a_kill_at_any_call_that_makes_objects_is_healed_by_one_rerun() {
+    let journey = journeys().into_iter().find(|j| j.name == "objects").expect("there is one of that name");
+    let points = story(async {
+        let (wish, intent) = (desired(&journey.after), (journey.intent)());
+        let start = journey.begin(0).await;
+        let (_, calls) = journey.go(start.clone(), false).await;
+        let mut points = 0;
+        for k in 0..calls {
+            for moment in [Moment::Before, Moment::After] {
+                let mut world = start.clone();
+                world.faults.push(Fault::once(Effect::Kill(moment)).after(k as u32));
+                let (sim, mut disk) = (Sim::new(world), Disk::default());
+                let life = Life::new(&sim, 1);
+                let crashed = tokio::select! {
+                    biased;
+                    () = sim.crashed() => true,
+                    _ = life.apply(&wish, &mut disk, &intent) => false,
+                };
+                if !crashed {
+                    continue;
+                }
+                points += 1;
+                let sim = sim.revive();
+                let left = Life::new(&sim, 2).apply(&wish, &mut disk, &intent).await;
+                let all_done = left.is_empty() && left.held.is_empty() && left.gaps.is_empty();
+                assert!(all_done, "killed {moment:?} call {k} of {calls}: {}", tell(&left));
+            }
+        }
+        points
+    });
+    println!("healed by one rerun: {points} points");
+    assert!(points > 20, "only {points} points");
 }
 
 #[test]

@@ -10,8 +10,10 @@ use evenkeel_core::make::{Coming, Intent, Made};
 use evenkeel_core::plan::{Action, Held, Hold, Plan};
 use evenkeel_core::policy::Amount;
 use evenkeel_core::progress::Standing;
+use evenkeel_core::ready::unready;
 use evenkeel_core::survey::Member;
 use evenkeel_engine::limits::Limits;
+use evenkeel_engine::settle::{Wanted, settle};
 use evenkeel_present::plan::{View, page};
 use evenkeel_present::prompt as question;
 use evenkeel_present::words::count;
@@ -48,6 +50,7 @@ pub fn apply(global: &Global, args: &args::Apply, out: &Out) -> Ends {
             session: &session,
             project: &project,
             intent: &intent,
+            targets: &args.wishes.target,
             run: &args.run,
             deep,
             of_plan: false,
@@ -74,6 +77,7 @@ pub fn destroy(global: &Global, args: &args::Destroy, out: &Out) -> Ends {
             session: &session,
             project: &project,
             intent: &intent,
+            targets: &args.target,
             run: &args.run,
             deep: false,
             of_plan: false,
@@ -104,6 +108,8 @@ struct Job<'a> {
     session: &'a Session,
     project: &'a Project,
     intent: &'a Intent,
+    /// What `--target` says, word by word.
+    targets: &'a [String],
     run: &'a args::Run,
     deep: bool,
     /// Only what a saved plan changes is to be proved.
@@ -152,7 +158,7 @@ impl Job<'_> {
             held = lock(self.project, self.run, None, self.out).await?;
         }
         let mut seen = self.look().await?;
-        seen.knows(self.project, self.intent)?;
+        seen.knows(self.project, self.intent, self.targets)?;
         let made = seen.plan(self.project, self.intent)?;
         self.show(&made.plan, &seen);
         if made.plan.is_empty() {
@@ -247,10 +253,13 @@ impl Job<'_> {
         {
             return Ok(exit);
         }
-        match ends(&left, false) {
-            Exit::Fine => Ok(kept_back(&left)),
-            end => Ok(end),
-        }
+        Ok(match ends(&left, false) {
+            Exit::Fine => match kept_back(&left) {
+                Exit::Fine => self.settled(&seen).await,
+                end => end,
+            },
+            end => end,
+        })
     }
 
     /// Waits for machines that still start, as the run that launched them would have. `since`: when the plan of this
@@ -351,7 +360,41 @@ impl Job<'_> {
             let held = count(held as u64, "change is", "changes are");
             self.out.say(&format!("Nothing left to do now, but {held} held: `evenkeel plan` says by what."));
         }
-        Ok(kept_back(&left))
+        Ok(match kept_back(&left) {
+            Exit::Fine => self.settled(&seen).await,
+            end => end,
+        })
+    }
+
+    /// Waits for what is as the file says and not ready: a roll-out that an earlier run did not see to its end is no
+    /// success of this one.
+    async fn settled(&self, seen: &Look) -> Exit {
+        if self.intent.destroy {
+            return Exit::Fine;
+        }
+        let mut all = unready(&self.project.desired, &seen.observed);
+        all.retain(|u| self.intent.left_out(&u.address).is_none());
+        if all.is_empty() {
+            return Exit::Fine;
+        }
+        let named: Vec<String> = all.iter().map(|u| u.address.short()).collect();
+        self.out.say(&format!("Not ready yet, and waited for: {}", named.join(", ")));
+        let wanted: Vec<Wanted> = (all.into_iter().zip(&named))
+            .map(|(u, name)| Wanted { scope: u.scope, id: u.id, name: name.clone(), within: u.within })
+            .collect();
+        let (providers, clock) = (self.session.providers(), self.session.clock.as_ref());
+        let mut tell = |line: &str| self.out.say(&format!("  {line}"));
+        let failed = settle(&providers, &wanted, clock, &Limits::default(), &mut tell).await;
+        if failed.is_empty() {
+            self.out.say("All of it is ready.");
+            return Exit::Fine;
+        }
+        for failure in failed {
+            self.out.problem(&format!(
+                "{failure}; it is as the file says: mend what keeps it, then run `evenkeel apply` again, which waits again"
+            ));
+        }
+        Exit::Partial
     }
 
     /// What a look after the run of this plan would still change. Lists may lag behind reads by id, so it looks a few

@@ -22,6 +22,7 @@ pub fn run(global: &Global, args: &args::Drift, out: &Out) -> Ends {
         let plan = seen.plan(&project, &Intent::default())?.plan;
         session.close()?;
         let report = DriftReport::of(&plan);
+        let report = if args.blame { report.blamed() } else { report };
         match args.format {
             Format::Human => out.page(&report.page(), &project.secrets),
             Format::Json => out.data(&json::pretty(&report, &project.secrets)),

@@ -1,9 +1,13 @@
 //! `protect` and `unprotect`: the mark on the live object that no file can take away.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use evenkeel_core::address::{Group, Kind, is_name};
-use evenkeel_core::plan::Call;
+use evenkeel_core::address::{Address, Group, Kind, ObjectName, is_name};
+use evenkeel_core::applyset;
+use evenkeel_core::observed::Live;
+use evenkeel_core::plan::{Call, ObjectDoes, OnObject};
+use evenkeel_core::ready::members;
 use evenkeel_core::value::{Fields, Value};
 use evenkeel_engine::provider::Payloads;
 
@@ -55,6 +59,25 @@ pub fn run(global: &Global, args: &args::Protect, on: bool, out: &Out) -> Ends {
                     }
                 }
             }
+            let objects = members(&project.desired, &seen.observed);
+            for (scope, address, live) in objects.into_iter().filter(|(_, address, _)| which.is_object(address)) {
+                any = true;
+                let Some(provider) = providers.get(scope) else { continue };
+                let word = if on { "protected" } else { "no longer protected" };
+                match provider.perform(&marking(&address, live, on), &Payloads::new()).await {
+                    Ok(_) => out.say(&format!("{address} is {word}")),
+                    Err(f) => {
+                        failed = true;
+                        out.problem(&format!("{address}: {f}"));
+                    }
+                }
+                if !on && declared(&project, &address.group) {
+                    let group = &address.group;
+                    out.say(&format!(
+                        "note: the file says `protect = true` for {group}; the next apply protects it again"
+                    ));
+                }
+            }
             if !any {
                 failed = true;
                 out.problem(&format!("nothing live is called {}; `evenkeel status` lists what is", which.text));
@@ -73,24 +96,49 @@ fn declared(project: &Project, group: &Group) -> bool {
     }
 }
 
-/// What a person named: a group or slots of it, with the kind or without.
+/// The call that writes the mark onto an object of a cluster, or takes it off.
+fn marking(address: &Address, live: &Live, on: bool) -> Call {
+    let key = applyset::PROTECT.to_owned();
+    let (set, unset) =
+        if on { (BTreeMap::from([(key, "true".to_owned())]), vec![]) } else { (BTreeMap::new(), vec![key]) };
+    Call::Object(OnObject {
+        object: address.object.as_deref().expect("the address of an object").clone(),
+        api_version: live.body.get("apiVersion").and_then(|v| v.as_str()).unwrap_or_default().to_owned(),
+        does: ObjectDoes::Mark { uid: live.uid.clone(), set, unset },
+    })
+}
+
+/// What a person named: a group or some of it, with the kind or without.
 struct Which {
     text: String,
     kind: Option<Kind>,
     name: String,
-    slots: Option<Vec<RangeInclusive<u32>>>,
+    some: Part,
+}
+
+/// What of a group.
+enum Part {
+    All,
+    Slots(Vec<RangeInclusive<u32>>),
+    Object(ObjectName),
 }
 
 impl Which {
     fn read(text: &str) -> Result<Self, Halt> {
         let bad = || {
-            let says =
-                format!("`{text}` is neither a group nor slots of one, such as machines.web, data/1 or data/0-2");
+            let says = format!(
+                "`{text}` is neither a group nor a part of one, such as machines.web, data/1, data/0-2 or \
+                 manifests.app/ConfigMap/shop/settings"
+            );
             Halt::new(Exit::Usage, says)
         };
-        let (group, slots) = match text.split_once('/') {
-            None => (text, None),
-            Some((group, slots)) => (group, Some(slots.split(',').map(range).collect::<Option<_>>().ok_or_else(bad)?)),
+        let (group, some) = match text.split_once('/') {
+            None => (text, Part::All),
+            Some((group, rest)) => match (rest.split(',').map(range).collect(), rest.parse()) {
+                (Some(slots), _) => (group, Part::Slots(slots)),
+                (None, Ok(object)) => (group, Part::Object(object)),
+                (None, Err(_)) => return Err(bad()),
+            },
         };
         let (kind, name) = match group.split_once('.') {
             None => (None, group),
@@ -99,13 +147,29 @@ impl Which {
         if !is_name(name) {
             return Err(bad());
         }
-        Ok(Self { text: text.to_owned(), kind, name: name.to_owned(), slots })
+        Ok(Self { text: text.to_owned(), kind, name: name.to_owned(), some })
     }
 
     fn is(&self, group: &Group, slot: u32) -> bool {
-        self.kind.is_none_or(|k| k == group.kind)
-            && self.name == group.name
-            && self.slots.as_ref().is_none_or(|all| all.iter().any(|r| r.contains(&slot)))
+        self.is_of(group)
+            && match &self.some {
+                Part::All => true,
+                Part::Slots(all) => all.iter().any(|r| r.contains(&slot)),
+                Part::Object(_) => false,
+            }
+    }
+
+    fn is_object(&self, address: &Address) -> bool {
+        self.is_of(&address.group)
+            && match &self.some {
+                Part::All => true,
+                Part::Slots(_) => false,
+                Part::Object(object) => address.object.as_deref() == Some(object),
+            }
+    }
+
+    fn is_of(&self, group: &Group) -> bool {
+        self.kind.is_none_or(|k| k == group.kind) && self.name == group.name
     }
 }
 
@@ -133,6 +197,16 @@ mod tests {
             let which = Which::read(text).unwrap();
             assert_eq!((0..4).filter(|s| which.is(&data, *s)).collect::<Vec<_>>(), slots, "{text}");
         }
+        let object = |text: &str| {
+            let group = Group { kind: Kind::Manifests, name: "app".into() };
+            Which::read(text).unwrap().is_object(&group.object("ConfigMap/shop/settings".parse().unwrap()))
+        };
+        assert!(
+            ["manifests.app", "app", "manifests.app/ConfigMap/shop/settings", "app/ConfigMap/shop/settings"]
+                .map(object)
+                == [true; 4]
+        );
+        assert!(["workloads.app", "app/ConfigMap/shop/other", "app/0"].map(object) == [false; 3]);
         for text in ["", "data/", "data/x", "data/1-", "Data", "nothing.data", "../x"] {
             assert!(Which::read(text).is_err(), "{text}");
         }

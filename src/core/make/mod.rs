@@ -37,7 +37,7 @@ use crate::stamp::Vector;
 use crate::survey::{Member, Memory, Survey, survey};
 use crate::value::{Fields, Value};
 
-pub(crate) use objects::{group_of, is_ours};
+pub(crate) use objects::{awaited, group_of, is_ours};
 
 /// What the user asks beyond the file.
 #[derive(Debug, Clone, Default)]
@@ -62,7 +62,7 @@ pub struct Intent {
 
 impl Intent {
     /// Why an address is not asked for, if it is not.
-    fn left_out(&self, address: &Address) -> Option<&'static str> {
+    pub fn left_out(&self, address: &Address) -> Option<&'static str> {
         let (name, group) = (address.to_string(), address.group.to_string());
         let hit = |set: &GlobSet| set.is_match(&name) || set.is_match(&group);
         if self.target.as_ref().is_some_and(|t| !hit(t)) {

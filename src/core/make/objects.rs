@@ -16,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
 
 use self::shown::{fields, reasons, what, written};
+pub(crate) use self::steps::awaited;
 use super::Draft;
 use crate::address::{Address, Group, Kind, ObjectName};
 use crate::applyset;
@@ -291,12 +292,16 @@ impl<'a> Place<'a> {
             draft.notes.push(Note { kind: "unread".into(), about: change.address.to_string(), says: problem.clone() });
         }
         let quarantined = applyset::annotation(&live.body, applyset::DELETE_AFTER).is_some();
-        if !found.may_differ() && !quarantined {
+        let asked = draft.ask.intent.replace.contains(&change.address);
+        if !found.may_differ() && !quarantined && !asked {
             return None;
         }
         let sort = Sort::of(&wish);
         change.fields = fields(&live.body, &found);
-        change.reasons = reasons(&change.fields, &found);
+        change.reasons = if found.may_differ() { reasons(&change.fields, &found) } else { vec![] };
+        if asked {
+            change.reasons.push(Reason { why: Why::Asked, says: "replace".into() });
+        }
         let uid = live.uid.clone();
         let version = w.wish.api_version.clone();
         let work = |change, doing| Work { object: object.clone(), api_version: version.clone(), change, doing };
@@ -304,7 +309,7 @@ impl<'a> Place<'a> {
             draft.hold(change, Hold::Filter, words);
             return None;
         }
-        if !found.may_differ() {
+        if !found.may_differ() && !asked {
             change.action = Action::Release;
             change.reasons =
                 vec![Reason { why: Why::Declared, says: "is in the file again; its quarantine ends".into() }];
@@ -341,6 +346,7 @@ impl<'a> Place<'a> {
             Some(Trial::Becomes(_)) => None,
             Some(Trial::Refused(..) | Trial::Conflicts(_) | Trial::TooEarly) | None => server.or(forced),
         };
+        let again = again.or_else(|| asked.then(|| "--replace asks for it".to_owned()));
         let Some(because) = again else {
             for f in &mut change.fields {
                 f.forces_replacement = None;
@@ -395,11 +401,14 @@ impl<'a> Place<'a> {
             let mut change = self.change(&address, Action::Delete, why, says);
             change.what = what(&live.body);
             let kind = object.group_kind();
-            if leaving(&live.body).is_some() {
-                continue;
-            }
             if let Some(failure) = self.seen.unseen.get(&kind) {
                 draft.hold(change, Hold::Blind, format!("a full look at {kind}: {failure}"));
+                continue;
+            }
+            // It was asked to go already. Whoever holds it up must be heard of until it is gone.
+            if let Some(says) = leaving(&live.body) {
+                draft.look_again_by(draft.ask.now.saturating_add(SignedDuration::from_secs(30)).ok());
+                draft.hold(change, Hold::Time, format!("it {says}"));
                 continue;
             }
             if is_protected(&live.body) {

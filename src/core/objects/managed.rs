@@ -7,14 +7,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::limits;
 use super::path::{Path, Scalar, Step};
+use crate::health::moment;
 
 /// How an entry came about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Operation {
     /// A server-side apply.
@@ -24,7 +25,7 @@ pub enum Operation {
 }
 
 /// Who holds a path, as a screen names them.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Holder {
     /// When its entry last changed; the server writes whole seconds.
     pub at: Option<Timestamp>,
@@ -34,6 +35,13 @@ pub struct Holder {
     pub operation: Operation,
     /// Through which subresource, if one: `scale`, `status`.
     pub subresource: Option<String>,
+}
+
+impl Holder {
+    /// Who, through what, and when: `kubectl (scale) at 2026-11-25 18:07 UTC`.
+    pub fn with_time(&self) -> String {
+        self.at.map_or_else(|| self.to_string(), |at| format!("{self} at {}", moment(at)))
+    }
 }
 
 impl fmt::Display for Holder {

@@ -24,7 +24,7 @@ pub(super) fn objects(case: &Case<'_>, out: &mut Objections) {
             continue;
         }
         if is_mark(case, on) {
-            mark(case, i, on, out);
+            mark(case, i, step, on, out);
             continue;
         }
         if let Some(c) = case.changes(step).find(|c| c.address.object.as_deref() != Some(&on.object)) {
@@ -97,11 +97,12 @@ fn is_mark(case: &Case<'_>, on: &OnObject) -> bool {
     on.object.group_kind() == "ConfigMap" && on.object.name == format!("evenkeel-{}", case.desired.stack.id)
 }
 
-/// The stack's own mark: written at any time, deleted with the whole stack alone.
-fn mark(case: &Case<'_>, i: u32, on: &OnObject, out: &mut Objections) {
+/// The stack's own mark: written at any time, deleted with the whole stack, or where the file's is another namespace.
+fn mark(case: &Case<'_>, i: u32, step: &Step, on: &OnObject, out: &mut Objections) {
+    let home = case.desired.clusters.get(&step.scope).map(|c| c.namespace());
     match &on.does {
         ObjectDoes::Parent { .. } => {}
-        ObjectDoes::Delete { .. } if case.asked.destroy => {}
+        ObjectDoes::Delete { .. } if case.asked.destroy || home != Some(on.object.namespace.as_str()) => {}
         ObjectDoes::Delete { .. } | ObjectDoes::Apply { .. } | ObjectDoes::Mark { .. } | ObjectDoes::Cordon { .. } => {
             out.step(MARKS, i, "takes the stack's own mark away");
         }

@@ -130,7 +130,10 @@ fn what_the_file_names_and_another_made_is_found_by_its_name() {
                 "metadata": { "name": "a", "namespace": "default" }, "data": { "k": "theirs" } }))
             .await;
         let reading = stage.read().await;
-        assert_eq!(stage.wire.heard("get ConfigMap"), ["get ConfigMap default/a"]);
+        assert_eq!(
+            stage.wire.heard("get ConfigMap"),
+            ["get ConfigMap default/evenkeel-7f3kq2x9", "get ConfigMap default/a"]
+        );
         assert_eq!(
             reading.cluster.expect("it was seen").objects[&name("ConfigMap/default/a")].body["data"]["k"],
             "theirs"
@@ -169,5 +172,37 @@ fn no_look_keeps_what_a_secret_holds() {
         let stage = stage.applied().await;
         let kept = format!("{:?}", stage.read().await);
         assert!(kept.contains("hmac:") && !kept.contains("hunter2") && !kept.contains("aHVudGVyMg"), "{kept}");
+    });
+}
+
+#[test]
+fn a_lost_mark_costs_a_list_of_every_kind_once_and_a_new_stack_none() {
+    let service = "---\napiVersion: v1\nkind: Service\nmetadata: { name: s }\nspec: { ports: [{ port: 80 }] }\n";
+    story(&format!("{}{service}", config("a")), async |stage| {
+        // A new stack has lost nothing.
+        stage.read().await;
+        assert_eq!(stage.wire.heard("list ").len(), 2, "{:?}", stage.wire.heard("list "));
+        let mut stage = stage.applied().await;
+        stage.desired = wished(&config("a"));
+        let uid = stage
+            .wire
+            .get(&stage.wire.which(&json!({ "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": { "name": "evenkeel-7f3kq2x9", "namespace": "default" } })))
+            .await
+            .expect("the mark");
+        let uid = uid["metadata"]["uid"].as_str().expect("a uid").to_owned();
+        let mark = "ConfigMap/default/evenkeel-7f3kq2x9";
+        stage.perform(mark, "v1", ObjectDoes::Delete { uid }).await.expect("deleted");
+        stage.wire.forget();
+        // Who may not list a kind hears nothing of it, and that is no gap; what fails in another way is one.
+        stage.wire.refuse("list Secret", usize::MAX, Class::Denied, "Forbidden");
+        let reading = stage.read().await;
+        assert!(stage.wire.heard("list ").len() > 20, "{:?}", stage.wire.heard("list "));
+        assert_eq!(reading.gaps, []);
+        let seen = reading.cluster.expect("it was seen");
+        assert!(seen.objects.contains_key(&name("Service/default/s")), "the file has no kind of it any more");
+        assert!(seen.parent.is_none());
+        stage.wire.refuse("list PodDisruptionBudget", usize::MAX, Class::Invalid, "");
+        assert_eq!(stage.read().await.gaps.len(), 1);
     });
 }

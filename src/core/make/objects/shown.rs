@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value as Json;
 
 use crate::applyset;
-use crate::health::moment;
 use crate::objects::compare::{self, Comparison};
-use crate::objects::managed::Holder;
 use crate::objects::{immutable, redact};
 use crate::plan::{FieldChange, Reason, Why};
 use crate::value::Value;
@@ -40,7 +38,7 @@ pub(super) fn fields(live: &Json, found: &Comparison) -> Vec<FieldChange> {
             compare::Why::Restamp => Why::Stamp,
         };
         let forces_replacement = immutable::forces_replacement(live, &d.path, d.wish.as_ref()).map(str::to_owned);
-        let by = d.held.last().filter(|_| why != Why::Declared).map(author);
+        let by = d.held.last().filter(|_| why != Why::Declared).cloned();
         FieldChange { field, old, new, why, forces_replacement, by }
     };
     found.differences.iter().filter(|d| d.why != compare::Why::Restamp && !is_mark(d)).map(one).collect()
@@ -49,11 +47,6 @@ pub(super) fn fields(live: &Json, found: &Comparison) -> Vec<FieldChange> {
 /// Our own mark of what was applied last moves with every change.
 fn is_mark(d: &compare::Difference) -> bool {
     d.path.fields().last() == Some(&applyset::APPLIED)
-}
-
-/// Who, through what, and when: `kubectl (scale) at 2026-11-25 18:07 UTC`.
-fn author(holder: &Holder) -> String {
-    holder.at.map_or_else(|| holder.to_string(), |at| format!("{holder} at {}", moment(at)))
 }
 
 /// One reason a sort of difference.

@@ -11,13 +11,12 @@ use serde_json::Value as Json;
 use super::{Doing, Place, Work};
 use crate::address::{Group, Kind, ObjectName};
 use crate::applyset;
-use crate::desired::Desired;
+use crate::desired::{Bundle, Desired, ObjectWish};
 use crate::make::Draft;
 use crate::make::order::sorted;
 use crate::objects::Sort;
 use crate::objects::order::{holds_data, wave};
 use crate::objects::readiness::{Readiness, readiness};
-use crate::observed::Parent;
 use crate::plan::{Action, Call, Change, Do, ObjectDoes, OnObject, Step, Target, Until, Wait, Why};
 
 /// A namespace or definition may take so long to be there, in seconds.
@@ -57,6 +56,10 @@ struct Made {
 impl Steps {
     /// Everything that is done in one cluster.
     pub(super) fn add(&mut self, draft: &Draft<'_>, place: &Place<'_>, work: Vec<Work<'_>>) {
+        // Another tool's set: nothing is done in this cluster, and its mark is not written over.
+        if let Some(Err(_)) = place.seen.parent {
+            return;
+        }
         let (goes, comes): (Vec<_>, Vec<_>) =
             work.into_iter().partition(|w| matches!(w.doing, Doing::Delete(_) | Doing::Mark { .. }));
         let mut comes = comes;
@@ -65,17 +68,30 @@ impl Steps {
         let (before, begin) = (self.changes.len(), self.steps.len());
         let first = index(before);
         self.changes.extend(comes.iter().chain(&goes).map(|w| w.change.clone()));
-        let marks = Marks::of(draft, place);
+        let mut marks = Marks::of(draft, place);
+        // The change of the mark alone, where nothing else is done that it belongs to.
+        let mut alone: Option<u32> = None;
         // The mark comes before everything but the namespace that it stands in.
         let home = comes.first().filter(|w| holds_mark(w, home));
-        let mut made: Vec<Made> = home.map(|w| self.comes(draft, place, w, first, None, &[])).into_iter().collect();
-        let grown = marks.grow(&comes).map(|does| {
-            let all = (first..first + index(comes.len())).collect();
-            let needs = made.iter().map(|m| m.done).collect();
-            self.step(place.scope, needs, all, object_call(&marks.object, "v1", does))
-        });
+        let mut made: Vec<Made> = home.map(|w| self.comes(draft, place, w, first, &[], &[])).into_iter().collect();
+        let mut grown = None;
+        if let Some((kinds, namespaces)) = marks.grow(draft, &comes) {
+            let mut all: Vec<u32> = (first..first + index(comes.len())).collect();
+            if all.is_empty() {
+                alone = marks.change(draft, place, marks.lost()).map(|change| self.change(change));
+                all.extend(alone);
+            }
+            if !all.is_empty() {
+                let needs = made.iter().map(|m| m.done).collect();
+                let does = ObjectDoes::Parent { kinds: kinds.clone(), namespaces: namespaces.clone() };
+                grown = Some(self.step(place.scope, needs, all, object_call(&marks.object, "v1", does)));
+                marks.stands(kinds, namespaces);
+            }
+        }
+        let coming = self.unserved(draft, place, &comes, first);
         for (i, w) in comes.iter().enumerate().skip(made.len()) {
-            made.push(self.comes(draft, place, w, first + index(i), grown, &made));
+            let before: Vec<u32> = grown.into_iter().chain(coming.get(&w.object.group_kind()).copied()).collect();
+            made.push(self.comes(draft, place, w, first + index(i), &before, &made));
         }
         let offset = first + index(comes.len());
         self.goes(draft, place, &goes, offset, &made, &comes);
@@ -85,12 +101,38 @@ impl Steps {
             let mut all: Vec<u32> = (offset..offset + index(goes.len())).filter(|c| self.deletes(*c)).collect();
             // An earlier run was ended before it could.
             if all.is_empty() {
-                let Some(change) = marks.change(draft, place, &does) else { return };
-                self.changes.push(change);
-                all.push(index(self.changes.len() - 1));
+                let says = match does {
+                    ObjectDoes::Delete { .. } => (Action::Delete, Why::Asked, "destroy"),
+                    ObjectDoes::Parent { .. }
+                    | ObjectDoes::Apply { .. }
+                    | ObjectDoes::Mark { .. }
+                    | ObjectDoes::Cordon { .. } => {
+                        (Action::Restamp, Why::Stamp, "names kinds or namespaces in which nothing of the stack is left")
+                    }
+                };
+                alone = alone.or_else(|| Some(self.change(marks.change(draft, place, says)?)));
+                all.extend(alone);
             }
-            self.step(place.scope, last, all, object_call(&marks.object, "v1", does));
+            if !all.is_empty() {
+                self.step(place.scope, last.clone(), all, object_call(&marks.object, "v1", does));
+            }
         }
+        // Nothing needs the mark that stood in another namespace once this one says it all.
+        let former = place.seen.former.iter().filter(|_| marks.there || marks.goes(draft, place, &goes));
+        for parent in former.filter(|_| place.seen.unseen.is_empty()) {
+            let object = applyset::parent_name(draft.key(), &parent.namespace);
+            let says = (Action::Restamp, Why::Stamp, "stood here before `[kubernetes] namespace` changed, and goes");
+            let Some(change) = Marks::change_of(&object, draft, place, says) else { continue };
+            let change = self.change(change);
+            let does = ObjectDoes::Delete { uid: parent.uid.clone() };
+            let needs = (begin..self.steps.len()).map(index).collect();
+            self.step(place.scope, needs, vec![change], object_call(&object, "v1", does));
+        }
+    }
+
+    fn change(&mut self, change: Change) -> u32 {
+        self.changes.push(change);
+        index(self.changes.len() - 1)
     }
 
     fn deletes(&self, change: u32) -> bool {
@@ -103,7 +145,7 @@ impl Steps {
         place: &Place<'_>,
         w: &Work<'_>,
         change: u32,
-        grown: Option<u32>,
+        before: &[u32],
         made: &[Made],
     ) -> Made {
         let (wanted, uid) = match &w.doing {
@@ -112,7 +154,7 @@ impl Steps {
             Doing::Delete(_) | Doing::Mark { .. } => unreachable!("these go, they do not come"),
         };
         let body = wanted.wish.body.json();
-        let mut needs: Vec<u32> = grown.into_iter().collect();
+        let mut needs: Vec<u32> = before.to_vec();
         for other in made {
             let holds_it = other.object.kind == "Namespace"
                 && other.object.api.is_empty()
@@ -133,17 +175,43 @@ impl Steps {
         let force = draft.ask.intent.force_conflicts || wanted.bundle.force_conflicts;
         let does = ObjectDoes::Apply { body: wanted.wish.body.digest().clone(), uid, force };
         let call = self.step(place.scope, needs, vec![change], object_call(&w.object, &w.api_version, does));
-        let base = matches!(w.object.group_kind().as_str(), "Namespace" | DEFINITION);
-        let waits = base || (wanted.bundle.wait && can_wait(&w.object, body) && w.change.action != Action::Restamp);
-        let within = if base { BASE } else { wanted.bundle.wait_within };
-        let asked = wanted.bundle.wait_for.get(&w.object.group_kind()).filter(|_| wanted.bundle.wait);
-        let done = if waits || asked.is_some() {
-            let id = asked.map_or_else(|| w.object.to_string(), |asked| format!("{}#{asked}", w.object));
-            self.wait(place.scope, vec![call], change, id, Until::Ready, within)
-        } else {
-            call
+        // Only marks change: it was ready before, or nobody waits for it.
+        let idle = |a: &Awaited| w.change.action == Action::Restamp && a.sort == Sorted::Own;
+        let done = match awaited(wanted.bundle, &w.object, body).filter(|a| !idle(a)) {
+            Some(Awaited { id, within, .. }) => self.wait(place.scope, vec![call], change, id, Until::Ready, within),
+            None => call,
         };
         Made { object: w.object.clone(), defines: defined_by(body), call, done }
+    }
+
+    /// Waits for definitions that are there and not served yet, by the kind that they define: the run that made one was
+    /// ended before it was.
+    fn unserved(
+        &mut self,
+        draft: &Draft<'_>,
+        place: &Place<'_>,
+        comes: &[Work<'_>],
+        first: u32,
+    ) -> BTreeMap<String, u32> {
+        let mut kinds: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        for (i, w) in comes.iter().enumerate() {
+            let kind = w.object.group_kind();
+            if !place.seen.kinds.contains_key(&kind) {
+                kinds.entry(kind).or_default().push(first + index(i));
+            }
+        }
+        let mut waits = BTreeMap::new();
+        for (kind, changes) in kinds {
+            let defined = |w: &&ObjectWish| defined_by(w.body.json()).as_deref() == Some(kind.as_str());
+            let Some(wish) = draft.ask.desired.wishes(place.scope).find(defined) else { continue };
+            let definition = place.seen.resolved(&wish.object);
+            if place.seen.objects.contains_key(&definition) && !comes.iter().any(|w| w.object == definition) {
+                let targets = vec![Target::Id(definition.to_string())];
+                let wait = Do::Wait(Wait { targets, until: Until::Ready, within: BASE });
+                waits.insert(kind, self.step(place.scope, vec![], changes, wait));
+            }
+        }
+        waits
     }
 
     fn goes(
@@ -232,6 +300,40 @@ fn sort(object: &ObjectName) -> Sort<'_> {
     Sort { group: &object.api, kind: &object.kind }
 }
 
+/// What is waited for after an object was applied.
+pub(crate) struct Awaited {
+    /// Its name, with what the file asks for behind it.
+    pub id: String,
+    /// Seconds.
+    pub within: u64,
+    sort: Sorted,
+}
+
+/// Why it is waited for.
+#[derive(PartialEq, Eq)]
+enum Sorted {
+    /// Others stand on it.
+    Base,
+    /// The file asks for it by a word of its own.
+    Asked,
+    /// Its kind tells when it is ready.
+    Own,
+}
+
+/// What is waited for where a table applies this object; `None`: nothing.
+pub(crate) fn awaited(bundle: &Bundle, object: &ObjectName, body: &Json) -> Option<Awaited> {
+    let asked = bundle.wait_for.get(&object.group_kind()).filter(|_| bundle.wait);
+    let is_base = matches!(object.group_kind().as_str(), "Namespace" | DEFINITION);
+    let sort = match asked {
+        _ if is_base => Sorted::Base,
+        Some(_) => Sorted::Asked,
+        None if bundle.wait && can_wait(object, body) => Sorted::Own,
+        None => return None,
+    };
+    let id = asked.map_or_else(|| object.to_string(), |asked| format!("{object}#{asked}"));
+    Some(Awaited { id, within: if is_base { BASE } else { bundle.wait_within }, sort })
+}
+
 /// Whether an object of this kind has anything to wait for. A claim may wait for its first pod, which waits for
 /// nothing less than the claim's own step.
 fn can_wait(object: &ObjectName, body: &Json) -> bool {
@@ -277,53 +379,79 @@ struct Marks {
     object: ObjectName,
     kinds: BTreeSet<String>,
     namespaces: BTreeSet<String>,
+    /// It says this already.
     there: bool,
+    /// It is there, with all of its marks or without.
+    uid: Option<String>,
 }
+
+/// What is done to the mark alone, and why.
+type Says = (Action, Why, &'static str);
 
 impl Marks {
     fn of(draft: &Draft<'_>, place: &Place<'_>) -> Self {
         let home = place.cluster.namespace();
-        let known = match &place.seen.parent {
-            Some(Ok(parent)) if parent.namespace == home => Some(parent.clone()),
+        let object = applyset::parent_name(draft.key(), home);
+        let found = match &place.seen.parent {
+            Some(Ok(parent)) if parent.namespace == home => Some(parent),
             Some(_) | None => None,
         };
-        let there = known.is_some();
-        let Parent { kinds, namespaces, .. } = known.unwrap_or(Parent {
-            namespace: home.to_owned(),
-            uid: String::new(),
-            kinds: BTreeSet::new(),
-            namespaces: BTreeSet::new(),
-        });
-        Self { object: applyset::parent_name(draft.key(), home), kinds, namespaces, there }
+        let uid = found.map(|p| p.uid.clone());
+        if let Some(parent) = found.filter(|p| p.whole) {
+            let (kinds, namespaces) = (parent.kinds.clone(), parent.namespaces.clone());
+            return Self { object, kinds, namespaces, there: true, uid };
+        }
+        // It is new, or lost: then it is written of what is live. What could not be listed may still have objects.
+        let ours = place.seen.objects.iter().filter(|(_, l)| super::is_ours(&l.body, draft.key())).map(|(o, _)| o);
+        let (mut kinds, namespaces) = hints(ours, home);
+        let known = found.into_iter().chain(&place.seen.former).flat_map(|p| &p.kinds);
+        kinds.extend(known.filter(|k| place.seen.unseen.contains_key(*k)).cloned());
+        Self { object, kinds, namespaces, there: false, uid }
+    }
+
+    /// Why it is written although nothing else comes.
+    fn lost(&self) -> Says {
+        let says = match self.uid {
+            Some(_) => "has lost its marks: it is written anew, so that nothing of the stack is forgotten",
+            None => "is not there: it is written anew, so that nothing of the stack is forgotten",
+        };
+        (Action::Restamp, Why::Stamp, says)
     }
 
     /// What must be known before anything is made; `None`: it is.
-    fn grow(&self, comes: &[Work<'_>]) -> Option<ObjectDoes> {
+    fn grow(&self, draft: &Draft<'_>, comes: &[Work<'_>]) -> Option<(BTreeSet<String>, BTreeSet<String>)> {
         let (kinds, namespaces) = hints(comes.iter().map(|w| &w.object), &self.object.namespace);
-        if comes.is_empty() || (self.there && kinds.is_subset(&self.kinds) && namespaces.is_subset(&self.namespaces)) {
+        let idle = comes.is_empty() && (self.there || self.kinds.is_empty() || draft.ask.intent.destroy);
+        if idle || (self.there && kinds.is_subset(&self.kinds) && namespaces.is_subset(&self.namespaces)) {
             return None;
         }
         let kinds = self.kinds.union(&kinds).cloned().collect();
         let namespaces = self.namespaces.union(&namespaces).cloned().collect();
-        Some(ObjectDoes::Parent { kinds, namespaces })
+        Some((kinds, namespaces))
+    }
+
+    /// From here on it says this.
+    fn stands(&mut self, kinds: BTreeSet<String>, namespaces: BTreeSet<String>) {
+        (self.kinds, self.namespaces, self.there) = (kinds, namespaces, true);
     }
 
     /// The change that puts the mark alone right; `None` where only a part of the stack is asked for.
-    fn change(&self, draft: &Draft<'_>, place: &Place<'_>, does: &ObjectDoes) -> Option<Change> {
-        let address = Group { kind: Kind::Manifests, name: "mark".into() }.object(self.object.clone());
+    fn change(&self, draft: &Draft<'_>, place: &Place<'_>, says: Says) -> Option<Change> {
+        Self::change_of(&self.object, draft, place, says)
+    }
+
+    fn change_of(object: &ObjectName, draft: &Draft<'_>, place: &Place<'_>, says: Says) -> Option<Change> {
+        let address = Group { kind: Kind::Manifests, name: "mark".into() }.object(object.clone());
         if draft.ask.intent.target.is_some() || draft.left_out(&address).is_some() {
             return None;
         }
-        let (action, why, says) = match does {
-            ObjectDoes::Delete { .. } => (Action::Delete, Why::Asked, "destroy"),
-            ObjectDoes::Parent { .. }
-            | ObjectDoes::Apply { .. }
-            | ObjectDoes::Mark { .. }
-            | ObjectDoes::Cordon { .. } => {
-                (Action::Restamp, Why::Stamp, "names kinds or namespaces in which nothing of the stack is left")
-            }
-        };
+        let (action, why, says) = says;
         Some(place.change(&address, action, why, says))
+    }
+
+    /// Whether the stack goes, and nothing of it stays.
+    fn goes(&self, draft: &Draft<'_>, place: &Place<'_>, goes: &[Work<'_>]) -> bool {
+        draft.ask.intent.destroy && staying(draft, place, goes).next().is_none()
     }
 
     /// What is left once everything has gone; `None`: as it stands.
@@ -334,21 +462,13 @@ impl Marks {
         comes: &[Work<'_>],
         goes: &[Work<'_>],
     ) -> Option<ObjectDoes> {
-        let going: BTreeSet<&ObjectName> =
-            goes.iter().filter(|w| matches!(w.doing, Doing::Delete(_))).map(|w| &w.object).collect();
-        let ours = place.seen.objects.iter().filter(|(_, l)| super::is_ours(&l.body, draft.key())).map(|(o, _)| o);
-        let stay: BTreeSet<&ObjectName> =
-            ours.filter(|o| !going.contains(o)).chain(comes.iter().map(|w| &w.object)).collect();
+        if self.goes(draft, place, goes) && comes.is_empty() {
+            return self.uid.clone().map(|uid| ObjectDoes::Delete { uid });
+        }
         if !self.there {
             return None;
         }
-        if stay.is_empty() && draft.ask.intent.destroy {
-            let uid = match &place.seen.parent {
-                Some(Ok(parent)) => parent.uid.clone(),
-                Some(Err(_)) | None => return None,
-            };
-            return Some(ObjectDoes::Delete { uid });
-        }
+        let stay: BTreeSet<&ObjectName> = staying(draft, place, goes).chain(comes.iter().map(|w| &w.object)).collect();
         // What could not be listed may still have objects.
         let (mut kinds, namespaces) = hints(stay.iter().copied(), &self.object.namespace);
         kinds.extend(self.kinds.iter().filter(|k| place.seen.unseen.contains_key(*k)).cloned());
@@ -356,6 +476,18 @@ impl Marks {
         let namespaces = if whole { namespaces } else { self.namespaces.union(&namespaces).cloned().collect() };
         (kinds != self.kinds || namespaces != self.namespaces).then_some(ObjectDoes::Parent { kinds, namespaces })
     }
+}
+
+/// What is live of the stack and is not deleted.
+fn staying<'p>(
+    draft: &'p Draft<'_>,
+    place: &'p Place<'_>,
+    goes: &[Work<'_>],
+) -> impl Iterator<Item = &'p ObjectName> + use<'p> {
+    let going: BTreeSet<ObjectName> =
+        goes.iter().filter(|w| matches!(w.doing, Doing::Delete(_))).map(|w| w.object.clone()).collect();
+    let ours = place.seen.objects.iter().filter(|(_, l)| super::is_ours(&l.body, draft.key())).map(|(o, _)| o);
+    ours.filter(move |o| !going.contains(*o))
 }
 
 fn hints<'o>(objects: impl Iterator<Item = &'o ObjectName>, home: &str) -> (BTreeSet<String>, BTreeSet<String>) {

@@ -9,6 +9,7 @@ use crate::applyset;
 use crate::desired::{Body, Bundle, Cluster, ObjectWish, cluster_scope};
 use crate::failure::{Class, Failure};
 use crate::make::{Intent, Made};
+use crate::objects::managed::Holder;
 use crate::observed::{ClusterSeen, KindSeen, Live, Parent, ScopeSeen, Trial};
 use crate::plan::{Action, Call, Do, Hold, ObjectDoes, Plan, Why};
 use crate::policy::Amount;
@@ -112,6 +113,7 @@ impl Stage {
             uid: "uid-parent".into(),
             kinds,
             namespaces: BTreeSet::from(["shop".to_owned()]),
+            whole: true,
         };
         self.cluster().parent = Some(Ok(parent));
         self
@@ -135,7 +137,8 @@ fn group() -> Group {
 /// The managed fields of somebody who has set everything.
 fn held(body: &Json) -> Json {
     let Some(all) = body.as_object() else { return json!({}) };
-    let skip = |k: &str| matches!(k, "apiVersion" | "kind" | "name" | "namespace");
+    let top = all.contains_key("apiVersion");
+    let skip = |k: &str| matches!(k, "apiVersion" | "name" | "namespace") || (k == "kind" && top);
     let one = |(k, v): (&String, &Json)| (format!("f:{k}"), if v.is_object() { held(v) } else { json!({}) });
     Json::Object(all.iter().filter(|(k, _)| !skip(k)).map(one).collect())
 }
@@ -223,10 +226,14 @@ fn a_custom_object_waits_for_its_definition() {
     });
     let widget =
         json!({ "apiVersion": "example.org/v1", "kind": "Widget", "metadata": { "name": "w", "namespace": "shop" } });
-    let stage = Stage::new().wish(widget.clone()).wish(definition);
+    let stage = Stage::new().wish(widget.clone()).wish(definition.clone());
     let all = steps(&stage.plan());
     assert_eq!(all[1], "apply CustomResourceDefinition widgets.example.org [0]");
     assert_eq!(all[3], "apply Widget shop/w [0, 2]");
+    // Made by a run that was ended before it was served.
+    let stage = Stage::new().wish(widget.clone()).wish(definition.clone()).live(definition);
+    let stage = stage.parent(&["CustomResourceDefinition.apiextensions.k8s.io", "Widget.example.org"]);
+    assert_eq!(steps(&stage.plan()), ["wait Ready 1 []", "apply Widget shop/w [0]"]);
     let alone = Stage::new().wish(widget).plan();
     let (by, says) = &holds(&alone)[0];
     assert!(*by == Hold::Unresolved && says.contains("serves no Widget.example.org"), "{says}");
@@ -274,7 +281,10 @@ fn what_another_manager_took_is_named_and_taken_back_by_force_alone() {
     assert!(plan.steps.is_empty() && held.by == Hold::Foreign);
     assert!(held.waits_for.contains("takes it from kubectl-edit"), "{}", held.waits_for);
     assert_eq!(held.change.fields[0].why, Why::Drifted);
-    assert_eq!(held.change.fields[0].by.as_deref(), Some("kubectl-edit at 2026-01-02 00:00 UTC"));
+    assert_eq!(
+        held.change.fields[0].by.as_ref().map(Holder::with_time).as_deref(),
+        Some("kubectl-edit at 2026-01-02 00:00 UTC")
+    );
     stage.world.intent = Intent { force_conflicts: true, ..Intent::default() };
     let forced = stage.plan();
     let Do::Call(Call::Object(on)) = &forced.steps[0].does else { panic!("{forced:#?}") };
@@ -322,6 +332,76 @@ fn a_mark_of_another_tool_stops_everything_in_the_cluster() {
     assert!(plan.steps.is_empty() && holds(&plan).iter().all(|(by, _)| *by == Hold::Foreign));
 }
 
+/// What a step writes into the mark.
+fn marked_kinds(plan: &Plan) -> Vec<Vec<String>> {
+    let one = |s: &crate::plan::Step| match &s.does {
+        Do::Call(Call::Object(on)) => match &on.does {
+            ObjectDoes::Parent { kinds, .. } => Some(kinds.iter().cloned().collect()),
+            ObjectDoes::Apply { .. }
+            | ObjectDoes::Delete { .. }
+            | ObjectDoes::Mark { .. }
+            | ObjectDoes::Cordon { .. } => None,
+        },
+        Do::Call(_) | Do::Wait(_) => None,
+    };
+    plan.steps.iter().filter_map(one).collect()
+}
+
+#[test]
+fn a_mark_that_is_gone_or_damaged_is_written_anew_with_all_kinds_that_are_live() {
+    let service = |name: &str| json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": name, "namespace": "shop" } });
+    let lost = || Stage::new().wish(config("a", "1")).live(config("a", "1")).wish(service("s")).live(service("s"));
+    let plan = lost().plan();
+    assert_eq!(steps(&plan), ["parent []"]);
+    assert_eq!(marked_kinds(&plan), [["ConfigMap", "Service"]]);
+    assert_eq!((plan.changes[0].action, plan.changes[0].reasons[0].why), (Action::Restamp, Why::Stamp));
+    assert!(plan.changes[0].reasons[0].says.contains("written anew"), "{:?}", plan.changes[0]);
+    let mut damaged = lost().parent(&["ConfigMap"]);
+    if let Some(Ok(parent)) = &mut damaged.cluster().parent {
+        parent.whole = false;
+    }
+    assert_eq!(marked_kinds(&damaged.plan()), [["ConfigMap", "Service"]]);
+    // With another change it goes along, and kinds that this change is not about stay in it.
+    let more = lost().wish(config("b", "1"));
+    assert_eq!(steps(&more.plan()), ["parent []", "apply ConfigMap shop/b [0]"]);
+    assert_eq!(marked_kinds(&more.plan()), [["ConfigMap", "Service"]]);
+    // What goes in the same run is in it until it is gone.
+    let fewer = lost().live(claim("old"));
+    let name: ObjectName = "PersistentVolumeClaim/shop/old".parse().unwrap();
+    let mut fewer = fewer;
+    let old = fewer.cluster().objects.get_mut(&name).unwrap();
+    old.body["metadata"]["annotations"][applyset::DELETE_AFTER] = "1999-01-01T00:00:00Z".into();
+    let kinds = marked_kinds(&fewer.plan());
+    assert_eq!(kinds, [vec!["ConfigMap", "PersistentVolumeClaim", "Service"], vec!["ConfigMap", "Service"]]);
+    // Asked for a part of the stack, nothing is done about it; a new stack has none to lose.
+    let mut part = lost();
+    part.world.intent.target = Some(globset::GlobSet::empty());
+    assert!(part.plan().is_empty());
+    assert!(Stage::new().plan().is_empty());
+}
+
+#[test]
+fn a_mark_in_another_namespace_goes_once_the_new_one_says_all() {
+    let service = json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "s", "namespace": "shop" } });
+    let mut stage = Stage::new().wish(config("a", "1")).live(config("a", "1")).live(service);
+    let former = Parent {
+        namespace: "ops".into(),
+        uid: "uid-old".into(),
+        kinds: BTreeSet::from(["ConfigMap".to_owned(), "Service".to_owned()]),
+        namespaces: BTreeSet::from(["shop".to_owned()]),
+        whole: true,
+    };
+    stage.cluster().former.push(former);
+    let plan = stage.plan();
+    let all = steps(&plan);
+    assert_eq!(all[0], "parent []");
+    assert_eq!(marked_kinds(&plan), [vec!["ConfigMap", "Service"], vec!["ConfigMap"]]);
+    assert!(all.last().unwrap().starts_with("delete ConfigMap ops/evenkeel-"), "{all:?}");
+    assert_eq!(plan.steps.last().unwrap().needs.len(), all.len() - 1, "after everything else");
+    stage.cluster().unseen.insert("Secret".into(), Failure::new(Class::Denied, "Forbidden", "no"));
+    assert!(!steps(&stage.plan()).iter().any(|s| s.contains("ops/evenkeel-")), "not seen is not absent");
+}
+
 #[test]
 fn data_goes_into_quarantine_first_and_comes_back_when_it_is_wished_again() {
     let stage = Stage::new()
@@ -345,6 +425,27 @@ fn data_goes_into_quarantine_first_and_comes_back_when_it_is_wished_again() {
     back.bundle().objects.pop();
     at(&mut back, "1999-01-01T00:00:00Z");
     assert_eq!(steps(&back.plan())[0], "delete PersistentVolumeClaim shop/data []");
+}
+
+#[test]
+fn one_that_is_stuck_on_its_way_out_is_told_until_it_is_gone() {
+    let mut stage = Stage::new()
+        .wish(config("a", "1"))
+        .live(config("a", "1"))
+        .live(claim("old"))
+        .parent(&["ConfigMap", "PersistentVolumeClaim"]);
+    let name: ObjectName = "PersistentVolumeClaim/shop/old".parse().unwrap();
+    let live = stage.cluster().objects.get_mut(&name).unwrap();
+    live.body["metadata"]["deletionTimestamp"] = "2026-01-02T00:00:00Z".into();
+    live.body["metadata"]["finalizers"] = json!(["example.org/held"]);
+    for destroy in [false, true] {
+        stage.world.intent = Intent { destroy, ..Intent::default() };
+        let plan = stage.plan();
+        let (by, says) = &holds(&plan)[0];
+        assert!(*by == Hold::Time && says.contains("waits for finalizer example.org/held"), "{says}");
+        assert!(!steps(&plan).iter().any(|s| s.contains("shop/old") || s.contains("evenkeel-")), "{:?}", steps(&plan));
+        assert!(plan.look_again_at.is_some());
+    }
 }
 
 #[test]
@@ -478,6 +579,31 @@ fn what_the_server_misses_and_the_same_plan_makes_is_no_refusal() {
         let stage = refused(Stage::new().wish(pod.clone()).wish(other.clone()).live(other));
         assert_eq!(holds(&stage.plan()).len(), 1, "nothing of that name is about to come");
     }
+}
+
+#[test]
+fn one_that_is_asked_for_is_replaced_although_nothing_is_wrong_with_it() {
+    let mut stage = Stage::new()
+        .wish(config("a", "1"))
+        .live(config("a", "1"))
+        .wish(claim("data"))
+        .live(claim("data"))
+        .parent(&["ConfigMap", "PersistentVolumeClaim"]);
+    let asked = |stage: &mut Stage, object: &str| {
+        let replace = BTreeSet::from([group().object(object.parse().unwrap())]);
+        stage.world.intent = Intent { replace, ..Intent::default() };
+        stage.plan()
+    };
+    let plan = asked(&mut stage, "ConfigMap/shop/a");
+    assert_eq!(
+        steps(&plan),
+        ["delete ConfigMap shop/a []", "wait Deleted 1 [0]", "apply ConfigMap shop/a [1]"],
+        "{plan:#?}"
+    );
+    let change = &plan.changes[0];
+    assert_eq!((change.action, change.reasons[0].why, change.reasons.len()), (Action::Replace, Why::Asked, 1));
+    let data = asked(&mut stage, "PersistentVolumeClaim/shop/data");
+    assert!(data.steps.is_empty() && data.held[0].by == Hold::Protection, "its data would go along");
 }
 
 #[test]

@@ -204,9 +204,8 @@ impl Kube {
                     ("ImagePullBackOff", format!("Back-off pulling image {image:?}: ErrImagePull: not found"))
                 };
                 self.report(name, KUBELET, m, |pod| waiting(pod, reason, &says, Some(&container)));
-                if first {
-                    self.set_due(name, again(10));
-                }
+                // The kubelet's back-off, which ends at five minutes.
+                self.set_due(name, again(if first { 10 } else { 300 }));
             }
             Fate::NoConfig(container, says) => {
                 self.report(name, KUBELET, m, |pod| {

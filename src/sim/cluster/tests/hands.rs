@@ -31,7 +31,9 @@ fn each_hand_leaves_the_name_that_kubectl_leaves() {
             patch: Body(json!({ "spec": { "paused": true } })),
         });
         let live = t.look(&wish).await;
-        assert_eq!(entry(&live, "kubectl").unwrap()["subresource"], "scale");
+        let scaled = entry(&live, "kubectl").unwrap();
+        assert_eq!((&scaled["subresource"], scaled.get("time")), (&json!("scale"), None), "as the real server has it");
+        assert!(entry(&live, "kubectl-set").unwrap()["time"].is_string());
         for (manager, path) in [
             ("kubectl", vec!["f:spec", "f:replicas"]),
             ("kubectl-set", vec!["f:spec", "f:template", "f:spec", "f:containers", "k:{\"name\":\"main\"}", "f:image"]),
@@ -85,6 +87,10 @@ fn nodes_and_images_can_be_broken_and_mended() {
         };
         assert_eq!(words("nodes"), ["ready", "not ready", "ready"]);
         assert_eq!(words("deploy"), ["0 of 2 ready"]);
+        t.does(Hand::Silence { node: "node-b".into(), on: false });
+        t.does(Hand::SpoilImage { image: "web:1".into(), bad: false });
+        t.wait(360).await;
+        assert_eq!(t.look(&wish).await["status"]["readyReplicas"], 2, "the kubelet tries again");
     });
 }
 
