@@ -498,6 +498,16 @@ pub struct Drain {
 }
 
 impl Plan {
+    /// Whether a step that serves a change is about something else: the stack's own mark in a cluster, which follows what
+    /// was deleted. Left out, it leaves the change as done as it is.
+    pub fn is_beside(&self, change: u32, step: u32) -> bool {
+        let change = self.changes.get(change as usize).and_then(|c| c.address.object.as_deref());
+        match self.steps.get(step as usize).map(|s| &s.does) {
+            Some(Do::Call(Call::Object(on))) => change.is_some_and(|own| *own != on.object),
+            Some(Do::Call(_) | Do::Wait(_)) | None => false,
+        }
+    }
+
     /// Sets the id from all the rest.
     pub fn seal(mut self) -> Self {
         self.id = self.digest();

@@ -430,9 +430,13 @@ impl Progress {
         if self.refused.contains_key(&change) {
             return Standing::Refused;
         }
-        let of = self.plan.steps.iter().zip(&self.states).filter(|(s, _)| s.changes.contains(&change));
+        let of =
+            (0u32..).zip(self.plan.steps.iter().zip(&self.states)).filter(|(_, (s, _))| s.changes.contains(&change));
         let mut all = [0usize; 5];
-        for (_, state) in of {
+        for (step, (_, state)) in of {
+            if matches!(state, State::Skipped(_)) && self.plan.is_beside(change, step) {
+                continue;
+            }
             let i = match state {
                 State::Waiting => 0,
                 State::Started => 1,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use evenkeel_core::address::Address;
 use evenkeel_core::event::Outcome;
 use evenkeel_core::failure::Failure;
+use evenkeel_core::plan::{Action, Change, Why};
 use evenkeel_core::progress::{Standing, State};
 use serde::Serialize;
 
@@ -116,26 +117,27 @@ impl Report {
             done_before: tally.before(),
             words,
         };
-        report.next = report.next_words();
+        let asked = |c: &Change| c.reasons.iter().all(|r| r.why == Why::Asked) && c.action == Action::Delete;
+        let command = if plan.changes.iter().all(asked) { "evenkeel destroy" } else { "evenkeel apply" };
+        report.next = report.next_words(command);
         report
     }
 
-    fn next_words(&self) -> String {
+    fn next_words(&self, command: &str) -> String {
         let passes = self.failed.iter().all(|f| f.explained.passes);
-        let next = match self.outcome {
-            Outcome::Complete => "",
+        match self.outcome {
+            Outcome::Complete => String::new(),
             Outcome::Interrupted => {
-                "run `evenkeel apply` again: what is done stays done, what was in flight is looked at first"
+                format!("run `{command}` again: what is done stays done, what was in flight is looked at first")
             }
             Outcome::Partial if !passes => {
-                "do what the way out says, then run `evenkeel apply` again: what is done stays done"
+                format!("do what the way out says, then run `{command}` again: what is done stays done")
             }
             Outcome::Partial if !self.refused.is_empty() => {
-                "the world moved since the plan: `evenkeel plan` shows how, `evenkeel apply` goes on"
+                format!("the world moved since the plan: `evenkeel plan` shows how, `{command}` goes on")
             }
-            Outcome::Partial => "run `evenkeel apply` again: what is done stays done",
-        };
-        next.to_owned()
+            Outcome::Partial => format!("run `{command}` again: what is done stays done"),
+        }
     }
 
     /// The page.

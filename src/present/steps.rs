@@ -103,6 +103,10 @@ pub fn whom(plan: &Plan, names: &Names, step: u32) -> String {
     {
         return count(all.len() as u64, "object", "objects");
     }
+    let own = plan.steps.get(step as usize).filter(|s| s.changes.iter().all(|c| plan.is_beside(*c, step)));
+    if let Some(Do::Call(Call::Object(OnObject { does: ObjectDoes::Delete { .. }, .. }))) = own.map(|s| &s.does) {
+        return "the stack's own mark".to_owned();
+    }
     let ids: &[String] = match plan.steps.get(step as usize).map(|s| &s.does) {
         Some(Do::Call(Call::Terminate(ids) | Call::Stop(ids) | Call::Start(ids))) => ids,
         Some(Do::Call(_) | Do::Wait(_)) | None => &[],

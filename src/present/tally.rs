@@ -180,7 +180,11 @@ impl Tally {
         let new = if self.progress.refused().contains_key(&change) {
             Standing::Refused
         } else {
-            sum(steps.iter().filter_map(|s| self.progress.state(*s)))
+            let plan = self.progress.plan();
+            let counts =
+                |(s, state): &(u32, &State)| !matches!(state, State::Skipped(_)) || !plan.is_beside(change, *s);
+            let states = steps.iter().filter_map(|s| Some((*s, self.progress.state(*s)?)));
+            sum(states.filter(counts).map(|(_, state)| state))
         };
         self.standing[i] = new;
         let group = &self.progress.plan().changes[i].address.group;

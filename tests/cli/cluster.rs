@@ -294,3 +294,26 @@ fn an_object_is_protected_and_the_command_that_a_plan_prints_takes_it_off() {
     place.run("protect manifests.app/ConfigMap/default/b").ends(1).says("nothing live is called");
     place.run("protect manifests.app/ConfigMap").ends(64).says("neither a group nor a part of one");
 }
+
+#[test]
+fn a_deletion_that_is_stuck_is_told_by_every_run_and_what_is_gone_is_called_done() {
+    let stuck = config("stuck").replace("name: stuck", "name: stuck, finalizers: [example.org/held]");
+    let place = with("", &format!("{}{stuck}", config("a")));
+    place.run("apply --yes").ends(0);
+    let first = place.run("destroy --yes").ends(7).says("waits for finalizer example.org/held");
+    first
+        .says("Applied in part: 1 change done")
+        .says("run `evenkeel destroy` again")
+        .says("left out: delete the stack's own mark")
+        .never("left out: delete ConfigMap");
+    place.run("sim kubectl get configmaps").ends(0).never("default/a").shows("evenkeel-7f3kq2x9");
+    place.run("destroy --yes").ends(7).shows("waits for finalizer").never("No changes").never("Applied");
+    // Out of the file it is told too, and no plan is in sync with it.
+    place.write("app.yaml", config("a"));
+    place.run("apply --yes").ends(7).shows("example.org/held");
+    place.run("plan --exit-code").ends(2).shows("example.org/held");
+    place.args(&["sim", "kubectl", "edit", "configmap/stuck", r#"{"metadata":{"finalizers":null}}"#]).ends(0);
+    place.run("plan --exit-code").ends(0);
+    place.run("destroy --yes").ends(0);
+    place.run("sim kubectl get configmaps").ends(0).never("evenkeel-7f3kq2x9");
+}

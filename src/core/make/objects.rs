@@ -408,7 +408,7 @@ impl<'a> Place<'a> {
             // It was asked to go already. Whoever holds it up must be heard of until it is gone.
             if let Some(says) = leaving(&live.body) {
                 draft.look_again_by(draft.ask.now.saturating_add(SignedDuration::from_secs(30)).ok());
-                draft.hold(change, Hold::Time, format!("its end: it {says}"));
+                draft.hold(change, Hold::Time, format!("it {says}"));
                 continue;
             }
             if is_protected(&live.body) {

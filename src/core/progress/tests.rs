@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::digest::Digest;
 use crate::launch::{Launch, Place};
-use crate::plan::{Action, Basis, FORMAT, Takes, Until};
+use crate::plan::{Action, Basis, FORMAT, ObjectDoes, OnObject, Takes, Until};
 use crate::stamp::{LaunchTag, Vector};
 use crate::value::Fields;
 
@@ -257,6 +257,26 @@ fn the_sum_of_the_steps_is_the_changes_standing() {
     assert_eq!(standing((0..5).map(done).collect()), Standing::Done);
     assert_eq!(standing(vec![refused(0)]), Standing::Refused);
     assert_eq!(after(&plan, (0..5).map(done)).outcome(), Outcome::Complete);
+}
+
+/// The mark is written after the last deletion; one that is stuck leaves those done that are gone.
+#[test]
+fn a_step_beside_a_change_that_is_left_out_leaves_it_done() {
+    let on = |object: &str| {
+        let does = ObjectDoes::Delete { uid: "u".into() };
+        Do::Call(Call::Object(OnObject { object: object.parse().unwrap(), api_version: "v1".into(), does }))
+    };
+    let changes = ["a", "b"].map(|name| change(&format!("manifests.x/ConfigMap/shop/{name}"), None)).to_vec();
+    let steps = vec![
+        step(&[], &[0], on("ConfigMap/shop/a")),
+        step(&[], &[1], on("ConfigMap/shop/b")),
+        step(&[0, 1], &[0, 1], on("ConfigMap/shop/evenkeel-s")),
+    ];
+    let mut went = after(&plan(changes, steps), [began(), started(0), started(1), done(0), failed(1, Class::Busy)]);
+    let skips = went.skips();
+    assert_eq!(skips.iter().map(|s| s.0).collect::<Vec<_>>(), [2]);
+    went.apply(&Happened::Skipped { step: 2, because: skips[0].1.clone() });
+    assert_eq!((went.standing(0), went.standing(1)), (Standing::Done, Standing::Failed));
 }
 
 /// Any event about steps and changes that may or may not exist.
