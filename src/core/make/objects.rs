@@ -4,6 +4,7 @@
 //! its marks, or pruned: never by its name, only by our label and our field manager.
 
 mod containers;
+mod marks;
 mod shown;
 mod steps;
 

@@ -1,5 +1,7 @@
 //! What becomes of Kubernetes objects, one rule a test.
 
+mod marks;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
@@ -330,76 +332,6 @@ fn a_mark_of_another_tool_stops_everything_in_the_cluster() {
     stage.cluster().parent = Some(Err("kubectl/v1.37".into()));
     let plan = stage.plan();
     assert!(plan.steps.is_empty() && holds(&plan).iter().all(|(by, _)| *by == Hold::Foreign));
-}
-
-/// What a step writes into the mark.
-fn marked_kinds(plan: &Plan) -> Vec<Vec<String>> {
-    let one = |s: &crate::plan::Step| match &s.does {
-        Do::Call(Call::Object(on)) => match &on.does {
-            ObjectDoes::Parent { kinds, .. } => Some(kinds.iter().cloned().collect()),
-            ObjectDoes::Apply { .. }
-            | ObjectDoes::Delete { .. }
-            | ObjectDoes::Mark { .. }
-            | ObjectDoes::Cordon { .. } => None,
-        },
-        Do::Call(_) | Do::Wait(_) => None,
-    };
-    plan.steps.iter().filter_map(one).collect()
-}
-
-#[test]
-fn a_mark_that_is_gone_or_damaged_is_written_anew_with_all_kinds_that_are_live() {
-    let service = |name: &str| json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": name, "namespace": "shop" } });
-    let lost = || Stage::new().wish(config("a", "1")).live(config("a", "1")).wish(service("s")).live(service("s"));
-    let plan = lost().plan();
-    assert_eq!(steps(&plan), ["parent []"]);
-    assert_eq!(marked_kinds(&plan), [["ConfigMap", "Service"]]);
-    assert_eq!((plan.changes[0].action, plan.changes[0].reasons[0].why), (Action::Restamp, Why::Stamp));
-    assert!(plan.changes[0].reasons[0].says.contains("written anew"), "{:?}", plan.changes[0]);
-    let mut damaged = lost().parent(&["ConfigMap"]);
-    if let Some(Ok(parent)) = &mut damaged.cluster().parent {
-        parent.whole = false;
-    }
-    assert_eq!(marked_kinds(&damaged.plan()), [["ConfigMap", "Service"]]);
-    // With another change it goes along, and kinds that this change is not about stay in it.
-    let more = lost().wish(config("b", "1"));
-    assert_eq!(steps(&more.plan()), ["parent []", "apply ConfigMap shop/b [0]"]);
-    assert_eq!(marked_kinds(&more.plan()), [["ConfigMap", "Service"]]);
-    // What goes in the same run is in it until it is gone.
-    let fewer = lost().live(claim("old"));
-    let name: ObjectName = "PersistentVolumeClaim/shop/old".parse().unwrap();
-    let mut fewer = fewer;
-    let old = fewer.cluster().objects.get_mut(&name).unwrap();
-    old.body["metadata"]["annotations"][applyset::DELETE_AFTER] = "1999-01-01T00:00:00Z".into();
-    let kinds = marked_kinds(&fewer.plan());
-    assert_eq!(kinds, [vec!["ConfigMap", "PersistentVolumeClaim", "Service"], vec!["ConfigMap", "Service"]]);
-    // Asked for a part of the stack, nothing is done about it; a new stack has none to lose.
-    let mut part = lost();
-    part.world.intent.target = Some(globset::GlobSet::empty());
-    assert!(part.plan().is_empty());
-    assert!(Stage::new().plan().is_empty());
-}
-
-#[test]
-fn a_mark_in_another_namespace_goes_once_the_new_one_says_all() {
-    let service = json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "s", "namespace": "shop" } });
-    let mut stage = Stage::new().wish(config("a", "1")).live(config("a", "1")).live(service);
-    let former = Parent {
-        namespace: "ops".into(),
-        uid: "uid-old".into(),
-        kinds: BTreeSet::from(["ConfigMap".to_owned(), "Service".to_owned()]),
-        namespaces: BTreeSet::from(["shop".to_owned()]),
-        whole: true,
-    };
-    stage.cluster().former.push(former);
-    let plan = stage.plan();
-    let all = steps(&plan);
-    assert_eq!(all[0], "parent []");
-    assert_eq!(marked_kinds(&plan), [vec!["ConfigMap", "Service"], vec!["ConfigMap"]]);
-    assert!(all.last().unwrap().starts_with("delete ConfigMap ops/evenkeel-"), "{all:?}");
-    assert_eq!(plan.steps.last().unwrap().needs.len(), all.len() - 1, "after everything else");
-    stage.cluster().unseen.insert("Secret".into(), Failure::new(Class::Denied, "Forbidden", "no"));
-    assert!(!steps(&stage.plan()).iter().any(|s| s.contains("ops/evenkeel-")), "not seen is not absent");
 }
 
 #[test]
