@@ -140,7 +140,7 @@ impl Look {
     ///
     /// # Errors
     /// An address or a pattern that names nothing (64).
-    pub fn knows(&self, project: &Project, intent: &Intent, targets: &[String]) -> Result<(), Halt> {
+    pub fn knows(&self, project: &Project, intent: &Intent, targets: &[String], out: &Out) -> Result<(), Halt> {
         let survey = self.survey(project, intent.force);
         let objects: BTreeSet<Address> =
             members(&project.desired, &self.observed).into_iter().map(|(_, address, _)| address).collect();
@@ -169,13 +169,18 @@ impl Look {
             survey.groups.keys().chain(project.desired.bundles.keys()).chain(addresses.iter().map(|a| &a.group));
         let known: BTreeSet<String> =
             groups.map(Group::to_string).chain(addresses.iter().map(Address::to_string)).collect();
+        let mut strange = Vec::new();
         for pattern in targets {
             let set = globs(std::slice::from_ref(pattern))?;
             if set.is_some_and(|set| !known.iter().any(|name| set.is_match(name))) {
-                return Err(nothing("--target", pattern, &short(&known, pattern)));
+                strange.push(nothing("--target", pattern, &short(&known, pattern)));
             }
         }
-        Ok(())
+        // Of several, one may name what an earlier run has ended; and what cannot be seen may be there.
+        if strange.len() < targets.len() || !self.observed.gaps.is_empty() {
+            strange.drain(..).for_each(|s| out.say(&format!("note: {}", s.says)));
+        }
+        strange.into_iter().next().map_or(Ok(()), Err)
     }
 
     /// Makes the plan, and lets an independent checker look at it before anybody sees it.

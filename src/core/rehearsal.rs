@@ -220,11 +220,10 @@ pub type Rooms = BTreeMap<(String, Place), Subnet>;
 pub fn crowded(plan: &Plan, rooms: &Rooms) -> Vec<Finding> {
     // Two places can be one subnet: its zone's default, and itself by name.
     let mut wanted: BTreeMap<(&str, &str), (u32, Vec<u32>, &Subnet)> = BTreeMap::new();
-    for (n, step) in (0u32..).zip(&plan.steps) {
-        let Do::Call(Call::Launch(l)) = &step.does else { continue };
-        let room = l.places.first().and_then(|place| rooms.get(&(step.scope.clone(), place.clone())));
+    for (n, scope, l) in launches(plan) {
+        let room = l.places.first().and_then(|place| rooms.get(&(scope.to_owned(), place.clone())));
         let Some(room) = room else { continue };
-        let (needed, steps, _) = wanted.entry((&step.scope, &room.id)).or_insert((0, Vec::new(), room));
+        let (needed, steps, _) = wanted.entry((scope, &room.id)).or_insert((0, Vec::new(), room));
         *needed += l.tag.slots.len();
         steps.push(n);
     }
@@ -263,8 +262,19 @@ pub fn limited(plan: &Plan, needs: &Needs, limit: &Limit) -> Option<Finding> {
     Some(Finding { addresses: addresses(plan, &steps), steps, trouble: Trouble::Limited { quota, most, used, needed } })
 }
 
+/// The launches that come before anything is ended: those of a later wave take the room of what an earlier one ends.
 fn launches(plan: &Plan) -> impl Iterator<Item = (u32, &str, &Launch)> {
-    (0u32..).zip(&plan.steps).filter_map(|(n, step)| match &step.does {
+    let mut later: Vec<bool> = Vec::with_capacity(plan.steps.len());
+    for step in &plan.steps {
+        let ends = |n: &u32| {
+            let before = plan.steps.get(*n as usize).map(|s| &s.does);
+            matches!(before, Some(Do::Call(Call::Terminate(_)))) || later.get(*n as usize).is_some_and(|l| *l)
+        };
+        let is_later = step.needs.iter().any(ends);
+        later.push(is_later);
+    }
+    let first = (0u32..).zip(&plan.steps).zip(later).filter(|(_, later)| !later);
+    first.filter_map(|((n, step), _)| match &step.does {
         Do::Call(Call::Launch(launch)) => Some((n, step.scope.as_str(), launch)),
         Do::Call(_) | Do::Wait(_) => None,
     })

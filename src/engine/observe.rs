@@ -67,10 +67,40 @@ pub async fn observe(eyes: &BTreeMap<String, &dyn Eyes>, wants: &[Wants], clock:
         all.labels.extend(reading.labels);
         all.clusters.extend(reading.cluster.map(|c| (w.scope.clone(), c)));
     }
+    one_cluster_once(&mut all);
     all.objects.sort_by(|a, b| (&a.scope, a.kind, &a.id).cmp(&(&b.scope, b.kind, &b.id)));
     // A page that shifted while it was read can show one thing twice.
     all.objects.dedup_by(|a, b| (&a.scope, a.kind, &a.id) == (&b.scope, b.kind, &b.id));
     all.lookups.sort_by(|a, b| (&a.scope, &a.asked).cmp(&(&b.scope, &b.asked)));
     all.gaps.sort_by(|a, b| (&a.scope, a.kind, &a.what).cmp(&(&b.scope, b.kind, &b.what)));
     all
+}
+
+/// Under two names, one cluster would be two worlds, each of which takes the other's objects for what the file forgot:
+/// then neither counts as seen.
+fn one_cluster_once(all: &mut Observed) {
+    let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for scope in all.clusters.keys() {
+        let id = all.scopes.get(scope).map(|s| s.account.clone()).unwrap_or_default();
+        if !id.is_empty() {
+            names.entry(id).or_default().push(scope.clone());
+        }
+    }
+    for scopes in names.into_values().filter(|scopes| scopes.len() > 1) {
+        let tables: Vec<String> = scopes.iter().map(|s| table_of(s)).collect();
+        for scope in scopes {
+            all.clusters.remove(&scope);
+            let says = format!("{} are one cluster: give it one table, and let groups name that", tables.join(" and "));
+            let failure = Failure::new(Class::Invalid, "", says);
+            all.gaps.push(Gap { what: table_of(&scope), scope, kind: None, failure, partial: false });
+        }
+    }
+}
+
+/// `[kubernetes.eu]`, the table of a cluster's scope.
+fn table_of(scope: &str) -> String {
+    match scope.split_once(':') {
+        Some((_, alias)) if !alias.is_empty() => format!("[kubernetes.{alias}]"),
+        Some(_) | None => "[kubernetes]".to_owned(),
+    }
 }

@@ -286,6 +286,9 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
         if !marks.iter().any(|m| m.as_ref().map_or(true, |p| p.whole)) && bodies.iter().any(applyset::is_applied) {
             let rest = catalog.all().filter(|r| !listed.contains(&r.group_kind()) && !more.contains(r));
             bodies.extend(self.everywhere(rest.cloned().collect(), &selector, &namespaces, found).await);
+            for (group, failure) in &catalog.broken {
+                found.unseen(format!("*.{group}"), failure.clone());
+            }
         }
         for mark in marks {
             match mark {

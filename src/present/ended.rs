@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use evenkeel_core::address::Address;
+use evenkeel_core::address::{Address, Kind};
 use evenkeel_core::event::Outcome;
 use evenkeel_core::failure::Failure;
 use evenkeel_core::plan::{Action, Change, Why};
@@ -118,7 +118,11 @@ impl Report {
             words,
         };
         let asked = |c: &Change| c.reasons.iter().all(|r| r.why == Why::Asked) && c.action == Action::Delete;
-        let command = if plan.changes.iter().all(asked) { "evenkeel destroy" } else { "evenkeel apply" };
+        // The stack's own mark goes last of all, whatever the reason.
+        let mark = |c: &&Change| c.address.group.kind == Kind::Manifests && c.address.group.name == "mark";
+        let mut others = plan.changes.iter().filter(|c| !mark(c)).peekable();
+        let destroys = others.peek().is_some() && others.all(asked);
+        let command = if destroys { "evenkeel destroy" } else { "evenkeel apply" };
         report.next = report.next_words(command);
         report
     }

@@ -158,7 +158,7 @@ impl Job<'_> {
             held = lock(self.project, self.run, None, self.out).await?;
         }
         let mut seen = self.look().await?;
-        seen.knows(self.project, self.intent, self.targets)?;
+        seen.knows(self.project, self.intent, self.targets, self.out)?;
         let made = seen.plan(self.project, self.intent)?;
         self.show(&made.plan, &seen);
         if made.plan.is_empty() {
@@ -179,6 +179,8 @@ impl Job<'_> {
     /// Runs a plan. Where it failed for a reason that the next plan knows a way around, or did what others of its changes
     /// were held for, that one too.
     async fn rounds(&self, mut made: Made, mut seen: Look) -> Ends {
+        // What was to be replaced and has been is not replaced again.
+        let mut done = BTreeSet::new();
         for _ in 1..ROUNDS {
             let run = carry_out(self.session, self.project, &made, &seen, self.run, self.signals, self.out).await?;
             let says = match run.ran.outcome {
@@ -188,32 +190,47 @@ impl Job<'_> {
                 Outcome::Complete if waits_for_itself(&made.plan) => {
                     "What was held back for others may go on now. This is the plan for it:"
                 }
-                Outcome::Partial | Outcome::Complete | Outcome::Interrupted => return self.proved(&made, run).await,
+                Outcome::Partial | Outcome::Complete | Outcome::Interrupted => {
+                    return self.last(&made, run, &done).await;
+                }
             };
-            if run.stopped || run.ran.trouble.is_some() {
-                return self.proved(&made, run).await;
+            // The cap on deletes is one of a run, not of a round.
+            let capped = made.plan.held.iter().any(|h| h.by == Hold::DeleteCap);
+            if run.stopped || run.ran.trouble.is_some() || capped {
+                return self.last(&made, run, &done).await;
             }
-            // What was to be replaced and has been is not replaced again.
-            let done: BTreeSet<_> = (0u32..)
-                .zip(&made.plan.changes)
-                .filter(|(i, _)| run.ran.progress.standing(*i) == Standing::Done)
-                .map(|(_, c)| c.address.clone())
-                .collect();
+            let all = (0u32..).zip(&made.plan.changes);
+            let now = all.filter(|(i, _)| run.ran.progress.standing(*i) == Standing::Done);
+            done.extend(now.map(|(_, c)| c.address.clone()));
             let replace = self.intent.replace.difference(&done).cloned().collect();
             seen = self.look().await?;
             let next = seen.plan(self.project, &Intent { replace, ..self.intent.clone() })?;
             if next.plan.is_empty() {
-                return self.proved(&made, run).await;
+                return self.last(&made, run, &done).await;
             }
             self.out.say(says);
             self.show(&next.plan, &seen);
-            if !self.run.yes && !agreed(&next.plan, self.intent.destroy, self.out).await? {
-                self.out.say("Not confirmed, so the rest stays as it is.");
-                return self.proved(&made, run).await;
+            if !self.run.yes {
+                if !agreed(&next.plan, self.intent.destroy, self.out).await? {
+                    self.out.say("Not confirmed, so the rest stays as it is.");
+                    return self.last(&made, run, &done).await;
+                }
+                // The world may have moved while the question stood.
+                seen = self.look().await?;
             }
             made = next;
         }
-        self.carry_out(&made, &seen).await
+        let run = carry_out(self.session, self.project, &made, &seen, self.run, self.signals, self.out).await?;
+        self.last(&made, run, &done).await
+    }
+
+    /// How the last of several rounds ends: where an earlier one did something, a plan of which nothing could be done any
+    /// more was done in part.
+    async fn last(&self, made: &Made, run: Run, done: &BTreeSet<Address>) -> Ends {
+        match self.proved(made, run).await? {
+            Exit::Stale if !done.is_empty() => Ok(Exit::Partial),
+            end => Ok(end),
+        }
     }
 
     /// Exactly a saved plan.
@@ -456,11 +473,7 @@ struct Arrived {
 
 fn waits_for(coming: &BTreeMap<Address, Coming>) -> String {
     let all: Vec<String> = coming.iter().map(|(a, c)| format!("{}: {}", a.short(), c.says)).collect();
-    format!(
-        "Waiting for {} that an earlier run launched ({}).",
-        count(all.len() as u64, "machine", "machines"),
-        some(&all)
-    )
+    format!("Waiting for {} that still start ({}).", count(all.len() as u64, "machine", "machines"), some(&all))
 }
 
 /// The first few, and how many more.

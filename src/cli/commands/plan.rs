@@ -24,7 +24,7 @@ pub fn plan(global: &Global, args: &args::Plan, out: &Out) -> Ends {
     block_on(global, async {
         let session = Session::open(global, &project).await?;
         let seen = look(&session, &project, args.wishes.deep, out).await?;
-        seen.knows(&project, &intent, &args.wishes.target)?;
+        seen.knows(&project, &intent, &args.wishes.target, out)?;
         let made = seen.plan(&project, &intent)?;
         seen.remember(&project);
         let ledger = match args.dry_run {

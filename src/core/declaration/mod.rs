@@ -253,9 +253,13 @@ fn blocks(
     let lock = lock::read(table("lock").as_ref());
     let bundles = bundles(&file, read, inputs, &stack, &clusters, secrets, problems);
     let named = machines.values().any(|g| g.nodes.as_ref().is_some_and(|n| n.scope == cluster_scope("")));
-    if table("kubernetes").is_none() && bundles.is_empty() && !named {
-        // The plain cluster is for objects that name none. Who has no objects needs no cluster and no kubeconfig.
-        clusters.clear();
+    // The plain cluster is for objects that name none. Who has none needs no such cluster and no kubeconfig; a table of
+    // other clusters alone does not name it.
+    let plain = cluster_scope("");
+    let written = table("kubernetes")
+        .is_some_and(|r| r.groups().is_empty() || ["context", "kubeconfig", "namespace"].iter().any(|k| r.has(k)));
+    if !written && !named && !bundles.values().any(|b| b.scope == plain) {
+        clusters.remove(&plain);
     }
     Some(Desired {
         stack,

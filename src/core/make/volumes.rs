@@ -72,12 +72,8 @@ pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<
                 let Some(zone) = zones.get(&slot) else {
                     let missing = Reason { why: Why::Declared, says: format!("{count} in the file") };
                     let change = draft.change(&address, Action::Create, vec![missing]);
-                    match &declared.layout {
-                        Layout::For(m) => {
-                            draft.hold(change, Hold::Unresolved, format!("its machine {} has no place", m.slot(slot)))
-                        }
-                        Layout::Replicas { .. } => draft.hold(change, Hold::Outage, "a zone that is well"),
-                    }
+                    let (by, says) = nowhere(draft, declared, slot);
+                    draft.hold(change, by, says);
                     continue;
                 };
                 if let Some((id, machine)) = unmarked(draft, declared, slot) {
@@ -111,6 +107,20 @@ pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<
         }
     }
     out
+}
+
+/// Why a volume has no zone: for the reason that its machine has none, where it has a machine.
+fn nowhere(draft: &Draft<'_>, declared: &VolumeGroup, slot: u32) -> (Hold, String) {
+    match &declared.layout {
+        Layout::For(machines) => {
+            let machine = machines.slot(slot);
+            match draft.held.iter().find(|h| h.change.address == machine) {
+                Some(held) => (held.by, format!("{}, which waits for {}", machine.short(), held.waits_for)),
+                None => (Hold::Unresolved, format!("{} has no place", machine.short())),
+            }
+        }
+        Layout::Replicas { .. } => (Hold::Outage, "a zone that is well".into()),
+    }
 }
 
 /// A volume that is not ours by its marks and hangs where the volume of this slot belongs: most likely ours all the
@@ -279,7 +289,7 @@ fn kept<'a>(
         change.fields = shown;
         let moves = differences.fields.iter().any(|d| d.field.name == "device");
         if moves {
-            draft.hold(change, Hold::Floor, "its machine: a new device name needs a detach; replace the machine");
+            draft.hold(change, Hold::Unresolved, "a new device name needs a detach: `--replace` its machine");
         } else {
             let mut c = Candidate::new(change, Some(keeper.clone()));
             (c.differences, c.vector) = (differences, vector.clone());

@@ -97,12 +97,15 @@ fn is_mark(case: &Case<'_>, on: &OnObject) -> bool {
     on.object.group_kind() == "ConfigMap" && on.object.name == format!("evenkeel-{}", case.desired.stack.id)
 }
 
-/// The stack's own mark: written at any time, deleted with the whole stack, or where the file's is another namespace.
+/// The stack's own mark: written at any time, deleted with the whole stack, or where the file's is another namespace;
+/// and never while a kind is unseen, of which it alone may know.
 fn mark(case: &Case<'_>, i: u32, step: &Step, on: &OnObject, out: &mut Objections) {
     let home = case.desired.clusters.get(&step.scope).map(|c| c.namespace());
+    let seen_all = case.observed.clusters.get(&step.scope).is_some_and(|c| c.unseen.is_empty());
     match &on.does {
         ObjectDoes::Parent { .. } => {}
-        ObjectDoes::Delete { .. } if case.asked.destroy || home != Some(on.object.namespace.as_str()) => {}
+        ObjectDoes::Delete { .. } if seen_all && (case.asked.destroy || home != Some(on.object.namespace.as_str())) => {
+        }
         ObjectDoes::Delete { .. } | ObjectDoes::Apply { .. } | ObjectDoes::Mark { .. } | ObjectDoes::Cordon { .. } => {
             out.step(MARKS, i, "takes the stack's own mark away");
         }

@@ -57,9 +57,16 @@ impl Marks {
     }
 
     /// What must be known before anything is made; `None`: it is.
-    pub fn grow(&self, draft: &Draft<'_>, comes: &[Work<'_>]) -> Option<(BTreeSet<String>, BTreeSet<String>)> {
+    pub fn grow(
+        &self,
+        draft: &Draft<'_>,
+        place: &Place<'_>,
+        comes: &[Work<'_>],
+    ) -> Option<(BTreeSet<String>, BTreeSet<String>)> {
         let (kinds, namespaces) = hints(comes.iter().map(|w| &w.object), &self.object.namespace);
-        let idle = comes.is_empty() && (self.there || self.kinds.is_empty() || draft.ask.intent.destroy);
+        // What is lost is not written of half a look.
+        let blind = !place.seen.unseen.is_empty();
+        let idle = comes.is_empty() && (self.there || self.kinds.is_empty() || draft.ask.intent.destroy || blind);
         if idle || (self.there && kinds.is_subset(&self.kinds) && namespaces.is_subset(&self.namespaces)) {
             return None;
         }
@@ -89,7 +96,8 @@ impl Marks {
 
     /// Whether the stack goes, and nothing of it stays.
     pub fn goes(&self, draft: &Draft<'_>, place: &Place<'_>, goes: &[Work<'_>]) -> bool {
-        draft.ask.intent.destroy && staying(draft, place, goes).next().is_none()
+        // Of what could not be listed something may stay.
+        draft.ask.intent.destroy && place.seen.unseen.is_empty() && staying(draft, place, goes).next().is_none()
     }
 
     /// What is left once everything has gone; `None`: as it stands.

@@ -76,7 +76,7 @@ impl Steps {
         let home = comes.first().filter(|w| holds_mark(w, home));
         let mut made: Vec<Made> = home.map(|w| self.comes(draft, place, w, first, &[], &[])).into_iter().collect();
         let mut grown = None;
-        if let Some((kinds, namespaces)) = marks.grow(draft, &comes) {
+        if let Some((kinds, namespaces)) = marks.grow(draft, place, &comes) {
             let mut all: Vec<u32> = (first..first + index(comes.len())).collect();
             if all.is_empty() {
                 alone = marks.change(draft, place, marks.lost()).map(|change| self.change(change));
