@@ -303,7 +303,8 @@ pub struct Run {
 /// `apply`
 #[derive(Debug, clap::Args)]
 pub struct Apply {
-    /// A plan saved by `plan -o`; without it, plan and ask
+    /// A plan saved by `plan -o`, exactly as it is; without it, plan and ask
+    #[arg(conflicts_with_all = ["target", "exclude", "replace", "max_deletes", "allow_empty"])]
     pub plan: Option<PathBuf>,
     #[command(flatten)]
     pub run: Run,

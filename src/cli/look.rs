@@ -162,6 +162,11 @@ impl Look {
             .filter(|a| objects.contains(a) || survey.alive(a).next().is_some())
             .map(Address::to_string)
             .collect();
+        if let Some(volume) = intent.replace.iter().find(|a| a.group.kind == Kind::Volumes) {
+            let says =
+                format!("--replace {volume}: a volume holds data and is never made anew; copy it to a new group");
+            return Err(Halt::new(Exit::Usage, says));
+        }
         if let Some(address) = intent.replace.iter().map(Address::to_string).find(|a| !replaceable.contains(a)) {
             return Err(nothing("--replace", &address, &replaceable));
         }

@@ -317,6 +317,18 @@ mod tests {
     }
 
     #[test]
+    fn only_the_launches_before_anything_is_ended_need_room() {
+        let mut w = World::new(20);
+        w.settle();
+        w.intent.replace = (0..20).map(|n| format!("machines.web/{n}").parse().unwrap()).collect();
+        let plan = w.plan();
+        let all = plan.steps.iter().filter(|s| matches!(s.does, Do::Call(Call::Launch(_)))).count();
+        let first = needs(&plan)[0].types.values().sum::<u32>();
+        let wave = w.desired.policy.parallel(20);
+        assert!((1..=wave).contains(&first) && all > first as usize, "{first} of {all}, waves of {wave}");
+    }
+
+    #[test]
     fn a_subnet_is_crowded_by_all_that_go_there_first() {
         let plan = World::new(6).plan();
         let places: BTreeSet<Place> = program(&plan)

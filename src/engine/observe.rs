@@ -104,3 +104,42 @@ fn table_of(scope: &str) -> String {
         Some(_) | None => "[kubernetes]".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use evenkeel_core::observed::{ClusterSeen, ScopeSeen};
+
+    use super::*;
+
+    fn seen(clusters: &[(&str, &str)]) -> Observed {
+        let scope = |(scope, id): &(&str, &str)| {
+            ((*scope).to_owned(), ScopeSeen { account: (*id).to_owned(), ..ScopeSeen::default() })
+        };
+        Observed {
+            at: jiff::Timestamp::UNIX_EPOCH,
+            scopes: clusters.iter().map(scope).collect(),
+            objects: vec![],
+            clusters: clusters.iter().map(|(scope, _)| ((*scope).to_owned(), ClusterSeen::default())).collect(),
+            lookups: vec![],
+            gaps: vec![],
+            labels: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn one_cluster_under_two_names_is_seen_under_neither() {
+        let mut all = seen(&[("kubernetes:", "a"), ("kubernetes:eu", "b"), ("kubernetes:west", "a")]);
+        one_cluster_once(&mut all);
+        assert_eq!(all.clusters.keys().collect::<Vec<_>>(), ["kubernetes:eu"]);
+        let what: Vec<_> = all.gaps.iter().map(|g| (g.what.as_str(), g.partial)).collect();
+        assert_eq!(what, [("[kubernetes]", false), ("[kubernetes.west]", false)]);
+        assert!(all.gaps[0].failure.says.contains("[kubernetes] and [kubernetes.west] are one cluster"));
+    }
+
+    #[test]
+    fn clusters_that_do_not_say_which_they_are_are_taken_for_two() {
+        let mut all = seen(&[("kubernetes:", ""), ("kubernetes:eu", "")]);
+        one_cluster_once(&mut all);
+        assert!(all.gaps.is_empty() && all.clusters.len() == 2);
+    }
+}

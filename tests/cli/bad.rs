@@ -46,6 +46,9 @@ fn an_output_that_names_nothing_is_told_with_its_place() {
     let place = Place::applied(&format!("{TRIO}\n[outputs]\nfirst = \"machines.noed[0].id\"\n"));
     let line = TRIO.lines().count() + 3;
     place.run("output first").ends(1).says(&format!("evenkeel.toml:{line}: output `first`"));
+    place.edit("[outputs]", "[outputs]\nthere = \"machines.node[0].zone\"");
+    let said = place.run("output").ends(1).says("output `first`");
+    assert_eq!(said.out, "there = us-east-1a\n", "the others are told all the same");
 }
 
 #[test]

@@ -176,6 +176,9 @@ fn sixty_four_is_misuse() {
         "protect Web!",
         "init --name UPPER",
         "init --region nowhere",
+        "apply plan.json --target machines.node",
+        "apply plan.json --max-deletes 0",
+        "plan --replace volumes.data/0",
         "plan --env ../prod",
     ] {
         let said = trio.run(words).ends(64);

@@ -375,7 +375,8 @@ impl Job<'_> {
             self.out.say(&format!("Converged: a last look finds nothing left to do{what}."));
         } else {
             let held = count(held as u64, "change is", "changes are");
-            self.out.say(&format!("Nothing left to do now, but {held} held: `evenkeel plan` says by what."));
+            let by = if self.intent.destroy { "as it says above" } else { "`evenkeel plan` says by what" };
+            self.out.say(&format!("Nothing left to do now, but {held} held: {by}."));
         }
         Ok(match kept_back(&left) {
             Exit::Fine => self.settled(&seen).await,

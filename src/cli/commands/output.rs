@@ -24,18 +24,23 @@ pub fn run(global: &Global, args: &args::Output, out: &Out) -> Ends {
         let seen = look(&session, &project, false, out).await?;
         session.close()?;
         let world = world(&project, &seen);
-        let mut values = Map::new();
+        let (mut values, mut failed) = (Map::new(), false);
         for (name, expression) in &project.desired.outputs {
             if args.name.as_ref().is_some_and(|n| n != name) {
                 continue;
             }
-            let value = evaluate(expression, &world).map_err(|e| {
-                let at = project.desired.origins.get(&format!("outputs.{name}")).map_or("", String::as_str);
-                Halt::error(format!("{at}: output `{name}`: {e}; see [outputs] in docs/declaration.md"))
-            })?;
-            values.insert(name.clone(), value);
+            match evaluate(expression, &world) {
+                Ok(value) => drop(values.insert(name.clone(), value)),
+                Err(e) => {
+                    // The others are worth having all the same.
+                    failed = true;
+                    let at = project.desired.origins.get(&format!("outputs.{name}")).map_or("", String::as_str);
+                    out.problem(&format!("{at}: output `{name}`: {e}; see [outputs] in docs/declaration.md"));
+                }
+            }
         }
         match &args.name {
+            Some(_) if failed => {}
             Some(name) => {
                 let names: Vec<_> = project.desired.outputs.keys().map(String::as_str).collect();
                 let value = values.get(name).ok_or_else(|| {
@@ -55,7 +60,11 @@ pub fn run(global: &Global, args: &args::Output, out: &Out) -> Ends {
                 }
             }
         }
-        Ok(if seen.observed.gaps.is_empty() { Exit::Fine } else { Exit::Blind })
+        Ok(match (failed, seen.observed.gaps.is_empty()) {
+            (true, _) => Exit::Error,
+            (false, true) => Exit::Fine,
+            (false, false) => Exit::Blind,
+        })
     })
 }
 

@@ -71,3 +71,18 @@ fn a_mark_in_another_namespace_goes_once_the_new_one_says_all() {
     stage.cluster().unseen.insert("Secret".into(), Failure::new(Class::Denied, "Forbidden", "no"));
     assert!(!steps(&stage.plan()).iter().any(|s| s.contains("ops/evenkeel-")), "not seen is not absent");
 }
+
+#[test]
+fn what_alone_may_know_of_a_kind_that_was_not_seen_stays_and_is_not_written_of_half_a_look() {
+    let no = || Failure::new(Class::Denied, "Forbidden", "no");
+    let widgets = "Widget.example.org";
+    let mut stage = Stage::new().wish(config("a", "1")).live(config("a", "1")).parent(&["ConfigMap", widgets]);
+    stage.world.intent = Intent { destroy: true, ..Intent::default() };
+    stage.cluster().unseen.insert(widgets.into(), no());
+    let plan = stage.plan();
+    assert_eq!(marked_kinds(&plan), [[widgets]]);
+    assert!(!steps(&plan).iter().any(|s| s.contains("delete ConfigMap default/evenkeel-")), "{:?}", steps(&plan));
+    let mut lost = Stage::new().wish(config("a", "1")).live(config("a", "1"));
+    lost.cluster().unseen.insert("*.example.org".into(), no());
+    assert!(lost.plan().is_empty(), "{:?}", steps(&lost.plan()));
+}
