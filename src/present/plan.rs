@@ -460,7 +460,9 @@ pub(crate) fn way_out(held: &Held) -> String {
         Hold::ZeroDesired => ("--allow-empty", "`--allow-empty` says that you mean it".to_owned()),
         Hold::Foreign => ("--force", "settle with its other owner first".to_owned()),
         Hold::Frozen => ("--replace", format!("`--replace {address}` replaces it all the same")),
-        Hold::Unresolved => ("give its id", "correct the file, or make what it names".to_owned()),
+        Hold::Unresolved if has_place(&held.waits_for) => {
+            ("give its id", "correct the file, or make what it names".to_owned())
+        }
         Hold::Floor
         | Hold::Breaker
         | Hold::Outage
@@ -468,9 +470,16 @@ pub(crate) fn way_out(held: &Held) -> String {
         | Hold::Quarantine
         | Hold::Time
         | Hold::Launching
-        | Hold::Filter => return String::new(),
+        | Hold::Filter
+        | Hold::Unresolved => return String::new(),
     };
     if held.waits_for.contains(said) || held.waits_for.contains("a person") { String::new() } else { words }
+}
+
+/// Whether the words end with a place in the file: `… (image, evenkeel.toml:12)`.
+fn has_place(words: &str) -> bool {
+    let line = words.strip_suffix(')').and_then(|w| w.rsplit_once(':')).map(|(_, line)| line);
+    line.is_some_and(|line| !line.is_empty() && line.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn changing(plan: &Plan) -> BTreeSet<&Group> {
