@@ -92,6 +92,8 @@ impl Scene {
         let fixed = [
             ("AWS_ENDPOINT_URL", self.served.url.as_str()),
             ("AWS_REGION", "us-east-1"),
+            // The AWS CLI reads this one alone.
+            ("AWS_DEFAULT_REGION", "us-east-1"),
             ("AWS_ACCESS_KEY_ID", "bench"),
             ("AWS_SECRET_ACCESS_KEY", "bench"),
             ("AWS_EC2_METADATA_DISABLED", "true"),
