@@ -52,8 +52,8 @@ fn astray(draft: &Draft<'_>, group: &Group) -> Option<String> {
     let object = survey.astray()?.object;
     let (old, new) = (table_of(&object.scope), table_of(&survey.scope));
     Some(format!(
-        "{} of {group} lives in {old}, the file says {new}, and nothing moves by itself: correct the file to keep it \
-         there; to move, take {group} out of the file, apply, and put it in again",
+        "{} of {group} lives in {old}, the file says {new}, and nothing moves by itself: a person gives it {old} back in \
+         the file, or takes {group} out of the file, applies, and puts it in again",
         object.id
     ))
 }
