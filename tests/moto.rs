@@ -124,3 +124,57 @@ fn credentials_that_are_none_or_wrong_are_one_clear_error() {
         said.tells("credentials").tells("way out");
     }
 }
+
+/// One machine in a region of its own.
+const WEST: &str = r#"[stack]
+name = "two"
+id = "c99999999"
+
+[aws]
+region = "us-east-1"
+
+[aws.west]
+region = "us-west-2"
+
+[machines.w]
+aws = "west"
+count = 1
+image = { owner = "amazon", name = "al2023-ami-2023.*-x86_64" }
+type = "t3.small"
+security-groups = ["default"]
+wait = "running"
+"#;
+
+#[test]
+fn a_group_that_is_moved_to_another_region_is_held_and_destroyed_where_it_is() {
+    let Some(moto) = lab::shared() else { return };
+    let ours = Place::new(&moto.url, WEST);
+    ours.run("apply --yes").ends(0);
+    ours.run("plan --exit-code").ends(0);
+    ours.edit("aws = \"west\"\n", "");
+    for words in ["plan", "apply --yes", "drift"] {
+        let said = ours.run(words);
+        assert!(said.code != Some(1) && !said.err.contains("fault in evenkeel"), "{words}: {said}");
+    }
+    let said = ours.run("plan");
+    assert!(said.out.contains("lives in [aws.west]"), "{said}");
+    assert_eq!(machines(moto, "c99999999").len(), 0, "nothing is launched beside it");
+    ours.run("destroy --yes").ends(0);
+    ours.edit("count = 1", "aws = \"west\"\ncount = 0");
+    ours.run("plan --exit-code").ends(0);
+}
+
+#[test]
+fn one_region_under_two_names_is_looked_at_under_neither() {
+    let Some(moto) = lab::shared() else { return };
+    let twin = WEST.replace("us-west-2", "us-east-1").replace("c99999999", "caaaaaaaa");
+    let ours = Place::new(&moto.url, &twin);
+    for words in ["plan", "apply --yes", "drift", "destroy --yes"] {
+        let said = ours.run(words);
+        let all = format!("{} {}", said.out, said.err);
+        // Lines are broken where they are full.
+        let words: String = all.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.code == Some(8) && words.contains("[aws] and [aws.west] are one account and region"), "{said}");
+    }
+    assert_eq!(machines(moto, "caaaaaaaa").len(), 0);
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
-use evenkeel_core::desired::{Cluster as Wanted, Scope};
+use evenkeel_core::desired::{Cluster as Wanted, Scope, table_of};
 use evenkeel_ec2::api::Ec2;
 use evenkeel_ec2::{Ec2Eyes, Ec2Provider};
 use evenkeel_engine::caller::Caller;
@@ -92,6 +92,27 @@ pub fn sim(global: &Global, region: Option<&str>) -> Result<Sim, Halt> {
     Sim::open_or_found(&path, found).map_err(|e| Halt::error(e.to_string()))
 }
 
+/// A world of the sim is one account and one region: a second table would be the same world once more, and another
+/// region would be passed over in silence.
+fn one_region(wanted: &BTreeMap<String, Scope>, sim: &Sim) -> Result<(), Halt> {
+    let has = sim.world().map_err(|e| Halt::error(e.to_string()))?.region;
+    let says = if wanted.len() > 1 {
+        let tables: Vec<String> = wanted.keys().map(|alias| table_of(alias)).collect();
+        let (last, first) = tables.split_last().expect("more than one");
+        format!("and the file has {} and {last}; the sim can play a file that has one of them", first.join(", "))
+    } else {
+        let other = |(alias, scope): (&String, &Scope)| {
+            let region = scope.region.as_ref().filter(|region| **region != has)?;
+            Some(format!("and {} says {region}; another world file can be founded there", table_of(alias)))
+        };
+        match wanted.iter().find_map(other) {
+            Some(says) => says,
+            None => return Ok(()),
+        }
+    };
+    Err(Halt::new(Exit::Usage, format!("a world of the sim has one region, this one {has}, {says}")))
+}
+
 /// A new world's seed: the same for everybody, so that the first steps in the docs look the same for everybody.
 const SEED: u64 = 1;
 
@@ -115,6 +136,7 @@ impl Session {
         let (clock, sim): (Arc<dyn Clock>, Option<Sim>) = match global.sim {
             Some(_) => {
                 let sim = sim(global, wanted.values().find_map(|s| s.region.as_deref()))?;
+                one_region(&wanted, &sim)?;
                 (Arc::new(sim.clock()), Some(sim))
             }
             None => (wall(&wanted)?, None),

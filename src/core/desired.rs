@@ -341,6 +341,15 @@ pub fn cluster_scope(alias: &str) -> String {
     format!("kubernetes:{alias}")
 }
 
+/// A scope's table, as the file has it: `[aws.eu]`, `[kubernetes]`.
+pub fn table_of(scope: &str) -> String {
+    let (table, alias) = match scope.strip_prefix("kubernetes:") {
+        Some(alias) => ("kubernetes", alias),
+        None => ("aws", scope),
+    };
+    if alias.is_empty() { format!("[{table}]") } else { format!("[{table}.{alias}]") }
+}
+
 /// Whether a scope is a cluster's.
 pub fn is_cluster(scope: &str) -> bool {
     scope.starts_with("kubernetes:")

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::desired::{cluster_scope, is_cluster};
+use crate::desired::{is_cluster, table_of};
 use crate::failure::{Class, Failure};
 use crate::health::{age, span};
 use crate::make::is_ours;
@@ -35,15 +35,6 @@ impl LookedAt {
     fn is(&self, scope: &str, seen: &ScopeSeen) -> bool {
         let cluster = is_cluster(&self.scope);
         cluster == is_cluster(scope) && self.account == seen.account && (cluster || self.region == seen.region)
-    }
-
-    /// As the file has it: `[aws.eu]`.
-    fn table(&self) -> String {
-        let (table, alias) = match self.scope.strip_prefix(&cluster_scope("")) {
-            Some(alias) => ("kubernetes", alias),
-            None => ("aws", self.scope.as_str()),
-        };
-        if alias.is_empty() { format!("[{table}]") } else { format!("[{table}.{alias}]") }
     }
 }
 
@@ -83,7 +74,7 @@ pub fn forgotten(known: &[LookedAt], aliases: &BTreeSet<String>, seen: &Observed
             // No alias of today: it is said with its region.
             scope: k.region.clone(),
             kind: None,
-            what: k.table(),
+            what: table_of(&k.scope),
             failure: Failure::new(Class::Invalid, "", says),
             partial: true,
         }
@@ -94,6 +85,7 @@ pub fn forgotten(known: &[LookedAt], aliases: &BTreeSet<String>, seen: &Observed
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desired::cluster_scope;
     use crate::observed::Live;
     use crate::testing::World;
     use serde_json::json;

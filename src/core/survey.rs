@@ -126,6 +126,11 @@ impl<'a> GroupSurvey<'a> {
         self.slots.iter().flat_map(|(s, all)| all.iter().filter(|m| m.alive()).map(|m| (*s, m)))
     }
 
+    /// A live member that is in another scope than the group: the file has moved the group.
+    pub fn astray(&self) -> Option<&Member<'a>> {
+        self.members().map(|(_, m)| m).find(|m| m.object.scope != self.scope)
+    }
+
     /// How many slots have somebody who serves; two in one slot count once.
     pub fn ready_slots(&self) -> u32 {
         u32::try_from(self.slots.values().filter(|all| all.iter().any(Member::ready)).count()).unwrap_or(u32::MAX)
@@ -336,10 +341,9 @@ impl<'a> Survey<'a> {
         let past = known.past.get(&object.id);
         let verdict = health::judge_with(object, &others, wait, past, &desired.policy, known.now);
         let vector = object.tags.get(tag::SPEC).and_then(|t| t.parse().ok());
-        let entry = self.groups.entry(group).or_default();
-        if entry.scope.is_empty() {
-            entry.scope.clone_from(&object.scope);
-        }
+        // A group that the file does not name is where its first object is.
+        let fresh = || GroupSurvey { scope: object.scope.clone(), ..GroupSurvey::default() };
+        let entry = self.groups.entry(group).or_insert_with(fresh);
         entry.slots.entry(address.slot).or_default().push(Member { object, launch, vector, verdict, node, others });
     }
 
@@ -348,7 +352,7 @@ impl<'a> Survey<'a> {
         for (group, g) in self.groups.iter().filter(|(g, _)| g.kind == Kind::Machines) {
             for (_, m) in g.members() {
                 let member = situation::Member::of(m.object, group, m.verdict.clone());
-                by_scope.entry(g.scope.clone()).or_default().push(member);
+                by_scope.entry(m.object.scope.clone()).or_default().push(member);
             }
         }
         for (scope, seen) in &seen.scopes {

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use evenkeel_core::desired::Lookup;
+use evenkeel_core::desired::{Lookup, is_cluster, table_of};
 use evenkeel_core::failure::{Class, Failure};
 use evenkeel_core::observed::{Answer, Gap, Observed};
 use futures::future::join_all;
@@ -67,7 +67,7 @@ pub async fn observe(eyes: &BTreeMap<String, &dyn Eyes>, wants: &[Wants], clock:
         all.labels.extend(reading.labels);
         all.clusters.extend(reading.cluster.map(|c| (w.scope.clone(), c)));
     }
-    one_cluster_once(&mut all);
+    one_place_once(&mut all);
     all.objects.sort_by(|a, b| (&a.scope, a.kind, &a.id).cmp(&(&b.scope, b.kind, &b.id)));
     // A page that shifted while it was read can show one thing twice.
     all.objects.dedup_by(|a, b| (&a.scope, a.kind, &a.id) == (&b.scope, b.kind, &b.id));
@@ -76,32 +76,29 @@ pub async fn observe(eyes: &BTreeMap<String, &dyn Eyes>, wants: &[Wants], clock:
     all
 }
 
-/// Under two names, one cluster would be two worlds, each of which takes the other's objects for what the file forgot:
-/// then neither counts as seen.
-fn one_cluster_once(all: &mut Observed) {
-    let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for scope in all.clusters.keys() {
-        let id = all.scopes.get(scope).map(|s| s.account.clone()).unwrap_or_default();
-        if !id.is_empty() {
-            names.entry(id).or_default().push(scope.clone());
+/// Under two names, one cluster would be two worlds, each of which takes the other's objects for what the file forgot;
+/// and so would one region of an account: then neither counts as seen.
+fn one_place_once(all: &mut Observed) {
+    let mut names: BTreeMap<(bool, String, String), Vec<String>> = BTreeMap::new();
+    for (scope, seen) in all.scopes.iter().filter(|(_, seen)| !seen.account.is_empty()) {
+        let cluster = is_cluster(scope);
+        if cluster && !all.clusters.contains_key(scope) {
+            continue;
         }
+        // A cluster's context is only what a person calls it.
+        let region = if cluster { String::new() } else { seen.region.clone() };
+        names.entry((cluster, seen.account.clone(), region)).or_default().push(scope.clone());
     }
-    for scopes in names.into_values().filter(|scopes| scopes.len() > 1) {
+    for ((cluster, ..), scopes) in names.into_iter().filter(|(_, scopes)| scopes.len() > 1) {
         let tables: Vec<String> = scopes.iter().map(|s| table_of(s)).collect();
+        let one = if cluster { "cluster" } else { "account and region" };
+        let says = format!("{} are one {one}: give it one table, and let groups name that", tables.join(" and "));
+        all.objects.retain(|o| !scopes.contains(&o.scope));
         for scope in scopes {
             all.clusters.remove(&scope);
-            let says = format!("{} are one cluster: give it one table, and let groups name that", tables.join(" and "));
-            let failure = Failure::new(Class::Invalid, "", says);
+            let failure = Failure::new(Class::Invalid, "", says.clone());
             all.gaps.push(Gap { what: table_of(&scope), scope, kind: None, failure, partial: false });
         }
-    }
-}
-
-/// `[kubernetes.eu]`, the table of a cluster's scope.
-fn table_of(scope: &str) -> String {
-    match scope.split_once(':') {
-        Some((_, alias)) if !alias.is_empty() => format!("[kubernetes.{alias}]"),
-        Some(_) | None => "[kubernetes]".to_owned(),
     }
 }
 
@@ -129,7 +126,7 @@ mod tests {
     #[test]
     fn one_cluster_under_two_names_is_seen_under_neither() {
         let mut all = seen(&[("kubernetes:", "a"), ("kubernetes:eu", "b"), ("kubernetes:west", "a")]);
-        one_cluster_once(&mut all);
+        one_place_once(&mut all);
         assert_eq!(all.clusters.keys().collect::<Vec<_>>(), ["kubernetes:eu"]);
         let what: Vec<_> = all.gaps.iter().map(|g| (g.what.as_str(), g.partial)).collect();
         assert_eq!(what, [("[kubernetes]", false), ("[kubernetes.west]", false)]);
@@ -139,7 +136,7 @@ mod tests {
     #[test]
     fn clusters_that_do_not_say_which_they_are_are_taken_for_two() {
         let mut all = seen(&[("kubernetes:", ""), ("kubernetes:eu", "")]);
-        one_cluster_once(&mut all);
+        one_place_once(&mut all);
         assert!(all.gaps.is_empty() && all.clusters.len() == 2);
     }
 }

@@ -183,3 +183,22 @@ fn a_region_that_the_file_no_longer_names_is_not_passed_over_in_silence() {
     trio.run("drift").never("is not looked at any more");
     trio.run("destroy --yes").ends(0);
 }
+
+#[test]
+fn a_second_region_is_refused_by_the_sim_in_words() {
+    let zones = "zones = [\"us-east-1a\", \"us-east-1b\", \"us-east-1c\"]\n";
+    let trio = Place::applied(&TRIO.replace(zones, ""));
+    for region in ["us-west-2", "us-east-1"] {
+        let west = format!("[aws.west]\nregion = \"{region}\"\n\n[machines.node]");
+        trio.edit("[machines.node]", &west);
+        for command in ["plan", "apply --yes", "destroy --yes", "status", "drift"] {
+            let said = trio.run(command).ends(64).says("one region, this one us-east-1");
+            said.says("[aws] and [aws.west]").never("fault in evenkeel");
+        }
+        trio.edit(&west, "[machines.node]");
+    }
+    trio.edit("region = \"us-east-1\"", "region = \"eu-west-1\"");
+    trio.run("plan").ends(64).says("[aws] says eu-west-1");
+    trio.edit("region = \"eu-west-1\"", "region = \"us-east-1\"");
+    trio.run("plan --exit-code").ends(0);
+}

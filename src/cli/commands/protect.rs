@@ -43,7 +43,7 @@ pub fn run(global: &Global, args: &args::Protect, on: bool, out: &Out) -> Ends {
                         fields,
                         links: m.object.links.clone(),
                     };
-                    let Some(provider) = providers.get(&g.scope) else { continue };
+                    let Some(provider) = providers.get(&m.object.scope) else { continue };
                     let word = if on { "protected" } else { "no longer protected" };
                     match provider.perform(&call, &Payloads::new()).await {
                         Ok(_) => out.say(&format!("{address} ({}) is {word}", m.object.id)),

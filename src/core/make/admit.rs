@@ -153,7 +153,7 @@ fn unseen(draft: &Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
         Action::Update | Action::Restamp | Action::Release => false,
     };
     let group = &c.change.address.group;
-    let scope = draft.survey.groups.get(group).map_or("", |g| g.scope.as_str());
+    let scope = c.scope(draft.survey);
     let bound = draft.ask.desired.volumes.values().any(|v| v.layout == Layout::For(group.clone()));
     let kinds: &[Kind] = match (group.kind, bound) {
         (Kind::Machines, false) => &[Kind::Machines],
@@ -195,7 +195,7 @@ fn unsighted(draft: &Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
     if !goes || !lives || group.kind != Kind::Machines || draft.ask.intent.destroy {
         return None;
     }
-    let scope = draft.survey.groups.get(group).map_or("", |g| g.scope.as_str());
+    let scope = c.scope(draft.survey);
     if draft.ask.observed.scopes.get(scope).is_some_and(|s| s.zones.is_empty()) {
         return Some((Hold::Blind, "a look at the zones, one of which may be out".into()));
     }
@@ -262,8 +262,7 @@ fn emptied(draft: &Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
 /// Shared causes freeze repair and balance; declared changes go on, but nothing is launched or terminated in an
 /// impaired zone, and nothing is launched of a value that has never come up well.
 fn outage(draft: &mut Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
-    let group = &c.change.address.group;
-    let scope = draft.survey.groups.get(group).map_or("", |g| g.scope.as_str());
+    let scope = c.scope(draft.survey);
     let situation = draft.survey.situations.get(scope).filter(|_| !draft.ask.intent.destroy)?;
     let (launches, ends) = match c.change.action {
         Action::Create => (true, false),

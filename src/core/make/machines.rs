@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::seats::{Slot, choose, placed, reseat, slot};
-use super::{Candidate, Draft, Lineage, Power, lost, reasons, with_script};
+use super::{Candidate, Draft, Lineage, Power, lost, moved, reasons, with_script};
 use crate::address::{Address, Group};
 use crate::desired::{Follow, Image, MachineGroup};
 use crate::diff::{Difference, Differences, diff};
@@ -41,6 +41,9 @@ pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<
         };
         return survey.members().map(|(slot, m)| leave(draft, &group.slot(slot), m, vec![why.clone()])).collect();
     };
+    if moved::holds(draft, group, declared.count) {
+        return vec![];
+    }
     let mut out = Vec::new();
     for (slot, m) in survey.members().filter(|(s, _)| *s >= declared.count) {
         let live = u32::try_from(survey.slots.keys().filter(|s| survey.alive(**s).next().is_some()).count());

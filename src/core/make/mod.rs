@@ -7,6 +7,7 @@ mod admit;
 mod forecast;
 mod lost;
 mod machines;
+mod moved;
 mod nodes;
 mod objects;
 mod order;
@@ -136,6 +137,14 @@ impl<'a> Candidate<'a> {
             urgency: machines::urgency::CHANGED,
             repair: false,
         }
+    }
+}
+
+impl Candidate<'_> {
+    /// Where it acts: where its object is, else where its group is.
+    fn scope<'s>(&'s self, survey: &'s Survey<'_>) -> &'s str {
+        let group = || survey.groups.get(&self.change.address.group).map_or("", |g| g.scope.as_str());
+        self.member.as_ref().map_or_else(group, |m| m.object.scope.as_str())
     }
 }
 

@@ -144,7 +144,14 @@ impl<'a> Order<'_, 'a> {
         }
         self.update(&scope, work.updates, work.stops);
         self.stamp(&scope, work.stamps, &[]);
-        self.terminate(&scope, work.deletes);
+        // What a destroy ends may be in another scope than the file has its group in.
+        let mut deletes: BTreeMap<String, Vec<Candidate<'a>>> = BTreeMap::new();
+        for c in work.deletes {
+            deletes.entry(c.scope(self.draft.survey).to_owned()).or_default().push(c);
+        }
+        for (scope, all) in deletes {
+            self.terminate(&scope, all);
+        }
     }
 
     /// Until what a new machine of the group is waited for, and for how long.
@@ -519,9 +526,6 @@ impl<'a> Order<'_, 'a> {
     }
 
     fn terminate(&mut self, scope: &str, all: Vec<Candidate<'a>>) {
-        if all.is_empty() {
-            return;
-        }
         let mut leaving = Vec::new();
         for c in all {
             let Some(id) = c.change.object.clone() else { continue };

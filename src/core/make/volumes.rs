@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
-use super::{Candidate, Draft, reasons};
+use super::{Candidate, Draft, moved, reasons};
 use crate::address::{Address, Group, Kind};
 use crate::desired::{Layout, VolumeGroup};
 use crate::diff::diff;
@@ -36,6 +36,9 @@ pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<
         Layout::Replicas { count, .. } => *count,
         Layout::For(machines) => draft.ask.desired.machines.get(&machines.name).map_or(0, |g| g.count),
     };
+    if moved::holds(draft, group, count) {
+        return vec![];
+    }
     let mut out = Vec::new();
     let beyond: Vec<_> = survey.members().filter(|(s, _)| *s >= count).map(|(s, m)| (s, m.clone())).collect();
     for (slot, m) in beyond {

@@ -41,7 +41,10 @@ pub const RULES: &[(&str, &str)] = &[
     (GRAPH, "A step needs only earlier steps and serves changes that are there; every change is served."),
     (REASONS, "Every change has a reason, stands once, and every held one says what it waits for."),
     (SERVES, "A step does to an object only what a change that it serves says."),
-    (SCOPES, "Every step acts in a scope that was looked at, on objects and groups of that scope."),
+    (
+        SCOPES,
+        "Every step acts in a scope that was looked at, on objects and groups of that scope; nothing is made of a group of which something lives in another.",
+    ),
     (TARGETS, "Every target exists, or is made by a step that is needed before."),
     (SECRETS, "No secret and no boot script stands in a plan."),
     (OWNERSHIP, "Only what this stack owns is touched."),

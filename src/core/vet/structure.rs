@@ -187,12 +187,32 @@ pub(super) fn scopes(case: &Case<'_>, out: &mut Objections) {
         for c in case.changes(step) {
             // What is done to a machine's node is done in its cluster; which one, rule DRAIN looks at.
             let node = is_cluster(&step.scope) && c.address.group.kind == Kind::Machines;
-            if case.desired.scope_of(&c.address.group).is_some_and(|s| s != step.scope) && !node {
+            // A destroy ends what is of the stack where it is, wherever the file has its group by now.
+            let there = c.object.as_deref().filter(|_| case.asked.destroy).and_then(|id| case.object(id));
+            let home = there.map(|o| o.scope.as_str()).or_else(|| case.desired.scope_of(&c.address.group));
+            if home.is_some_and(|s| s != step.scope) && !node {
                 out.step(SCOPES, i, format!("{} is not of scope `{}`", c.address, step.scope));
             }
         }
     }
     for (i, step, call) in case.calls() {
+        let group = match call {
+            Call::Launch(l) => Some(&l.group),
+            Call::CreateVolume(v) => Some(&v.address.group),
+            Call::Terminate(_)
+            | Call::Stop(_)
+            | Call::Start(_)
+            | Call::Change { .. }
+            | Call::Tag { .. }
+            | Call::Attach { .. }
+            | Call::Detach { .. }
+            | Call::DeleteVolume(_)
+            | Call::Object(_) => None,
+        };
+        if let Some(o) = group.and_then(|g| case.members(g).find(|o| o.object.scope != step.scope)) {
+            let (id, scope) = (&o.object.id, &o.object.scope);
+            out.step(SCOPES, i, format!("makes one of a group of which {id} lives in scope `{scope}`"));
+        }
         let (does, ids) = touches(call);
         for id in ids {
             if case.object(id).is_some_and(|o| o.scope != step.scope) {

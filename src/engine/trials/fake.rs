@@ -190,8 +190,9 @@ impl Fake {
 
 #[async_trait]
 impl Eyes for Fake {
-    async fn read(&self, _: &Wants) -> Reading {
-        let seen = ScopeSeen { account: "1".into(), region: "r".into(), ..ScopeSeen::default() };
+    async fn read(&self, wants: &Wants) -> Reading {
+        let region = format!("r{}", wants.scope);
+        let seen = ScopeSeen { account: "1".into(), region, ..ScopeSeen::default() };
         // In any order: sorting is not the provider's work.
         let objects = self.world.lock().unwrap().objects.values().rev().cloned().collect();
         Reading { seen, objects, ..Reading::default() }

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use async_trait::async_trait;
 use evenkeel_core::address::Kind;
 use evenkeel_core::desired::Lookup;
-use evenkeel_core::observed::Phase;
+use evenkeel_core::failure::Failure;
+use evenkeel_core::observed::{Object, Phase, ScopeSeen};
 
 use super::fake::*;
 use crate::clock::Clock;
 use crate::observe::{observe, wants};
-use crate::provider::Eyes;
+use crate::provider::{Eyes, Reading, Wants};
 
 #[tokio::test(start_paused = true)]
 async fn a_look_is_sorted_and_a_scope_nobody_can_see_is_a_gap() {
@@ -30,4 +32,44 @@ async fn a_look_is_sorted_and_a_scope_nobody_can_see_is_a_gap() {
     assert_eq!(order, [("eu", "d"), ("z", "b"), ("z", "c"), ("z", "a")], "by scope, kind and id");
     assert_eq!(seen.at, clock.now());
     assert!(!seen.sees_all("moon", Kind::Machines) && seen.sees_all("eu", Kind::Machines));
+}
+
+/// A region of an account with one machine.
+struct Region(&'static str, &'static str, Object);
+
+#[async_trait]
+impl Eyes for Region {
+    async fn read(&self, _: &Wants) -> Reading {
+        let seen = ScopeSeen { account: self.0.into(), region: self.1.into(), ..ScopeSeen::default() };
+        Reading { seen, objects: vec![self.2.clone()], ..Reading::default() }
+    }
+
+    async fn look(&self, _: &BTreeSet<String>) -> Result<Vec<Object>, Failure> {
+        Ok(vec![])
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_region_of_an_account_under_two_names_is_seen_under_neither() {
+    let clock = Paused::new();
+    let place = |account, region, id: &str| Region(account, region, object(Kind::Machines, id, Phase::Up, clock.now()));
+    let all = [
+        ("", place("1", "us-east-1", "a")),
+        ("role", place("1", "us-east-1", "a")),
+        ("west", place("1", "us-west-2", "b")),
+        ("other", place("2", "us-east-1", "c")),
+        // Who cannot be asked is nobody's twin.
+        ("dark", place("", "us-east-1", "d")),
+        ("night", place("", "us-east-1", "e")),
+    ];
+    let eyes: BTreeMap<String, &dyn Eyes> = all.iter().map(|(s, r)| ((*s).to_owned(), r as &dyn Eyes)).collect();
+    let wants = wants("s", all.iter().map(|(s, _)| *s), &BTreeSet::new(), false);
+    let seen = observe(&eyes, &wants, &clock).await;
+    let ids: Vec<&str> = seen.objects.iter().map(|o| o.id.as_str()).collect();
+    assert_eq!(ids, ["d", "e", "c", "b"]);
+    let gaps: Vec<(&str, &str)> = seen.gaps.iter().map(|g| (g.scope.as_str(), g.what.as_str())).collect();
+    assert_eq!(gaps, [("", "[aws]"), ("role", "[aws.role]")]);
+    let says = &seen.gaps[0].failure.says;
+    assert_eq!(says, "[aws] and [aws.role] are one account and region: give it one table, and let groups name that");
+    assert!(!seen.sees_all("role", Kind::Volumes) && seen.sees_all("west", Kind::Machines));
 }

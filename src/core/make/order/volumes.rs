@@ -17,7 +17,7 @@ impl<'a> Order<'_, 'a> {
     pub(super) fn volumes(&mut self, all: Vec<Candidate<'a>>) {
         let mut stamps: BTreeMap<String, Vec<Candidate<'a>>> = BTreeMap::new();
         for c in all {
-            let scope = self.scope(&c.change.address.group);
+            let scope = c.scope(self.draft.survey).to_owned();
             match c.change.action {
                 Action::Create => self.create_volume(&scope, c),
                 Action::Update => self.change_in_place(&scope, &[], c),
