@@ -228,6 +228,17 @@ pub enum Spread {
     SubnetsTagged(String, Option<String>),
 }
 
+impl Spread {
+    /// Whether the file itself names the places: then only its change makes another one of them wrong. Which zones are
+    /// up, and which subnets bear a tag, moves without it.
+    pub fn is_written(&self) -> bool {
+        match self {
+            Self::Zones(_) | Self::Subnets(_) => true,
+            Self::Anywhere | Self::SubnetsTagged(..) => false,
+        }
+    }
+}
+
 /// A boot script as it will be given to every slot: rendered, raw bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UserData {

@@ -48,6 +48,18 @@ impl Difference {
         }
     }
 
+    /// What the world shows, as far as a change touches it: keys of a table that nobody declared stay, and are not told.
+    pub fn touched(&self) -> Option<Value> {
+        let live = self.live.as_ref()?;
+        let Value::Map(shown) = live else { return Some(live.clone()) };
+        let wished = |key: &String| match &self.want {
+            Value::Map(want) => want.contains_key(key),
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::List(_) => false,
+        };
+        let told = shown.iter().filter(|(k, _)| wished(k) || self.dropped.contains(k));
+        Some(Value::Map(told.map(|(k, v)| (k.clone(), v.clone())).collect()))
+    }
+
     /// Whether it must be stopped for it.
     pub fn needs_stop(&self) -> bool {
         match self.field.change {
@@ -138,8 +150,8 @@ fn is_key_of(wish: &Value, shown: &Value) -> bool {
 /// Whether the world still shows what was last applied, so that the file must have moved.
 fn was_live(field: &Field, last: &Vector, key: &str, wish: &Value, shown: &Value) -> bool {
     match field.name {
-        // The digest is of the list of preference; any type shown may have come from it.
-        "type" => true,
+        // The digest is of the list of preference, any of which may have been launched.
+        "type" if field.change == Change::Stopped => last.had_type(key, shown),
         _ => {
             // A table shows more than was asked for (defaults, other people's tags): compare the part that was.
             last.was(field.code, key, shown)
@@ -232,6 +244,40 @@ mod tests {
         let want = one("type", Value::List(vec!["t3.small".into(), "t3a.small".into()]));
         assert_eq!(verdict(&want, &one("type", "t3a.small"), &want), None);
         assert_eq!(verdict(&want, &one("type", "m5.large"), &want), Some(Why::Drifted));
+    }
+
+    #[test]
+    fn a_type_set_by_hand_is_a_conflict_where_the_file_moved_too() {
+        let list = |all: &[&str]| one("type", Value::List(all.iter().map(|t| (*t).into()).collect()));
+        for applied in [list(&["t3.small"]), list(&["t3.small", "t3a.small"])] {
+            let new = list(&["m5.large", "m5a.large"]);
+            assert_eq!(verdict(&new, &one("type", "t3.small"), &applied), Some(Why::Declared));
+            assert_eq!(verdict(&new, &one("type", "t3.large"), &applied), Some(Why::Conflict));
+        }
+        let several = list(&["t3.small", "t3a.small"]);
+        assert_eq!(verdict(&list(&["m5.large"]), &one("type", "t3a.small"), &several), Some(Why::Declared));
+        assert_eq!(verdict(&list(&["t3.small"]), &one("type", "t3a.small"), &several), Some(Why::Declared));
+        let volume = |want: &str, live: &str| {
+            let last = Vector::of(Kind::Volumes, "k", &one("type", "gp2"));
+            diff(Kind::Volumes, "k", &one("type", want), &one("type", live), Some(&last)).fields[0].why
+        };
+        assert_eq!((volume("gp3", "gp2"), volume("gp3", "io1")), (Why::Declared, Why::Conflict));
+    }
+
+    #[test]
+    fn keys_that_nobody_declared_are_not_told() {
+        let tags = |all: &[(&str, &str)]| {
+            one("tags", Value::Map(all.iter().map(|(k, v)| ((*k).to_owned(), (*v).into())).collect()))
+        };
+        let told = |want: &Fields, applied: &Fields| {
+            let live = tags(&[("team", "a"), ("old", "x"), ("CostCenter", "42")]);
+            let d = diff(Kind::Machines, "k", want, &live, Some(&Vector::of(Kind::Machines, "k", applied)));
+            d.fields[0].touched().unwrap()
+        };
+        let both = tags(&[("team", "a"), ("old", "x")]);
+        assert_eq!(told(&tags(&[("team", "b"), ("old", "x")]), &both), both["tags"]);
+        assert_eq!(told(&tags(&[("team", "a")]), &both), both["tags"], "what goes is told");
+        assert_eq!(told(&tags(&[("team", "b")]), &tags(&[("team", "b")])), tags(&[("team", "a")])["tags"]);
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub struct Script {
 /// Words for each thing that could not be resolved: then nothing of the group can be launched.
 pub fn machines(desired: &Desired, name: &str, group: &MachineGroup, seen: &Observed) -> Result<MachineSpec, String> {
     let placed = |key: &str, says: &str| desired.placed(&Group::machines(name), key, says);
-    let mut fields = Fields::new();
+    let mut fields = without_lookups(desired, name, group);
     let lookup = match &group.image {
         Image::Id(id) => Lookup::ImageById(id.clone()),
         Image::Ssm(_) | Image::Newest { .. } => Lookup::Image(group.image.clone()),
@@ -59,7 +59,6 @@ pub fn machines(desired: &Desired, name: &str, group: &MachineGroup, seen: &Obse
         },
     };
     fields.insert("image".into(), image.into());
-    fields.insert("type".into(), Value::List(group.types.iter().map(|t| t.clone().into()).collect()));
     let places = places(&group.scope, &group.spread, seen).map_err(|says| placed(key_of(&group.spread), &says))?;
     let vpc = vpc_of(&group.scope, &group.spread, seen);
     let mut ids = Vec::new();
@@ -90,6 +89,16 @@ pub fn machines(desired: &Desired, name: &str, group: &MachineGroup, seen: &Obse
         }
     }
     fields.insert("security-groups".into(), if ids.is_empty() { Value::Null } else { Value::set(ids) });
+    Ok(MachineSpec { fields, places, root_device, image_name })
+}
+
+/// Fields of a machine that only a lookup can tell.
+pub const LOOKED_UP: &[&str] = &["image", "security-groups"];
+
+/// The fields of a machine group that need no lookup: all of [`machines`]' but [`LOOKED_UP`].
+pub fn without_lookups(desired: &Desired, name: &str, group: &MachineGroup) -> Fields {
+    let mut fields = Fields::new();
+    fields.insert("type".into(), Value::List(group.types.iter().map(|t| t.clone().into()).collect()));
     fields.insert("key".into(), group.key.clone().into());
     fields.insert("instance-profile".into(), group.instance_profile.clone().into());
     fields.insert("root-size".into(), group.root.size.into());
@@ -114,7 +123,7 @@ pub fn machines(desired: &Desired, name: &str, group: &MachineGroup, seen: &Obse
     fields.insert("market".into(), if group.spot { "spot" } else { "on-demand" }.into());
     fields.insert("tenancy".into(), group.tenancy.clone().into());
     fields.insert("placement-group".into(), group.placement_group.clone().into());
-    Ok(MachineSpec { fields, places, root_device, image_name })
+    fields
 }
 
 /// The fields of every volume of a group; `zone` is placement.

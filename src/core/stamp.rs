@@ -117,6 +117,14 @@ pub struct Vector(BTreeMap<String, String>);
 /// The vector's version. Another one re-stamps and never replaces.
 const VERSION: &str = "1";
 const WIDTH: usize = 6;
+/// So many types of a list are remembered one by one; a tag has no room for more.
+const TYPES: usize = 10;
+/// In place of the types of a longer list.
+const LONG: &str = "t+";
+
+fn type_code(n: usize) -> String {
+    format!("t{n}")
+}
 
 impl Vector {
     /// The vector of `fields` under the stack's key (which is its id: it keeps equal values of two stacks apart).
@@ -130,8 +138,29 @@ impl Vector {
                     let value = fields.get(f.name).unwrap_or(&Value::Null);
                     Some((f.code.to_owned(), Self::digest(key, value)?))
                 })
+                .chain(Self::each_type(key, fields.get("type")))
                 .collect(),
         )
+    }
+
+    /// The types of a list of several, one by one (decision 0006): the digest of the list does not tell whether a type
+    /// was in it. Of a list that is too long for a tag only that it is.
+    fn each_type(key: &str, types: Option<&Value>) -> Vec<(String, String)> {
+        let Some(whole @ Value::List(types)) = types else { return vec![] };
+        let one = |(code, value): (String, &Value)| Some((code, Self::digest(key, value)?));
+        match types.len() {
+            0 | 1 => vec![],
+            2..=TYPES => types.iter().enumerate().filter_map(|(n, t)| one((type_code(n), t))).collect(),
+            _ => one((LONG.to_owned(), whole)).into_iter().collect(),
+        }
+    }
+
+    /// Whether a machine of this type may be one that was applied: it is of the list that was, or that list is too long
+    /// to be remembered.
+    pub fn had_type(&self, key: &str, shown: &Value) -> bool {
+        self.was("ty", key, &Value::List(vec![shown.clone()]))
+            || (0..TYPES).any(|n| self.was(&type_code(n), key, shown))
+            || self.get(LONG).is_some()
     }
 
     /// One entry; `None` for nothing.
@@ -201,6 +230,30 @@ mod tests {
             let fields = schema::fields(kind).iter().map(|f| (f.name.to_owned(), Value::Int(1))).collect();
             assert!(Vector::of(kind, "k", &fields).to_string().len() <= 256);
         }
+        for n in [TYPES, TYPES + 1] {
+            let all = schema::fields(Kind::Machines).iter().map(|f| (f.name.to_owned(), Value::Int(1)));
+            let mut all: Fields = all.collect();
+            all.insert("type".into(), types(n));
+            assert!(Vector::of(Kind::Machines, "k", &all).to_string().len() <= 256, "{n} types");
+        }
+    }
+
+    fn types(n: usize) -> Value {
+        Value::List((0..n).map(|n| format!("t{n}.small").into()).collect())
+    }
+
+    #[test]
+    fn a_stamp_tells_whether_a_type_was_in_its_list() {
+        let of = |n| Vector::of(Kind::Machines, "k", &Fields::from([("type".into(), types(n))]));
+        for n in 1..=TYPES {
+            let v: Vector = of(n).to_string().parse().unwrap();
+            assert!(
+                v.had_type("k", &format!("t{}.small", n - 1).into()) && !v.had_type("k", &"m5.large".into()),
+                "{n}"
+            );
+        }
+        assert!(of(TYPES + 1).had_type("k", &"m5.large".into()), "nobody can say that it was not");
+        assert_eq!(of(1).to_string().len(), "1:tyabcdef".len(), "one type is its list");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::address::{Address, Group, ObjectName};
 use evenkeel_core::digest::Digest;
+use evenkeel_core::expected::LOOKED_UP;
 use evenkeel_core::objects::managed::{Holder, Operation};
 use evenkeel_core::plan::{Action, Change, Hold, Plan, Reason, Why};
 use evenkeel_core::value::Value;
@@ -226,6 +227,9 @@ impl<'a> DriftReport<'a> {
     fn summary(&self) -> Text {
         let things: BTreeSet<_> = self.drift.iter().map(|f| &f.address).collect();
         let drift = match self.drift.len() as u64 {
+            0 if self.not_compared.iter().any(|u| LOOKED_UP.contains(&u.field)) => {
+                Text::of(Role::Warning, "No drift in what could be compared.")
+            }
             0 => Text::of(Role::Good, "No drift."),
             n => Text::of(
                 Role::Strong,

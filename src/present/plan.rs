@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::address::{Address, Group, Kind};
 use evenkeel_core::desired::is_cluster;
+use evenkeel_core::expected::LOOKED_UP;
 use evenkeel_core::plan::{Action, Change, FieldChange, Forecast, Held, Hold, Plan, Why};
 use evenkeel_core::rehearsal::Ledger;
 use evenkeel_core::value::Value;
@@ -583,8 +584,9 @@ pub(crate) fn not_seen(plan: &Plan) -> Vec<Text> {
         fields.entry(field).or_default().push(format!("{} of {group}", number((*n).into())));
     }
     for (field, of) in fields {
+        let how = if LOOKED_UP.contains(&field) { " (a lookup has no answer)" } else { " (--deep reads it)" };
         let field = field.replace('-', " ");
-        lines.push(Text::from(format!("{field}: {}", of.join(", "))).dim(" (--deep reads it)"));
+        lines.push(Text::from(format!("{field}: {}", of.join(", "))).dim(how));
     }
     lines
 }

@@ -79,6 +79,67 @@ fn what_follows_a_dead_machine_or_was_detached_by_hand_is_drift() {
 }
 
 #[test]
+fn a_look_that_was_refused_is_no_drift_and_no_advice_to_detach() {
+    for call in ["DescribeInstances", "DescribeVolumes"] {
+        let shop = Place::applied(SHOP);
+        deny(&shop, call);
+        shop.run("plan").ends(8).never("detach").never("set back").never("refused");
+        shop.run("drift").ends(8).shows("No drift").never("detach").never("the world moved");
+    }
+}
+
+#[test]
+fn a_type_set_by_hand_while_the_file_moves_is_both() {
+    let trio = Place::applied(TRIO);
+    trio.edit("t3.small", "m5.large");
+    trio.run("drift").ends(2).shows("type t3.small → [m5.large]");
+    trio.run("sim set-type node/0 t3.large").ends(0);
+    trio.run("drift").ends(4).shows("t3.large").shows("the file moved too");
+    trio.edit("m5.large", "t3.small");
+    trio.run("drift").ends(3);
+}
+
+#[test]
+fn zones_that_data_cannot_follow_are_pending() {
+    let shop = Place::applied(SHOP);
+    shop.edit(r#"zones = ["us-east-1a", "#, "zones = [");
+    shop.run("plan --exit-code").ends(2).shows("zone us-east-1a is no longer in the file").shows("its data is in");
+    shop.run("drift").ends(2).never("the world moved");
+}
+
+#[test]
+fn a_volume_bound_to_another_group_is_pending() {
+    let both = format!("{SHOP}\n[machines.db]\ncount = 6\n{}", {
+        let image = r#"image = { owner = "amazon", name = "al2023-ami-2023.*-x86_64" }"#;
+        format!("{image}\ntype = \"t3.small\"\nzones = [\"us-east-1a\", \"us-east-1b\", \"us-east-1c\"]\n")
+    });
+    let shop = Place::applied(&both);
+    shop.edit(r#"for = "machines.web""#, r#"for = "machines.db""#);
+    shop.run("drift").ends(2).shows("web/0 → db/0").never("the world moved");
+}
+
+#[test]
+fn a_tag_that_nobody_declared_is_never_told() {
+    let shop = Place::applied(SHOP);
+    shop.args(&["sim", "tag", "web/0", "CostCenter=42"]).ends(0);
+    shop.run("drift").ends(0);
+    shop.edit("payments", "billing");
+    shop.run("plan --exit-code").ends(2).shows("tags.team payments → billing").never("CostCenter");
+    shop.args(&["sim", "tag", "web/0", "team=nobody"]).ends(0);
+    shop.run("plan --exit-code").ends(4).never("CostCenter");
+    shop.run("drift").ends(4).never("CostCenter");
+}
+
+#[test]
+fn a_lookup_that_finds_nothing_hides_no_drift() {
+    let shop = Place::applied(SHOP);
+    shop.edit("al2023-ami-2023.*-x86_64", "no-such-image-*");
+    shop.run("drift").ends(2).shows("No drift in what could be compared").shows("a lookup has no answer");
+    shop.args(&["sim", "tag", "web/0", "team=nobody"]).ends(0);
+    shop.run("drift").ends(4).shows("tags.team");
+}
+
+#[test]
 fn where_nothing_can_be_seen_there_is_one_error_and_no_page() {
     let shop = Place::applied(SHOP);
     for call in ["GetCallerIdentity", "DescribeInstances", "DescribeVolumes"] {

@@ -150,7 +150,8 @@ fn objection(draft: &mut Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)>
 fn unseen(draft: &Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
     let acts = match c.change.action {
         Action::Create | Action::Replace | Action::Delete | Action::Quarantine | Action::Attach => true,
-        Action::Update | Action::Restamp | Action::Release => false,
+        // A mark that names a slot again must not name one that only looks free.
+        Action::Update | Action::Restamp | Action::Release => c.member.as_ref().is_some_and(|m| m.launch.is_none()),
     };
     let group = &c.change.address.group;
     let scope = c.scope(draft.survey);
@@ -160,11 +161,15 @@ fn unseen(draft: &Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
         (Kind::Machines, true) | (Kind::Volumes, _) => &[Kind::Machines, Kind::Volumes],
         (Kind::Workloads | Kind::Manifests, _) => &[],
     };
-    let blind = kinds.iter().find(|k| !draft.ask.observed.sees_all(scope, **k)).filter(|_| acts)?;
-    let gap =
-        draft.ask.observed.gaps.iter().find(|g| g.scope == scope && !g.partial && g.kind.is_none_or(|k| k == *blind));
-    let why = gap.map_or(String::new(), |g| format!(": {}", g.failure));
-    Some((Hold::Blind, format!("a full look at {blind}{why}")))
+    let says = kinds.iter().find_map(|k| full_look(draft, scope, *k)).filter(|_| acts)?;
+    Some((Hold::Blind, says))
+}
+
+/// What is waited for where not everything of a kind was seen in a scope, in words.
+pub(super) fn full_look(draft: &Draft<'_>, scope: &str, kind: Kind) -> Option<String> {
+    let gap = (draft.ask.observed.gaps.iter())
+        .find(|g| g.scope == scope && !g.partial && g.kind.is_none_or(|k| k == kind))?;
+    Some(format!("a full look at {kind}: {}", gap.failure))
 }
 
 /// What a machine would take with it is not known while the nodes of its cluster are not.

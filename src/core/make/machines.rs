@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::seats::{Slot, choose, placed, reseat, slot};
+use super::seats::{Slot, choose, placed, reseat, slot, stuck};
 use super::{Candidate, Draft, Lineage, Power, lost, moved, reasons, with_script};
 use crate::address::{Address, Group};
 use crate::desired::{Follow, Image, MachineGroup};
@@ -11,7 +11,7 @@ use crate::expected::{self, MachineSpec};
 use crate::health::{Planned, State, moment};
 use crate::launch::Place;
 use crate::observed::{Phase, Source};
-use crate::plan::{Action, Hold, Note, Reason, Why};
+use crate::plan::{Action, Change, Hold, Note, Reason, Why};
 use crate::repair;
 use crate::schema;
 use crate::slots::Slots;
@@ -62,21 +62,45 @@ pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<
             for s in slots {
                 let zone = s.keeper.as_ref().map(|k| k.object.zone.clone());
                 draft.zones.extend(zone.map(|z| (s.address.clone(), z)));
-                // A machine that is there cannot be compared with what the file says, and that is said, too.
-                let (action, why) = match &s.keeper {
-                    None => (Action::Create, format!("count {}", declared.count)),
-                    Some(_) => (Action::Update, "cannot be compared with the file".to_owned()),
+                // A machine that is there cannot be compared with all that the file says, and that is said, too.
+                let change = match &s.keeper {
+                    None => {
+                        let says = format!("count {}", declared.count);
+                        draft.change(&s.address, Action::Create, vec![Reason { why: Why::Declared, says }])
+                    }
+                    Some(k) => in_part(draft, declared, &s, k),
                 };
-                let mut change = draft.change(&s.address, action, vec![Reason { why: Why::Declared, says: why }]);
-                if let Some(k) = &s.keeper {
-                    change.object = Some(k.object.id.clone());
-                    change.zone.clone_from(&k.object.zone);
-                }
                 draft.hold(change, Hold::Unresolved, says.clone());
             }
         }
     }
     out
+}
+
+/// What can be said of a machine although a lookup of its group has no answer: the fields that need none.
+fn in_part<'a>(draft: &mut Draft<'a>, declared: &MachineGroup, s: &Slot<'a>, keeper: &Member<'a>) -> Change {
+    let group = &s.address.group;
+    let want = expected::without_lookups(draft.ask.desired, &group.name, declared);
+    let mut live = keeper.object.fields.clone();
+    let script = expected::script(draft.key(), declared, s.address.slot, &keeper.object.zone);
+    // A script that nobody can render is not told as gone.
+    let rendered = script.is_ok();
+    let want = with_script(&want, script.ok().flatten().as_ref().map(|s| &s.digest));
+    for field in expected::LOOKED_UP {
+        live.remove(*field);
+        *draft.unread.entry((group.clone(), (*field).to_owned())).or_default() += 1;
+    }
+    let kind = crate::address::Kind::Machines;
+    let mut differences = diff(kind, draft.key(), &want, &live, keeper.vector.as_ref());
+    differences.fields.retain(|d| rendered || d.field.name != "user-data");
+    let shown = draft.field_changes(&differences);
+    let mut why = reasons(&shown);
+    why.push(Reason { why: Why::Declared, says: "cannot be compared with all of the file".into() });
+    let mut change = draft.change(&s.address, Action::Update, why);
+    change.object = Some(keeper.object.id.clone());
+    change.zone.clone_from(&keeper.object.zone);
+    change.fields = shown;
+    change
 }
 
 fn leave<'a>(draft: &Draft<'a>, address: &Address, member: &Member<'a>, reasons: Vec<Reason>) -> Candidate<'a> {
@@ -137,6 +161,15 @@ fn filled<'a>(
                 if let Some(says) = lost.get(&s.address.slot).filter(|_| zone != keeper.object.zone) {
                     out.extend(elsewhere(draft, declared, survey, spec, &s, &keeper, place, says));
                     continue;
+                }
+                if let Some(why) = stuck(declared, &names, &s) {
+                    let mut change = draft.change(&s.address, Action::Replace, vec![why]);
+                    change.object = Some(keeper.object.id.clone());
+                    change.zone.clone_from(&keeper.object.zone);
+                    change.what = what(&keeper);
+                    change.node = node(&keeper);
+                    let words = format!("a person: its data is in {}; copy it to a new group", keeper.object.zone);
+                    draft.hold(change, Hold::Protection, words);
                 }
                 let uneven = moved.get(&s.address.slot);
                 out.extend(kept(draft, declared, survey, spec, &s, &keeper, place, uneven));

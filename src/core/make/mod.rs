@@ -363,7 +363,7 @@ impl<'a> Draft<'a> {
                 let (old, new) = if d.field.secret {
                     (Value::Text("(secret)".into()), Value::Text("(secret, changed)".into()))
                 } else {
-                    (d.live.as_ref().map_or(Value::Text("(not read)".into()), &show), show(&d.want))
+                    (d.touched().as_ref().map_or(Value::Text("(not read)".into()), &show), show(&d.want))
                 };
                 let forces_replacement = d.forces_replacement();
                 FieldChange { field: d.field.name.into(), old, new, why: d.why, forces_replacement, by: None }

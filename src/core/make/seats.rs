@@ -112,8 +112,11 @@ pub(super) fn placed(
         if let (Some(data), Some(home)) = (&s.pinned, home)
             && data != home
         {
+            let bound = draft.survey.bound(draft.ask.desired, &s.address);
+            // Data that hung at another group's machine until the file bound it to this one.
+            let file = bound.iter().any(|(_, v)| super::volumes::formerly(draft, v, &s.address).is_some());
             let says = format!("its data is in {data}, it is in {home}");
-            moved.insert(s.address.slot, Reason { why: Why::Drifted, says });
+            moved.insert(s.address.slot, Reason { why: if file { Why::Declared } else { Why::Drifted }, says });
         }
         let at = s.pinned.as_ref().or(home);
         zone.extend(at.map(|z| (s.address.slot, z.clone())));
@@ -189,7 +192,7 @@ pub(super) fn placed(
             }
             Reason { why: Why::Uneven, says: format!("{z} holds {}, {} is even", counted(&z), counted(&z) - over) }
         } else {
-            Reason { why: Why::Declared, says: format!("zone {z} is no longer in the file") }
+            no_longer(&z)
         };
         for s in here {
             if over == 0 {
@@ -222,6 +225,18 @@ pub(super) fn placed(
         }
     }
     (zone, moved)
+}
+
+/// Why what stands in a zone should not: the file names others.
+pub(super) fn no_longer(zone: &str) -> Reason {
+    Reason { why: Why::Declared, says: format!("zone {zone} is no longer in the file") }
+}
+
+/// Why a machine should leave its zone and cannot: the file names other zones, and its data is in this one.
+pub(super) fn stuck(declared: &MachineGroup, names: &BTreeSet<&String>, s: &Slot<'_>) -> Option<Reason> {
+    let home = &s.keeper.as_ref()?.object.zone;
+    let stays = s.pinned.as_ref() == Some(home) && declared.spread.is_written();
+    (stays && !names.contains(home)).then(|| no_longer(home))
 }
 
 /// Whether the machine itself must be made anew: one that is stopped may yet be started.

@@ -123,6 +123,144 @@ fn a_gap_never_creates_and_never_deletes() {
     assert!(plan.held.iter().all(|h| h.by == Hold::Blind) && plan.held.len() == 2);
 }
 
+/// Machines with a volume each, all of one kind out of sight.
+fn out_of_sight(kind: Kind) -> World {
+    let mut w = World::new(2);
+    w.desired.volumes.insert("data".into(), volume());
+    w.settle();
+    w.remember();
+    w.seen.objects.retain(|o| o.kind != kind);
+    w.seen.gaps.push(Gap {
+        scope: String::new(),
+        kind: Some(kind),
+        what: "all".into(),
+        failure: Failure::new(Class::Denied, "UnauthorizedOperation", "no"),
+        partial: false,
+    });
+    w
+}
+
+fn blind_and_no_drift(plan: &Plan) {
+    assert!(plan.is_empty(), "{}", told(plan));
+    for h in &plan.held {
+        assert!(h.by == Hold::Blind && !h.waits_for.contains("detach"), "{}", told(plan));
+        assert!(h.change.reasons.iter().all(|r| r.why != Why::Drifted), "{}", told(plan));
+    }
+}
+
+#[test]
+fn data_at_a_machine_that_was_not_seen_is_no_drift() {
+    let mut w = out_of_sight(Kind::Machines);
+    let plan = w.plan();
+    blind_and_no_drift(&plan);
+    assert_eq!(plan.held.iter().map(|h| h.change.address.group.kind).collect::<Vec<_>>(), [Kind::Machines; 2]);
+    w.intent.destroy = true;
+    blind_and_no_drift(&w.plan());
+    // Its quarantine is over, and where it hangs is not known.
+    w.intent.destroy = false;
+    w.desired.volumes.clear();
+    for o in &mut w.seen.objects {
+        o.tags.insert(tag::QUARANTINE.into(), "2026-11-01T00:00:00Z".into());
+    }
+    blind_and_no_drift(&w.plan());
+}
+
+#[test]
+fn a_volume_that_was_not_seen_is_neither_a_strangers_nor_gone() {
+    let mut w = out_of_sight(Kind::Volumes);
+    let plan = w.plan();
+    blind_and_no_drift(&plan);
+    assert_eq!(plan.held.iter().map(|h| h.change.address.short()).collect::<Vec<_>>(), ["data/0", "data/1"]);
+    w.past = Memory::default();
+    blind_and_no_drift(&w.plan());
+}
+
+#[test]
+fn no_slot_is_given_where_not_all_was_seen() {
+    let mut w = out_of_sight(Kind::Machines);
+    let id = w.id_of("volumes.data/1");
+    w.find(&id).tags.retain(|k, _| k != tag::LAUNCH);
+    let plan = w.plan();
+    assert!(plan.is_empty(), "{}", told(&plan));
+    let held = plan.held.iter().find(|h| h.change.object.as_ref() == Some(&id)).unwrap();
+    assert_eq!((held.change.action, held.by), (Action::Restamp, Hold::Blind));
+}
+
+/// What is held at this address: its reasons' sorts, and the rule.
+fn held(plan: &Plan, address: &str) -> Option<(Vec<Why>, Hold)> {
+    let h = plan.held.iter().find(|h| h.change.address.to_string() == address)?;
+    Some((h.change.reasons.iter().map(|r| r.why).collect(), h.by))
+}
+
+#[test]
+fn data_in_a_zone_that_the_file_no_longer_names_is_told_and_stays() {
+    let mut w = World::new(0);
+    let spread = |zones: &[&str]| Spread::Zones(zones.iter().map(|z| (*z).to_owned()).collect());
+    let layout = |zones: &[&str]| Layout::Replicas { count: 2, spread: spread(zones) };
+    w.desired.volumes.insert("data".into(), VolumeGroup { layout: layout(&["a", "b"]), ..volume() });
+    w.settle();
+    w.desired.volumes.get_mut("data").unwrap().layout = layout(&["b", "c"]);
+    let plan = w.plan();
+    assert!(plan.is_empty() && plan.held.len() == 1, "{}", told(&plan));
+    assert_eq!(held(&plan, "volumes.data/0"), Some((vec![Why::Declared], Hold::Protection)));
+    // Which zones are up is nothing of the file's.
+    w.desired.volumes.get_mut("data").unwrap().layout = Layout::Replicas { count: 2, spread: Spread::Anywhere };
+    w.seen.scopes.get_mut("").unwrap().zones.insert("a".into(), false);
+    assert_eq!(held(&w.plan(), "volumes.data/0"), None);
+
+    let mut w = World::new(2);
+    w.desired.volumes.insert("data".into(), volume());
+    w.desired.machines.get_mut("web").unwrap().spread = spread(&["a", "b"]);
+    w.settle();
+    w.desired.machines.get_mut("web").unwrap().spread = spread(&["b", "c"]);
+    let plan = w.plan();
+    assert!(plan.is_empty() && plan.held.len() == 1, "{}", told(&plan));
+    assert_eq!(held(&plan, "machines.web/0"), Some((vec![Why::Declared], Hold::Protection)));
+}
+
+#[test]
+fn a_volume_that_the_file_binds_to_another_group_is_no_drift() {
+    for other in [["a", "b"], ["b", "a"]] {
+        let mut w = World::new(2);
+        let zones = |all: [&str; 2]| Spread::Zones(all.map(str::to_owned).to_vec());
+        let db = crate::desired::MachineGroup { spread: zones(other), ..crate::testing::group(2) };
+        w.desired.machines.get_mut("web").unwrap().spread = zones(["a", "b"]);
+        w.desired.machines.insert("db".into(), db);
+        let bound = |to: &str| VolumeGroup { layout: Layout::For(Group::machines(to)), ..volume() };
+        w.desired.volumes.insert("data".into(), bound("db"));
+        w.settle();
+        w.desired.volumes.insert("data".into(), bound("web"));
+        let plan = w.plan();
+        assert_eq!(held(&plan, "volumes.data/1"), Some((vec![Why::Declared], Hold::Foreign)));
+        let all = plan.changes.iter().chain(plan.held.iter().map(|h| &h.change)).flat_map(|c| &c.reasons);
+        assert!(all.clone().all(|r| r.why == Why::Declared), "{}", told(&plan));
+        // One that hangs at a slot where it never belonged was brought there by hand.
+        let (here, there) = (w.id_of("volumes.data/1"), w.id_of("machines.db/0"));
+        w.find(&here).attached.as_mut().unwrap().to = there;
+        assert_eq!(held(&w.plan(), "volumes.data/1"), Some((vec![Why::Drifted], Hold::Foreign)));
+    }
+}
+
+#[test]
+fn a_lookup_without_an_answer_hides_no_drift() {
+    let mut w = World::new(2);
+    w.settle();
+    w.seen.lookups[0].found = Found::Nothing("no image is so called".into());
+    assert_eq!(held(&w.plan(), "machines.web/1"), Some((vec![Why::Declared], Hold::Unresolved)));
+    let id = w.id_of("machines.web/1");
+    let mut tags = w.find(&id).tags.clone();
+    tags.insert("team".into(), "y".into());
+    let shown = user_tags(&tags);
+    w.find(&id).tags = tags;
+    w.find(&id).fields.insert("tags".into(), shown);
+    let plan = w.plan();
+    assert_eq!(held(&plan, "machines.web/1"), Some((vec![Why::Drifted, Why::Declared], Hold::Unresolved)));
+    let fields: Vec<_> = plan.held.iter().flat_map(|h| &h.change.fields).map(|f| f.field.as_str()).collect();
+    assert_eq!(fields, ["tags"], "the image and the groups are not compared");
+    let unread: Vec<_> = plan.unread.iter().map(|(_, f, n)| (f.as_str(), *n)).collect();
+    assert_eq!(unread, [("image", 2), ("security-groups", 2)]);
+}
+
 #[test]
 fn the_order_of_the_listing_does_not_matter() {
     let mut w = World::new(9);

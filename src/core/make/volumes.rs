@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
+use super::admit::full_look;
 use super::{Candidate, Draft, moved, reasons};
 use crate::address::{Address, Group, Kind};
 use crate::desired::{Layout, VolumeGroup};
@@ -79,7 +80,9 @@ pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<
                     draft.hold(change, by, says);
                     continue;
                 };
-                if let Some((id, machine)) = unmarked(draft, declared, slot) {
+                // Where volumes were not all seen it may well bear our marks; the new one waits for a full look.
+                let all = draft.ask.observed.sees_all(&declared.scope, Kind::Volumes);
+                if let Some((id, machine)) = unmarked(draft, declared, slot).filter(|_| all) {
                     let missing = Reason { why: Why::Declared, says: format!("{count} in the file") };
                     let change = draft.change(&address, Action::Create, vec![missing]);
                     let words =
@@ -205,6 +208,10 @@ fn leave<'a>(draft: &mut Draft<'a>, address: &Address, member: &Member<'a>, why:
         return None;
     }
     if let Some(at) = member.object.attached.as_ref().filter(|at| gone && !draft.survey.knows(&at.to)) {
+        if let Some(says) = unseen(draft, member) {
+            draft.hold(change, Hold::Blind, says);
+            return None;
+        }
         let says = format!("a person: it hangs at {}, which is not this stack's; detach it there", at.to);
         draft.hold(change, Hold::Foreign, says);
         return None;
@@ -213,6 +220,13 @@ fn leave<'a>(draft: &mut Draft<'a>, address: &Address, member: &Member<'a>, why:
     let end = draft.ask.now.checked_add(keep).unwrap_or(jiff::Timestamp::MAX);
     change.how = if gone { "delete".into() } else { format!("kept until {}, then deleted", moment(end)) };
     Some(Candidate::new(change, Some(member.clone())))
+}
+
+/// The machine that a volume hangs at was not seen, and not all were: nobody knows whose it is. What is waited for.
+fn unseen(draft: &Draft<'_>, member: &Member<'_>) -> Option<String> {
+    let at = member.object.attached.as_ref()?;
+    let seen = draft.ask.observed.object(&at.to).is_some();
+    full_look(draft, &member.object.scope, Kind::Machines).filter(|_| !seen)
 }
 
 /// What goes must be findable until it is gone: a volume without marks gets them back, and goes in the next plan.
@@ -238,6 +252,8 @@ fn vacant<'a>(
     // EC2 does not list a deleted volume for long; what earlier looks saw here is gone all the same.
     let last =
         last.or_else(|| history.volumes.get(address).map(String::as_str)).filter(|id| !history.lessons.ended(id));
+    // Not seen is not gone.
+    let last = last.filter(|_| draft.ask.observed.sees_all(&survey.scope, Kind::Volumes));
     let reason = match last {
         Some(id) => Reason { why: Why::Drifted, says: format!("{id} is gone") },
         None => Reason { why: Why::Declared, says: format!("{count} in the file") },
@@ -283,8 +299,18 @@ fn kept<'a>(
         let why = Reason { why: Why::Declared, says: "is in the file again; its quarantine ends".into() };
         out.push(Candidate::new(make(draft, Action::Release, vec![why]), Some(keeper.clone())));
     }
-    if let Some(fixed) = differences.fields.iter().find_map(crate::diff::Difference::forces_replacement) {
-        let mut change = make(draft, Action::Replace, reasons(&shown));
+    let mut fixed = differences.fields.iter().find_map(crate::diff::Difference::forces_replacement);
+    let mut why = reasons(&shown);
+    if let Layout::Replicas { spread, .. } = &declared.layout
+        && let Ok(places) = expected::places(&declared.scope, spread, draft.ask.observed)
+        && spread.is_written()
+        && places.iter().all(|p| p.zone != keeper.object.zone)
+    {
+        why.push(super::seats::no_longer(&keeper.object.zone));
+        fixed = fixed.or_else(|| Some("a volume cannot move".into()));
+    }
+    if let Some(fixed) = fixed {
+        let mut change = make(draft, Action::Replace, why);
         change.fields = shown;
         draft.hold(change, Hold::Protection, format!("a person: it holds data and {fixed}; copy it to a new group"));
     } else if !differences.fields.is_empty() {
@@ -318,6 +344,18 @@ fn off(draft: &Draft<'_>, address: &Address, keeper: &Member<'_>) -> bool {
         || tags.get(tag::ADDRESS).is_none_or(|a| *a != address.group.to_string())
 }
 
+/// The machine of this stack that a bound volume hangs at, in the same slot of another group: where it hung while the
+/// file bound it to that group. No mark remembers `for`, so a hand that moved it just there is taken for the file.
+pub(super) fn formerly(draft: &Draft<'_>, volume: &Member<'_>, machine: &Address) -> Option<Address> {
+    let at = volume.object.attached.as_ref()?;
+    let machines = draft.survey.groups.iter().filter(|(g, _)| g.kind == Kind::Machines && **g != machine.group);
+    let holds = |(g, s): (&Group, &GroupSurvey<'_>)| {
+        let there = s.alive(machine.slot).any(|m| m.object.id == at.to);
+        there.then(|| g.slot(machine.slot))
+    };
+    machines.into_iter().find_map(holds)
+}
+
 /// A bound volume that does not hang at its slot's machine, where nothing else in the plan will bring it there.
 fn homeless<'a>(
     draft: &mut Draft<'a>,
@@ -330,11 +368,24 @@ fn homeless<'a>(
         if claimants.iter().any(|m| m.object.id == at.to) {
             return None;
         }
+        if unseen(draft, keeper).is_some() {
+            // It hangs where it should, as far as anybody knows; the gap itself is told.
+            return None;
+        }
         let holder = draft.ask.observed.object(&at.to);
         if holder.is_none_or(|h| h.phase.alive()) {
-            let why = Reason { why: Why::Drifted, says: format!("hangs at {}, not at {}", at.to, machine.short()) };
+            let (why, words) = match formerly(draft, keeper, machine) {
+                Some(old) => (
+                    Reason { why: Why::Declared, says: format!("{} → {}", old.short(), machine.short()) },
+                    format!("a person: it is in use at {} ({}); detach it there", old.short(), at.to),
+                ),
+                None => (
+                    Reason { why: Why::Drifted, says: format!("hangs at {}, not at {}", at.to, machine.short()) },
+                    format!("a person: {} is not of this slot; detach it there", at.to),
+                ),
+            };
             let change = make(draft, Action::Attach, vec![why]);
-            draft.hold(change, Hold::Foreign, format!("a person: {} is not of this slot; detach it there", at.to));
+            draft.hold(change, Hold::Foreign, words);
             return None;
         }
     }

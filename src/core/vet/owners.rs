@@ -193,6 +193,7 @@ pub(super) fn touched(case: &Case<'_>, out: &mut Objections) {
 
 /// Nothing comes or goes where not all was seen, or in a zone that is out.
 pub(super) fn unseen(case: &Case<'_>, out: &mut Objections) {
+    seated(case, out);
     for (i, step, call) in calls(case.plan) {
         let (kind, zones): (Kind, Vec<&str>) = match call {
             Call::Launch(l) => (Kind::Machines, l.places.iter().map(|p| p.zone.as_str()).collect()),
@@ -222,6 +223,22 @@ pub(super) fn unseen(case: &Case<'_>, out: &mut Objections) {
             if known.is_some_and(|k| k.get(z) == Some(&false)) {
                 out.step(OUTAGE, i, format!("zone {z} is not available"));
             }
+        }
+    }
+}
+
+/// A live object gets a slot, which may only look free, where not all was seen.
+fn seated(case: &Case<'_>, out: &mut Objections) {
+    for (i, step, call) in calls(case.plan) {
+        let Call::Tag { ids, set, .. } = call else { continue };
+        if !set.contains_key(tag::LAUNCH) {
+            continue;
+        }
+        let volume = ids.iter().any(|id| case.object(id).is_some_and(|o| o.kind == Kind::Volumes));
+        let kinds: &[Kind] = if volume { &[Kind::Machines, Kind::Volumes] } else { &[Kind::Machines] };
+        if let Some(kind) = kinds.iter().find(|k| !case.observed.sees_all(&step.scope, **k)) {
+            let says = format!("{ids:?} get a slot, and not all {kind} of scope `{}` were seen", step.scope);
+            out.step(GAPS, i, says);
         }
     }
 }

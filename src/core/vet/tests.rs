@@ -248,6 +248,25 @@ fn nothing_comes_or_goes_where_not_all_was_seen() {
 }
 
 #[test]
+fn nothing_gets_a_slot_where_not_all_was_seen() {
+    for kind in Kind::ALL {
+        let mut w = World::new(2);
+        w.settle();
+        let id = w.id_of("machines.web/1");
+        w.find(&id).tags.retain(|k, _| k != tag::LAUNCH);
+        let plan = w.plan();
+        w.seen.gaps.push(Gap {
+            scope: String::new(),
+            kind: Some(kind),
+            what: "all".into(),
+            failure: Failure::new(Class::Denied, "x", "no"),
+            partial: false,
+        });
+        assert_eq!(rules(&w, &plan).contains(GAPS), kind == Kind::Machines);
+    }
+}
+
+#[test]
 fn nothing_comes_or_goes_in_a_zone_that_is_out() {
     let (mut w, plan) = rolling(3);
     w.seen.scopes.get_mut("").unwrap().zones.insert("a".into(), false);
