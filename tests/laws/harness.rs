@@ -87,7 +87,7 @@ pub enum End {
     /// A last look finds nothing to do and nothing held.
     Converged,
     /// Something is held that only a person lifts.
-    Refused(#[expect(dead_code, reason = "shown by Debug where a test fails")] Vec<String>),
+    Refused(Vec<String>),
     /// It did not come to rest.
     Restless(#[expect(dead_code, reason = "shown by Debug where a test fails")] String),
 }
