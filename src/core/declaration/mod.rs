@@ -230,7 +230,7 @@ fn blocks(
         Some(r) => stack::read(&r, problems),
         None => return None,
     };
-    let scopes = aws::read(table("aws").as_ref());
+    let mut scopes = aws::read(table("aws").as_ref());
     let policy = policy::read(table("policy").as_ref(), problems);
     let mut clusters = kubernetes::read(table("kubernetes").as_ref());
     let context = machines::Context {
@@ -253,8 +253,14 @@ fn blocks(
     let lock = lock::read(table("lock").as_ref());
     let bundles = bundles(&file, read, inputs, &stack, &clusters, secrets, problems);
     let named = machines.values().any(|g| g.nodes.as_ref().is_some_and(|n| n.scope == cluster_scope("")));
-    // The plain cluster is for objects that name none. Who has none needs no such cluster and no kubeconfig; a table of
-    // other clusters alone does not name it.
+    // The plain region is for groups that name none: a table of other regions alone does not name it.
+    let keys = ["region", "profile", "role", "endpoint", "account"];
+    let others_alone = |r: &Reader<'_>| !r.groups().is_empty() && !keys.iter().any(|k| r.has(k));
+    let meant = machines.values().any(|g| g.scope.is_empty()) || volumes.values().any(|v| v.scope.is_empty());
+    if !meant && table("aws").as_ref().is_some_and(others_alone) {
+        scopes.remove("");
+    }
+    // So with the plain cluster; and who has no objects needs no cluster and no kubeconfig.
     let plain = cluster_scope("");
     let written = table("kubernetes")
         .is_some_and(|r| r.groups().is_empty() || ["context", "kubeconfig", "namespace"].iter().any(|k| r.has(k)));

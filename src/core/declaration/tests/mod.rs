@@ -217,6 +217,29 @@ fn scopes_are_named_by_alias() {
 }
 
 #[test]
+fn a_table_of_other_regions_alone_names_no_plain_one() {
+    let names = |tables: &str, aws: &str| {
+        let stack = "[stack]\nname = \"shop\"\nid = \"7f3kq2x9\"\n";
+        let desired = desired(&main(&format!("{stack}{tables}{WEB}{aws}zones = [\"us-west-2a\"]\n")));
+        desired.scopes.into_keys().collect::<Vec<_>>()
+    };
+    let west = "[aws.west]\nregion = \"us-west-2\"\n";
+    assert_eq!(names(west, "aws = \"west\"\n"), ["west"]);
+    assert_eq!(names(west, ""), ["", "west"], "a group names it");
+    assert_eq!(names(&format!("[aws]\nprofile = \"ops\"\n{west}"), "aws = \"west\"\n"), ["", "west"]);
+    assert_eq!(names("", ""), [""]);
+}
+
+#[test]
+fn a_table_of_other_clusters_alone_names_no_plain_one() {
+    let names = |tables: &str| desired(&web(tables)).clusters.into_keys().collect::<Vec<_>>();
+    assert_eq!(names("[kubernetes.west]\ncontext = \"w\"\n"), ["kubernetes:west"]);
+    assert_eq!(names("[kubernetes]\n"), ["kubernetes:"]);
+    assert_eq!(names("[kubernetes]\nnamespace = \"ops\"\n[kubernetes.west]\ncontext = \"w\"\n").len(), 2);
+    assert!(names("").is_empty());
+}
+
+#[test]
 fn devices_are_shared_out_and_never_twice() {
     let two = |a: &str, b: &str| {
         web(&format!(
