@@ -182,6 +182,20 @@ fn runs(plan: &Plan, id: &str) -> usize {
     position(plan, |d| matches!(d, Do::Wait(w) if w.until == Until::Running && w.targets == meant))
 }
 
+/// The plan attaches a volume, and not before this machine runs.
+fn attaches_once_it_runs(plan: &Plan, machine: &str) {
+    let attach = position(plan, |d| matches!(d, Do::Call(Call::Attach { .. })));
+    assert!(needs(plan, attach).contains(&(runs(plan, machine) as u32)), "{}", told(plan));
+}
+
+/// Two machines with a volume each, settled.
+fn two_with_data() -> World {
+    let mut w = World::new(2);
+    w.desired.volumes.insert("data".into(), volume());
+    w.settle();
+    w
+}
+
 /// A machine that an earlier run launched and that boots.
 fn boots(w: &mut World, id: &str) {
     let at = w.at;
@@ -193,39 +207,31 @@ fn boots(w: &mut World, id: &str) {
 
 #[test]
 fn a_volume_is_brought_to_a_machine_that_boots_once_it_runs() {
-    let mut w = World::new(2);
-    w.desired.volumes.insert("data".into(), volume());
-    w.settle();
+    let mut w = two_with_data();
     let (machine, data) = (w.id_of("machines.web/1"), w.id_of("volumes.data/1"));
     w.detach(&data);
     boots(&mut w, &machine);
     let plan = w.plan();
-    let attach = position(&plan, |d| matches!(d, Do::Call(Call::Attach { .. })));
-    assert!(needs(&plan, attach).contains(&(runs(&plan, &machine) as u32)), "{}", told(&plan));
+    attaches_once_it_runs(&plan, &machine);
     w.apply(&plan);
     w.settle();
 }
 
 #[test]
 fn a_new_volume_goes_to_a_machine_that_boots_once_it_runs() {
-    let mut w = World::new(2);
-    w.desired.volumes.insert("data".into(), volume());
-    w.settle();
+    let mut w = two_with_data();
     let (machine, data) = (w.id_of("machines.web/1"), w.id_of("volumes.data/1"));
     w.seen.objects.retain(|o| o.id != data);
     boots(&mut w, &machine);
     let plan = w.plan();
-    let attach = position(&plan, |d| matches!(d, Do::Call(Call::Attach { .. })));
-    assert!(needs(&plan, attach).contains(&(runs(&plan, &machine) as u32)), "{}", told(&plan));
+    attaches_once_it_runs(&plan, &machine);
     w.apply(&plan);
     w.settle();
 }
 
 #[test]
 fn what_a_dead_machine_held_goes_to_a_successor_that_boots_once_it_runs() {
-    let mut w = World::new(2);
-    w.desired.volumes.insert("data".into(), volume());
-    w.settle();
+    let mut w = two_with_data();
     let old = w.id_of("machines.web/1");
     w.intent.replace = BTreeSet::from(["machines.web/1".parse().unwrap()]);
     let plan = w.plan();
@@ -236,15 +242,12 @@ fn what_a_dead_machine_held_goes_to_a_successor_that_boots_once_it_runs() {
     w.find(&old).phase = Phase::Stopped;
     boots(&mut w, &new);
     let plan = w.plan();
-    let attach = position(&plan, |d| matches!(d, Do::Call(Call::Attach { .. })));
-    assert!(needs(&plan, attach).contains(&(runs(&plan, &new) as u32)), "{}", told(&plan));
+    attaches_once_it_runs(&plan, &new);
 }
 
 #[test]
 fn a_volume_is_brought_to_a_machine_that_is_started_once_it_is_up() {
-    let mut w = World::new(2);
-    w.desired.volumes.insert("data".into(), volume());
-    w.settle();
+    let mut w = two_with_data();
     let (machine, data) = (w.id_of("machines.web/1"), w.id_of("volumes.data/1"));
     w.detach(&data);
     w.find(&machine).phase = Phase::Stopped;
