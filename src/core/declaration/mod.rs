@@ -59,6 +59,7 @@ pub use starter::starter;
 pub use userdata::{depends_on_slot, depends_on_zone, render_user_data};
 
 use conform::Conform;
+use kubernetes::object::Lines;
 use problems::Problems;
 use reader::Reader;
 use tree::{Node, Val};
@@ -285,20 +286,21 @@ fn blocks(
 
 /// Where each key of a group of machines or volumes stands, for what only the world can say about its value.
 fn origins(root: &Node, sources: &[Source]) -> BTreeMap<String, String> {
+    // Every command reads the file: each text is searched for its lines once, not once a key.
+    let texts: Vec<_> = sources.iter().map(|s| (s.name.as_str(), Lines::of(&s.text))).collect();
     let place = |node: &Node| {
-        let source = sources.get(node.key.file)?;
-        let line = source.text.get(..node.key.start)?.matches('\n').count() + 1;
-        Some(format!("{}:{line}", source.name))
+        let (name, lines) = texts.get(node.key.file)?;
+        Some(format!("{name}:{}", lines.line(node.key.start)))
     };
-    let entries = |node: &Node| node.table().cloned().unwrap_or_default();
     let mut all = BTreeMap::new();
     for kind in ["machines", "volumes"] {
-        for (name, group) in root.get(kind).map(entries).into_iter().flatten() {
-            all.extend(entries(&group).iter().filter_map(|(key, n)| Some((format!("{kind}.{name}.{key}"), place(n)?))));
+        for (name, group) in root.get(kind).and_then(Node::table).into_iter().flatten() {
+            let keys = group.table().into_iter().flatten();
+            all.extend(keys.filter_map(|(key, n)| Some((format!("{kind}.{name}.{key}"), place(n)?))));
         }
     }
-    let outputs = root.get("outputs").map(entries).unwrap_or_default();
-    all.extend(outputs.iter().filter_map(|(name, n)| Some((format!("outputs.{name}"), place(n)?))));
+    let outputs = root.get("outputs").and_then(Node::table).into_iter().flatten();
+    all.extend(outputs.filter_map(|(name, n)| Some((format!("outputs.{name}"), place(n)?))));
     all
 }
 

@@ -8,7 +8,7 @@ pub mod pattern;
 pub mod workloads;
 
 mod files;
-mod object;
+pub(super) mod object;
 mod piece;
 mod scalar;
 mod secret;
