@@ -111,12 +111,16 @@ impl FromStr for LaunchTag {
 
 /// The digest vector: what was last applied, field by field. `1:` then code and six characters a field (30 bits:
 /// enough to notice a change, too little to store a secret). Absent and null leave a field out.
+///
+/// Kept as its text without the version: entries of eight bytes in the order of their codes, each code once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Vector(BTreeMap<String, String>);
+pub struct Vector(String);
 
 /// The vector's version. Another one re-stamps and never replaces.
 const VERSION: &str = "1";
 const WIDTH: usize = 6;
+/// A field's code.
+const CODE: usize = 2;
 /// So many types of a list are remembered one by one; a tag has no room for more.
 const TYPES: usize = 10;
 /// In place of the types of a longer list.
@@ -130,17 +134,18 @@ impl Vector {
     /// The vector of `fields` under the stack's key (which is its id: it keeps equal values of two stacks apart).
     /// `zone` and `subnet` are placement, not specification, and are left out.
     pub fn of(kind: Kind, key: &str, fields: &Fields) -> Self {
-        Self(
-            schema::fields(kind)
-                .iter()
-                .filter(|f| f.name != "zone" && f.name != "subnet")
-                .filter_map(|f| {
-                    let value = fields.get(f.name).unwrap_or(&Value::Null);
-                    Some((f.code.to_owned(), Self::digest(key, value)?))
-                })
-                .chain(Self::each_type(key, fields.get("type")))
-                .collect(),
-        )
+        let one = |f: &schema::Field| {
+            let value = fields.get(f.name).unwrap_or(&Value::Null);
+            Some((f.code.to_owned(), Self::digest(key, value)?))
+        };
+        let all = schema::fields(kind).iter().filter(|f| f.name != "zone" && f.name != "subnet").filter_map(one);
+        Self::sorted(all.chain(Self::each_type(key, fields.get("type"))))
+    }
+
+    /// Of two entries of one code the later counts.
+    fn sorted(entries: impl Iterator<Item = (String, String)>) -> Self {
+        let all: BTreeMap<String, String> = entries.collect();
+        Self(all.into_iter().map(|(code, digest)| code + &digest).collect())
     }
 
     /// The types of a list of several, one by one (decision 0006): the digest of the list does not tell whether a type
@@ -158,8 +163,9 @@ impl Vector {
     /// Whether a machine of this type may be one that was applied: it is of the list that was, or that list is too long
     /// to be remembered.
     pub fn had_type(&self, key: &str, shown: &Value) -> bool {
+        let one = Self::digest(key, shown);
         self.was("ty", key, &Value::List(vec![shown.clone()]))
-            || (0..TYPES).any(|n| self.was(&type_code(n), key, shown))
+            || (0..TYPES).any(|n| self.get(&type_code(n)) == one.as_deref())
             || self.get(LONG).is_some()
     }
 
@@ -171,19 +177,23 @@ impl Vector {
 
     /// Whether the last applied value of the field with this code was `value`.
     pub fn was(&self, code: &str, key: &str, value: &Value) -> bool {
-        self.0.get(code) == Self::digest(key, value).as_ref()
+        self.get(code) == Self::digest(key, value).as_deref()
     }
 
     /// The entry of a field.
     pub fn get(&self, code: &str) -> Option<&str> {
-        self.0.get(code).map(String::as_str)
+        self.entries().find(|(c, _)| *c == code).map(|(_, digest)| digest)
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
+        let at = |i: usize| self.0[i..i + CODE + WIDTH].split_at(CODE);
+        (0..self.0.len()).step_by(CODE + WIDTH).map(at)
     }
 }
 
 impl fmt::Display for Vector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{VERSION}:")?;
-        self.0.iter().try_for_each(|(code, digest)| write!(f, "{code}{digest}"))
+        write!(f, "{VERSION}:{}", self.0)
     }
 }
 
@@ -193,11 +203,14 @@ impl FromStr for Vector {
     fn from_str(text: &str) -> Result<Self, String> {
         let bad = || format!("`{text}` is not a digest vector of version {VERSION}");
         let body = text.strip_prefix(VERSION).and_then(|t| t.strip_prefix(':')).ok_or_else(bad)?;
-        if !body.is_ascii() || body.len() % (2 + WIDTH) != 0 {
+        if !body.is_ascii() || body.len() % (CODE + WIDTH) != 0 {
             return Err(bad());
         }
-        let entry = |i: usize| (body[i..i + 2].to_owned(), body[i + 2..i + 2 + WIDTH].to_owned());
-        Ok(Self((0..body.len()).step_by(2 + WIDTH).map(entry).collect()))
+        let read = Self(body.to_owned());
+        if read.entries().is_sorted_by(|(a, _), (b, _)| a < b) {
+            return Ok(read);
+        }
+        Ok(Self::sorted(read.entries().map(|(code, digest)| (code.to_owned(), digest.to_owned()))))
     }
 }
 
@@ -254,6 +267,13 @@ mod tests {
         }
         assert!(of(TYPES + 1).had_type("k", &"m5.large".into()), "nobody can say that it was not");
         assert_eq!(of(1).to_string().len(), "1:tyabcdef".len(), "one type is its list");
+    }
+
+    #[test]
+    fn a_vector_in_another_order_is_the_same() {
+        let v: Vector = "1:tyaaaaaaimbbbbbbtycccccc".parse().unwrap();
+        assert_eq!(v.to_string(), "1:imbbbbbbtycccccc");
+        assert_eq!((v.get("im"), v.get("ty"), v.get("ke")), (Some("bbbbbb"), Some("cccccc"), None));
     }
 
     #[test]
