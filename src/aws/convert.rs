@@ -107,7 +107,7 @@ pub(crate) fn listed(values: &[String]) -> Option<Vec<String>> {
 pub(crate) fn page<S, T>(
     items: &[S],
     next_token: Option<&str>,
-    convert: impl Fn(&S) -> Result<T, Failure>,
+    convert: impl FnMut(&S) -> Result<T, Failure>,
 ) -> Result<api::Page<T>, Failure> {
     let items = items.iter().map(convert).collect::<Result<_, _>>()?;
     Ok(api::Page { items, next_token: filled(next_token) })
@@ -158,7 +158,7 @@ pub(crate) fn instance(at: Reading<'_>, reservation: &str, from: &sdk::Instance)
         spot: matches!(from.instance_lifecycle(), Some(sdk::InstanceLifecycleType::Spot)),
         tenancy: placement.tenancy().map_or("default", sdk::Tenancy::as_str).to_owned(),
         placement_group: filled(placement.group_name()),
-        tags: tags(from.tags()),
+        tags: tags(from.tags()).into(),
         id,
     })
 }
@@ -246,7 +246,7 @@ macro_rules! volume_of {
             snapshot: filled(from.snapshot_id()),
             created: at.time(from.create_time(), "createTime")?,
             attachments: attachments.into_iter().flatten().collect(),
-            tags: tags(from.tags()),
+            tags: tags(from.tags()).into(),
             id,
         })
     }};

@@ -35,6 +35,8 @@ pub struct Look {
     pub observed: Observed,
     /// What earlier looks remembered.
     pub history: Memory,
+    /// What the next look should remember.
+    memory: Memory,
     /// The time of the verdicts.
     pub now: Timestamp,
     /// How long it took.
@@ -80,12 +82,13 @@ pub async fn look(session: &Session, project: &Project, deep: bool, out: &Out) -
     }
     let forgotten = scopes::forgotten(&history.scopes, &scopes, &observed);
     observed.gaps.extend(forgotten);
-    let blind = survey(&project.desired, &observed, &history, false, now).blind();
+    let judged = survey(&project.desired, &observed, &history, false, now);
+    let (blind, memory) = (judged.blind(), judged.memory);
     let said = |gap: &Gap| observed.gaps.iter().any(|g| (&g.scope, g.kind) == (&gap.scope, gap.kind));
     let blind: Vec<Gap> = blind.into_iter().filter(|gap| !said(gap)).collect();
     observed.gaps.extend(blind);
     let took = Duration::try_from(now.duration_since(began)).unwrap_or_default();
-    Ok(Look { observed, history, now, took })
+    Ok(Look { observed, history, memory, now, took })
 }
 
 /// Where not even the account could be asked, in no scope: one error instead of a page of gaps.
@@ -141,6 +144,9 @@ impl Look {
     /// # Errors
     /// An address or a pattern that names nothing (64).
     pub fn knows(&self, project: &Project, intent: &Intent, targets: &[String], out: &Out) -> Result<(), Halt> {
+        if intent.replace.is_empty() && targets.is_empty() {
+            return Ok(());
+        }
         let survey = self.survey(project, intent.force);
         let objects: BTreeSet<Address> =
             members(&project.desired, &self.observed).into_iter().map(|(_, address, _)| address).collect();
@@ -217,7 +223,7 @@ impl Look {
     /// take longer and nothing else.
     pub fn remember(&self, project: &Project) {
         // A read-only folder is no reason to fail a look.
-        drop(keep(project, &self.survey(project, false).memory));
+        drop(keep(project, &self.memory));
     }
 }
 

@@ -72,8 +72,21 @@ impl Difference {
 /// Compares what the file wishes with what the world shows and with what was last applied (`last`; `None` where the
 /// stamp cannot be read). `key` is the stack's digest key.
 pub fn diff(kind: Kind, key: &str, want: &Fields, live: &Fields, last: Option<&Vector>) -> Differences {
+    diff_without(None, kind, key, want, live, last)
+}
+
+/// The same, and one field is nobody's matter here, if it is named.
+pub fn diff_without(
+    left_out: Option<&str>,
+    kind: Kind,
+    key: &str,
+    want: &Fields,
+    live: &Fields,
+    last: Option<&Vector>,
+) -> Differences {
     let mut out = Differences::default();
-    for field in schema::fields(kind).iter().filter(|f| f.name != "zone" && f.name != "subnet") {
+    let placement = |f: &Field| f.name == "zone" || f.name == "subnet";
+    for field in schema::fields(kind).iter().filter(|f| !placement(f) && left_out != Some(f.name)) {
         let wish = want.get(field.name).unwrap_or(&Value::Null);
         let applied = last.map(|l| l.was(field.code, key, wish));
         let Some(shown) = live.get(field.name) else {

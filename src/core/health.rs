@@ -24,7 +24,7 @@ const LOOKS_APART: u64 = 60;
 const VACATE_BEFORE: u64 = 30 * 60;
 
 /// How an object is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "is")]
 pub enum State {
     /// On its way up; not counted as healthy nor as unhealthy.
@@ -62,7 +62,7 @@ pub enum State {
 }
 
 /// What the provider has announced, from the most urgent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Planned {
     /// It will be stopped or retired: replace it before.
@@ -74,7 +74,7 @@ pub enum Planned {
 }
 
 /// A verdict.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Verdict {
     /// How it is.
     pub state: State,

@@ -3,6 +3,8 @@
 //! Ownership is by the stack's id, never by name. Tags can be copied, stripped and edited by anybody; the client
 //! token cannot, so where the provider shows it, it is the second witness (chapter 02).
 
+use std::collections::BTreeMap;
+
 use crate::address::{Address, Group, Kind};
 use crate::launch::{group_mark, token_prefix};
 use crate::observed::Object;
@@ -41,14 +43,20 @@ const MANAGERS: &[(&str, &str)] = &[
 ];
 
 /// Who else manages an object with these tags, if anyone can be recognised.
-pub fn manager(tags: &std::collections::BTreeMap<String, String>) -> Option<&'static str> {
+pub fn manager(tags: &BTreeMap<String, String>) -> Option<&'static str> {
+    manager_but(tags, |_| false)
+}
+
+/// The same, and tags with these keys say nothing.
+fn manager_but(tags: &BTreeMap<String, String>, ours: impl Fn(&str) -> bool) -> Option<&'static str> {
+    let theirs = |key: &str| tags.get(key).filter(|_| !ours(key));
     MANAGERS.iter().find_map(|(pattern, who)| {
         let hit = if let Some((key, value)) = pattern.split_once('=') {
-            tags.get(key).is_some_and(|v| v.eq_ignore_ascii_case(value))
+            theirs(key).is_some_and(|v| v.eq_ignore_ascii_case(value))
         } else if let Some(start) = pattern.strip_suffix('*') {
-            tags.keys().any(|k| k.starts_with(start))
+            tags.keys().any(|k| k.starts_with(start) && !ours(k))
         } else {
-            tags.contains_key(*pattern)
+            theirs(pattern).is_some()
         };
         hit.then_some(*who)
     })
@@ -66,8 +74,7 @@ pub fn claim(object: &Object, stack: &str, groups: &[Group], declared: impl Fn(&
     }
     let group: Option<Group> =
         object.tags.get(tag::ADDRESS).and_then(|a| a.parse().ok()).filter(|g: &Group| g.kind == object.kind);
-    let foreign = object.tags.iter().filter(|(k, _)| !group.as_ref().is_some_and(|g| declared(g, k)));
-    if let Some(who) = manager(&foreign.map(|(k, v)| (k.clone(), v.clone())).collect()) {
+    if let Some(who) = manager_but(&object.tags, |k| group.as_ref().is_some_and(|g| declared(g, k))) {
         return Claim::Foreign(who.to_owned());
     }
     let by_token = || {
@@ -107,8 +114,6 @@ pub fn claim(object: &Object, stack: &str, groups: &[Group], declared: impl Fn(&
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::observed::Phase;
     use crate::slots::Slots;
@@ -126,8 +131,8 @@ mod tests {
             index,
             reservation: "r-1".into(),
             tags: tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
-            fields: BTreeMap::new(),
-            signals: vec![],
+            fields: BTreeMap::new().into(),
+            signals: vec![].into(),
             attached: None,
             links: BTreeMap::new(),
             facts: BTreeMap::new(),

@@ -33,6 +33,7 @@ pub mod repair;
 pub mod rules;
 pub mod schema;
 pub mod scopes;
+pub mod shared;
 pub mod situation;
 pub mod slots;
 pub mod stamp;

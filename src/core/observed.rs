@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 use crate::address::{Kind, ObjectName};
 use crate::desired::Lookup;
 use crate::failure::Failure;
+use crate::shared::Shared;
 use crate::value::Fields;
 
 /// One look at the world.
@@ -284,12 +285,12 @@ pub struct Object {
     /// The call's own id (`r-…`); empty for none.
     pub reservation: String,
     /// All its tags.
-    pub tags: BTreeMap<String, String>,
+    pub tags: Shared<BTreeMap<String, String>>,
     /// Its fields by [`crate::schema`] name, as far as they were seen. A field that is missing here was not
     /// observed; a field that is there with [`crate::value::Value::Null`] is known to be empty.
-    pub fields: Fields,
+    pub fields: Shared<Fields>,
     /// Health signals.
-    pub signals: Vec<Signal>,
+    pub signals: Shared<Vec<Signal>>,
     /// Where a volume hangs.
     pub attached: Option<Attached>,
     /// Ids of its parts: `root` → `vol-…`.
@@ -310,7 +311,7 @@ pub struct Attached {
 }
 
 /// What a signal is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// The phase itself.
@@ -332,7 +333,7 @@ pub enum Source {
 }
 
 /// Who says so. Two signals from one reporter are one witness.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reporter {
     /// EC2's control plane.
@@ -348,7 +349,7 @@ pub enum Reporter {
 }
 
 /// What a signal says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reading {
     /// Well.
@@ -360,7 +361,7 @@ pub enum Reading {
 }
 
 /// One health signal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Signal {
     /// What it is about.
     pub source: Source,

@@ -13,6 +13,7 @@ use crate::health::{State, Verdict, after, age, before, span};
 use crate::observed::Object;
 use crate::policy::{Outage, Policy};
 use crate::rules::{Evidence, Rule};
+use crate::shared::Shared;
 use crate::stamp::tag;
 
 /// The least rate of failure that is taken for ordinary (chapter "Situation", rule 3).
@@ -68,14 +69,14 @@ pub struct Member {
     /// What it is and where.
     pub values: Values,
     /// How it is.
-    pub verdict: Verdict,
+    pub verdict: Shared<Verdict>,
     /// A person holds it: it counts on neither side.
     pub held: bool,
 }
 
 impl Member {
     /// A member as it was seen and judged, not held.
-    pub fn of(object: &Object, group: &Group, verdict: Verdict) -> Self {
+    pub fn of(object: &Object, group: &Group, verdict: Shared<Verdict>) -> Self {
         let field = |name: &str| object.fields.get(name).and_then(|v| v.text()).map(str::to_owned);
         let known = [
             (Attribute::Zone, Some(object.zone.clone()).filter(|z| !z.is_empty())),

@@ -4,7 +4,7 @@
 
 mod stripped;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,7 @@ use crate::nodes::{Joined, Nodes};
 use crate::observed::{Gap, Object, Observed, Signal};
 use crate::plan::Note;
 use crate::scopes::{self, LookedAt};
+use crate::shared::{Pool, Shared};
 use crate::situation::{self, Freeze, Outages, Situation};
 use crate::stamp::{LaunchTag, Vector, tag};
 
@@ -46,11 +47,11 @@ pub struct Member<'a> {
     /// What the world shows.
     pub object: &'a Object,
     /// How it was launched; `None` where its marks are gone.
-    pub launch: Option<LaunchTag>,
+    pub launch: Option<Shared<LaunchTag>>,
     /// What was last applied; `None` where the stamp cannot be read.
-    pub vector: Option<Vector>,
+    pub vector: Option<Shared<Vector>>,
     /// How it is.
-    pub verdict: Verdict,
+    pub verdict: Shared<Verdict>,
     /// The node that stands on it.
     pub node: Option<Joined<'a>>,
     /// What its cluster says about it.
@@ -81,6 +82,10 @@ pub struct Survey<'a> {
     pub foreign: BTreeSet<String>,
     /// Slots that such an object holds by our own marks: nothing is launched beside it. Its id, and whose it is.
     pub occupied: BTreeMap<Address, (String, String)>,
+    /// Ids of all members.
+    ids: HashSet<&'a str>,
+    /// The survey of a group that nobody knows.
+    none: GroupSurvey<'a>,
 }
 
 impl Member<'_> {
@@ -148,7 +153,7 @@ impl<'a> GroupSurvey<'a> {
         let newest = self.newest(slot);
         let siblings = self.slots.values().flatten().filter(|m| {
             let of = |l: &LaunchTag| l.only.is_none() && l.generation > newest && l.slots.iter().any(|s| s == slot);
-            m.launch.as_ref().is_some_and(of)
+            m.launch.as_deref().is_some_and(of)
         });
         siblings.filter_map(|m| m.object.created.checked_add(grace).ok()).filter(|until| *until > now).max()
     }
@@ -180,7 +185,15 @@ impl<'a> GroupSurvey<'a> {
 
 /// Sorts everything into slots and judges it. `force` takes objects that other tools mark as theirs too.
 pub fn survey<'a>(desired: &Desired, seen: &'a Observed, memory: &Memory, force: bool, now: Timestamp) -> Survey<'a> {
-    let known = Known { desired, past: &memory.objects, nodes: Nodes::of(seen), now };
+    let mut known = Known {
+        desired,
+        past: &memory.objects,
+        nodes: Nodes::of(seen),
+        now,
+        launches: Pool::default(),
+        vectors: Pool::default(),
+        verdicts: Pool::default(),
+    };
     let mut out = Survey {
         groups: BTreeMap::new(),
         situations: BTreeMap::new(),
@@ -188,6 +201,8 @@ pub fn survey<'a>(desired: &Desired, seen: &'a Observed, memory: &Memory, force:
         notes: vec![],
         foreign: BTreeSet::new(),
         occupied: BTreeMap::new(),
+        ids: HashSet::new(),
+        none: GroupSurvey::default(),
     };
     for (name, g) in &desired.machines {
         out.groups.entry(Group::machines(name)).or_default().scope.clone_from(&g.scope);
@@ -206,7 +221,7 @@ pub fn survey<'a>(desired: &Desired, seen: &'a Observed, memory: &Memory, force:
     for object in &seen.objects {
         let note = |kind: &str, says: String| Note { kind: kind.into(), about: object.id.clone(), says };
         match identity::claim(object, &desired.stack.id, &groups, declared) {
-            Claim::Slot(address, launch) => out.add(&known, address, object, Some(launch)),
+            Claim::Slot(address, launch) => out.add(&mut known, address, object, Some(launch)),
             // Nobody's by its marks, or ours in part. Where it hangs may tell more.
             Claim::Stripped(_) | Claim::Unmarked if object.kind == Kind::Volumes => hanging.push(object),
             Claim::Unmarked => {}
@@ -224,7 +239,7 @@ pub fn survey<'a>(desired: &Desired, seen: &'a Observed, memory: &Memory, force:
                 let mut own = object.clone();
                 own.tags.retain(|k, _| k.starts_with(tag::OURS));
                 match identity::claim(&own, &desired.stack.id, &groups, declared) {
-                    Claim::Slot(address, launch) => out.add(&known, address, object, Some(launch)),
+                    Claim::Slot(address, launch) => out.add(&mut known, address, object, Some(launch)),
                     Claim::Stripped(_) | Claim::Copied | Claim::Unmarked | Claim::Foreign(_) => {}
                 }
             }
@@ -242,8 +257,8 @@ pub fn survey<'a>(desired: &Desired, seen: &'a Observed, memory: &Memory, force:
             }
         }
     }
-    out.settle_machines(&known, stripped);
-    out.settle_volumes(&known, hanging);
+    out.settle_machines(&mut known, stripped);
+    out.settle_volumes(&mut known, hanging);
     for g in out.groups.values_mut() {
         for members in g.slots.values_mut() {
             members.sort_by(|a, b| {
@@ -262,6 +277,9 @@ struct Known<'k, 'a> {
     past: &'k History,
     nodes: Nodes<'a>,
     now: Timestamp,
+    launches: Pool<LaunchTag>,
+    vectors: Pool<Vector>,
+    verdicts: Pool<Verdict>,
 }
 
 /// The object as its own marks alone describe it; where our token shows who launched it, the stack's mark is taken as
@@ -282,8 +300,8 @@ impl<'a> Survey<'a> {
     }
 
     /// The survey of a group; empty for one that neither the file nor the world knows.
-    pub fn group(&self, group: &Group) -> GroupSurvey<'a> {
-        self.groups.get(group).cloned().unwrap_or_default()
+    pub fn group(&self, group: &Group) -> &GroupSurvey<'a> {
+        self.groups.get(group).unwrap_or(&self.none)
     }
 
     /// The live fingerprint of a machine's or a volume's address, to hold against a plan's. For Kubernetes objects see
@@ -312,7 +330,7 @@ impl<'a> Survey<'a> {
 
     /// Whether the object with this id, dead or alive, is of one of the groups.
     pub fn knows(&self, id: &str) -> bool {
-        self.groups.values().flat_map(|g| g.slots.values().flatten()).any(|m| m.object.id == id)
+        self.ids.contains(id)
     }
 
     /// The volumes bound to a machine's slot by `for`, alive, with their addresses.
@@ -327,7 +345,7 @@ impl<'a> Survey<'a> {
             .collect()
     }
 
-    fn add(&mut self, known: &Known<'_, 'a>, address: Address, object: &'a Object, launch: Option<LaunchTag>) {
+    fn add(&mut self, known: &mut Known<'_, 'a>, address: Address, object: &'a Object, launch: Option<LaunchTag>) {
         let desired = known.desired;
         // `renamed-from`: the marks say the old name, the file the new one; the stamp is put right by a restamp.
         let group = desired.renamed.get(&address.group).cloned().unwrap_or(address.group);
@@ -340,11 +358,16 @@ impl<'a> Survey<'a> {
         let others = known.nodes.say(object, declared, &desired.policy, known.now);
         let past = known.past.get(&object.id);
         let verdict = health::judge_with(object, &others, wait, past, &desired.policy, known.now);
-        let vector = object.tags.get(tag::SPEC).and_then(|t| t.parse().ok());
+        let verdict = known.verdicts.share(verdict);
+        let vector = object.tags.get(tag::SPEC).and_then(|t| t.parse::<Vector>().ok()).map(|v| known.vectors.share(v));
+        let launch = launch.map(|l| known.launches.share(l));
+        self.ids.insert(&object.id);
         // A group that the file does not name is where its first object is.
         let fresh = || GroupSurvey { scope: object.scope.clone(), ..GroupSurvey::default() };
         let entry = self.groups.entry(group).or_insert_with(fresh);
-        entry.slots.entry(address.slot).or_default().push(Member { object, launch, vector, verdict, node, others });
+        // Nearly every slot has one.
+        let slot = entry.slots.entry(address.slot).or_insert_with(|| Vec::with_capacity(1));
+        slot.push(Member { object, launch, vector, verdict, node, others });
     }
 
     fn assess(&mut self, desired: &Desired, seen: &Observed, now: Timestamp) {

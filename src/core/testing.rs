@@ -238,9 +238,10 @@ impl World {
             token: None,
             index: 0,
             reservation: String::new(),
-            tags,
-            fields,
-            signals: if machine { vec![signal(Source::SystemStatus), signal(Source::InstanceStatus)] } else { vec![] },
+            tags: tags.into(),
+            fields: fields.into(),
+            signals: if machine { vec![signal(Source::SystemStatus), signal(Source::InstanceStatus)] } else { vec![] }
+                .into(),
             attached: None,
             links: BTreeMap::new(),
             facts: BTreeMap::new(),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use evenkeel_core::failure::Failure;
+use evenkeel_core::shared::Shared;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -132,7 +133,7 @@ pub struct Instance {
     /// Placement group's name, if any.
     pub placement_group: Option<String>,
     /// All tags, AWS's own included.
-    pub tags: Tags,
+    pub tags: Shared<Tags>,
 }
 
 /// An EBS volume in an instance's block device mapping.
@@ -279,7 +280,7 @@ pub struct Volume {
     /// Where it hangs (one, unless Multi-Attach).
     pub attachments: Vec<Attachment>,
     /// All tags.
-    pub tags: Tags,
+    pub tags: Shared<Tags>,
 }
 
 /// One image.

@@ -7,10 +7,20 @@ pub mod volume;
 use std::collections::BTreeMap;
 
 use evenkeel_core::failure::{Class, Failure};
+use evenkeel_core::observed::Signal;
+use evenkeel_core::shared::Pool;
 use evenkeel_core::stamp::tag;
 use evenkeel_core::value::{Fields, Value};
 
 use crate::api::Tags;
+
+/// What many objects of one look have in common.
+#[derive(Default)]
+pub(crate) struct Pools {
+    pub tags: Pool<Tags>,
+    pub fields: Pool<Fields>,
+    pub signals: Pool<Vec<Signal>>,
+}
 
 /// The tags that are the user's: not ours and not AWS's own.
 pub(crate) fn user_tags(tags: &Tags) -> Value {

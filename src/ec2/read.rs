@@ -24,7 +24,7 @@ use evenkeel_engine::provider::{Eyes, Reading, Wants};
 use futures::StreamExt;
 
 use crate::api::{DeepAttributes, Ec2Read, Filter, Instance, InstanceStatus, Query, Tags, Volume};
-use crate::kinds::{machine, volume};
+use crate::kinds::{Pools, machine, volume};
 use crate::limits;
 use crate::pages::{Walked, by_ids, walk};
 use crate::wire::{Calls, call};
@@ -311,13 +311,15 @@ impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
         gaps.add(Some(Kind::Machines), "instances", instances.failed, false);
         gaps.add(Some(Kind::Volumes), "volumes", volumes.failed, false);
 
+        let mut pools = Pools::default();
         for i in machines.values() {
             // Half a list of statuses is as good as its rows.
             let row = rows.get(&i.id).map_or(machine::Status::None(without), machine::Status::Row);
-            reading.objects.push(machine::object(&wants.scope, i, row, &disks));
+            reading.objects.push(machine::object(&wants.scope, i, row, &disks, &mut pools));
             reading.labels.extend(i.security_groups.iter().cloned());
         }
-        reading.objects.extend(own.iter().filter_map(|id| disks.get(id)).map(|v| volume::object(&wants.scope, v)));
+        let own = own.iter().filter_map(|id| disks.get(id));
+        reading.objects.extend(own.map(|v| volume::object(&wants.scope, v, &mut pools)));
         if wants.deep {
             let failed = self.deepen(calls, wants, &mut reading.objects).await;
             gaps.add(Some(Kind::Machines), "user data", failed, true);
@@ -347,9 +349,10 @@ impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
                 Err(failure) => (Vec::new(), format!("not seen: {failure}")),
             };
             let rows: BTreeMap<_, _> = rows.into_iter().map(|s| (s.id.clone(), s)).collect();
+            let mut pools = Pools::default();
             let object = |i: &Instance| {
                 let row = rows.get(&i.id).map_or(machine::Status::None(&why), machine::Status::Row);
-                machine::object(&self.scope, i, row, &BTreeMap::new())
+                machine::object(&self.scope, i, row, &BTreeMap::new(), &mut pools)
             };
             Ok(found.iter().map(object).collect::<Vec<_>>())
         };
@@ -358,7 +361,8 @@ impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
                 return Ok(Vec::new());
             }
             let found = self.volumes_by_id(calls, volumes).await?;
-            Ok(found.iter().map(|v| volume::object(&self.scope, v)).collect::<Vec<_>>())
+            let mut pools = Pools::default();
+            Ok(found.iter().map(|v| volume::object(&self.scope, v, &mut pools)).collect::<Vec<_>>())
         };
         let (machines, volumes) = futures::join!(machines, volumes);
         let mut all: Vec<Object> = machines?;

@@ -83,7 +83,7 @@ fn an_instance_keeps_everything_we_ask_about() {
         spot: true,
         tenancy: "default".into(),
         placement_group: None,
-        tags: api::Tags::from([("evenkeel:stack".into(), "s1".into()), ("flag".into(), String::new())]),
+        tags: api::Tags::from([("evenkeel:stack".into(), "s1".into()), ("flag".into(), String::new())]).into(),
     };
     assert_eq!(got, expected);
 }

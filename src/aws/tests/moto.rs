@@ -201,7 +201,7 @@ async fn every_live_change_shows_in_the_next_list() {
         .expect("tags");
     ec2.unset_tags(&ids, &[STACK.to_owned()]).await.expect("a tag less");
     let tags = one(&ec2, &id).await.tags;
-    assert_eq!(tags, Tags::from([("team".into(), "payments".into()), ("Name".into(), "new".into())]));
+    assert_eq!(*tags, Tags::from([("team".into(), "payments".into()), ("Name".into(), "new".into())]));
 
     ec2.stop(&ids).await.expect("stop");
     assert_eq!(one(&ec2, &id).await.state, InstanceState::Stopped);

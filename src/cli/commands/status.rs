@@ -111,7 +111,7 @@ fn report(project: &Project, seen: &Look) -> StatusReport {
                 zone: m.object.zone.clone(),
                 what,
                 attached,
-                verdict: Some(m.verdict.clone()),
+                verdict: Some((*m.verdict).clone()),
                 node: m.node.map(|j| node(j, seen.now)),
                 notes,
             });

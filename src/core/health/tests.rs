@@ -31,9 +31,9 @@ fn machine(phase: Phase, signals: Vec<Signal>) -> Object {
         token: None,
         index: 0,
         reservation: String::new(),
-        tags: BTreeMap::new(),
-        fields: Fields::new(),
-        signals,
+        tags: BTreeMap::new().into(),
+        fields: Fields::new().into(),
+        signals: signals.into(),
         attached: None,
         links: BTreeMap::new(),
         facts: Fields::new(),
@@ -289,7 +289,7 @@ fn an_announced_end_is_planned_and_the_machine_still_counts() {
         ("system-maintenance", Planned::Maintenance),
         ("a-code-of-tomorrow", Planned::Maintenance),
     ] {
-        object.signals = vec![signal(Source::SystemStatus, Reading::Ok, None), event(code, 200)];
+        object.signals = vec![signal(Source::SystemStatus, Reading::Ok, None), event(code, 200)].into();
         assert_eq!(cold(&object, min(100)).state, State::Planned { not_before: min(200), kind }, "{code}");
     }
 }

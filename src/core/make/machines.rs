@@ -14,6 +14,7 @@ use crate::observed::{Phase, Source};
 use crate::plan::{Action, Change, Hold, Note, Reason, Why};
 use crate::repair;
 use crate::schema;
+use crate::shared::Shared;
 use crate::slots::Slots;
 use crate::stamp::{LaunchTag, Vector, tag};
 use crate::survey::{GroupSurvey, Member};
@@ -91,7 +92,7 @@ fn in_part<'a>(draft: &mut Draft<'a>, declared: &MachineGroup, s: &Slot<'a>, kee
         *draft.unread.entry((group.clone(), (*field).to_owned())).or_default() += 1;
     }
     let kind = crate::address::Kind::Machines;
-    let mut differences = diff(kind, draft.key(), &want, &live, keeper.vector.as_ref());
+    let mut differences = diff(kind, draft.key(), &want, &live, keeper.vector.as_deref());
     differences.fields.retain(|d| rendered || d.field.name != "user-data");
     let shown = draft.field_changes(&differences);
     let mut why = reasons(&shown);
@@ -182,13 +183,18 @@ fn filled<'a>(
 /// The specification of one slot: fields, stamp and boot script.
 fn specified(
     draft: &mut Draft<'_>,
+    group: &str,
     declared: &MachineGroup,
     spec: &MachineSpec,
     slot: u32,
     zone: &str,
-) -> Result<(crate::value::Fields, Vector), String> {
+) -> Result<(Shared<Fields>, Shared<Vector>), String> {
     let script = expected::script(draft.key(), declared, slot, zone)?;
-    let fields = with_script(&spec.fields, script.as_ref().map(|s| &s.digest));
+    let index = (group.to_owned(), script.as_ref().map(|s| s.digest.clone()));
+    if let Some(known) = draft.wanted.get(&index) {
+        return Ok(known.clone());
+    }
+    let fields = with_script(&spec.fields, index.1.as_ref());
     if let Some(s) = script {
         draft.payloads.insert(s.digest, s.bytes);
     }
@@ -197,7 +203,9 @@ fn specified(
     let mut asked = fields.clone();
     asked.insert("image".into(), asked_image(&declared.image));
     let vector = Vector::of(crate::address::Kind::Machines, draft.key(), &asked);
-    Ok((fields, vector))
+    let known = (Shared::from(fields), Shared::from(vector));
+    draft.wanted.insert(index, known.clone());
+    Ok(known)
 }
 
 /// An image as the stamp remembers it.
@@ -219,7 +227,7 @@ fn lineage(draft: &Draft<'_>, survey: &GroupSurvey<'_>, address: &Address, last:
     let slot = address.slot;
     let generation = generation(draft, survey, address);
     let Some(last) = last else { return Lineage { generation, ..Lineage::default() } };
-    let mark = last.launch.clone().unwrap_or_else(|| LaunchTag::first(Slots::new([slot])));
+    let mark = last.launch.as_deref().cloned().unwrap_or_else(|| LaunchTag::first(Slots::new([slot])));
     let healthy_for = draft
         .ask
         .history
@@ -284,7 +292,7 @@ fn vacant<'a>(
     if draft.holds_occupied(&change) {
         return None;
     }
-    let vector = match specified(draft, declared, spec, slot, &place.zone) {
+    let vector = match specified(draft, &s.address.group.name, declared, spec, slot, &place.zone) {
         Ok((_, vector)) => vector,
         Err(says) => {
             draft.hold(change, Hold::Unresolved, says);
@@ -317,7 +325,7 @@ fn elsewhere<'a>(
     change.what = types(draft, declared, &place.zone).first().cloned().unwrap_or_default();
     let why = Reason { why: Why::Unhealthy, says: format!("another one is launched in {}", place.zone) };
     let first = leave(draft, &s.address, keeper, vec![why]);
-    let vector = match specified(draft, declared, spec, s.address.slot, &place.zone) {
+    let vector = match specified(draft, &s.address.group.name, declared, spec, s.address.slot, &place.zone) {
         Ok((_, vector)) => vector,
         Err(says) => {
             draft.hold(change, Hold::Unresolved, says);
@@ -367,7 +375,7 @@ fn kept<'a>(
 ) -> Option<Candidate<'a>> {
     let slot = s.address.slot;
     let own = (keeper.object.zone.clone(), keeper.object.fields.get("subnet").and_then(Value::text));
-    let (fields, vector) = match specified(draft, declared, spec, slot, &own.0) {
+    let (fields, vector) = match specified(draft, &s.address.group.name, declared, spec, slot, &own.0) {
         Ok(all) => all,
         Err(says) => {
             let change =
@@ -377,10 +385,8 @@ fn kept<'a>(
         }
     };
     let kind = crate::address::Kind::Machines;
-    let without_image =
-        |f: &Fields| f.iter().filter(|(k, _)| *k != "image").map(|(k, v)| (k.clone(), v.clone())).collect();
-    let (want, live): (Fields, Fields) = (without_image(&fields), without_image(&keeper.object.fields));
-    let mut differences = diff(kind, draft.key(), &want, &live, keeper.vector.as_ref());
+    let (key, live) = (draft.key(), &keeper.object.fields);
+    let mut differences = draft.compared.diff(Some("image"), kind, key, &fields, live, keeper.vector.as_ref());
     image(draft, declared, spec, &s.address, keeper, &mut differences);
     for field in &differences.unread {
         *draft.unread.entry((s.address.group.clone(), (*field).to_owned())).or_default() += 1;
@@ -446,8 +452,11 @@ fn kept<'a>(
     change.how = how(action, power, drains, &bound.iter().map(|(a, _)| a.short()).collect::<Vec<_>>());
     let lineage = lineage(draft, survey, &s.address, Some(keeper).filter(|_| repair));
     let mut c = Candidate::new(change, Some(keeper.clone()));
-    c.vector =
-        if replace { specified(draft, declared, spec, slot, &place.zone).map_or(vector, |(_, v)| v) } else { vector };
+    c.vector = if replace {
+        specified(draft, &s.address.group.name, declared, spec, slot, &place.zone).map_or(vector, |(_, v)| v)
+    } else {
+        vector
+    };
     c.place = Some(if uneven.is_some() {
         place
     } else {

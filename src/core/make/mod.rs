@@ -4,6 +4,7 @@
 //! what is let through into steps. Sickness and imbalance are reasons like any other.
 
 mod admit;
+mod compared;
 mod forecast;
 mod lost;
 mod machines;
@@ -34,6 +35,7 @@ use crate::launch::Place;
 use crate::observed::Observed;
 use crate::plan::{Action, Basis, Change, FORMAT, FieldChange, Held, Hold, Note, Plan, Reason, Step, Why};
 use crate::policy::Amount;
+use crate::shared::Shared;
 use crate::stamp::Vector;
 use crate::survey::{Member, Memory, Survey, survey};
 use crate::value::{Fields, Value};
@@ -107,7 +109,7 @@ pub(crate) struct Candidate<'a> {
     pub place: Option<Place>,
     pub differences: Differences,
     /// What the object should be stamped with.
-    pub vector: Vector,
+    pub vector: Shared<Vector>,
     /// For a replacement that is already under way: the successor that must be ready before the old one goes.
     pub successor: Option<String>,
     /// For one that is launched in place of machines that a zone has taken with it: these, which stay.
@@ -129,7 +131,7 @@ impl<'a> Candidate<'a> {
             member,
             place: None,
             differences: Differences::default(),
-            vector: Vector::default(),
+            vector: Shared::default(),
             successor: None,
             beside: vec![],
             lineage: Lineage::default(),
@@ -188,6 +190,10 @@ pub(crate) struct Draft<'a> {
     pub specs: BTreeMap<String, crate::expected::MachineSpec>,
     /// Zone in which each machine slot stands or will stand.
     pub zones: BTreeMap<Address, String>,
+    /// What was held against the file.
+    pub compared: compared::Compared,
+    /// What the slots of a machine group should be, and their stamp, by boot script.
+    pub wanted: BTreeMap<(String, Option<Digest>), (Shared<Fields>, Shared<Vector>)>,
 }
 
 /// Makes the plan.
@@ -203,6 +209,8 @@ pub fn make(ask: &Ask<'_>) -> Made {
         payloads: BTreeMap::new(),
         specs: BTreeMap::new(),
         zones: BTreeMap::new(),
+        compared: compared::Compared::default(),
+        wanted: BTreeMap::new(),
     };
     let mut candidates = Vec::new();
     let machines: Vec<_> = survey.groups.keys().filter(|g| g.kind == Kind::Machines).cloned().collect();

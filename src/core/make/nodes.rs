@@ -78,17 +78,17 @@ pub(super) fn unseen<'d>(draft: &'d Draft<'_>, group: &Group) -> Option<(&'d str
 pub(super) fn left<'a>(draft: &Draft<'a>, group: &Group) -> Vec<Candidate<'a>> {
     let survey = draft.survey.group(group);
     let mut all = Vec::new();
-    for (slot, members) in survey.slots {
+    for (slot, members) in &survey.slots {
         for member in members {
             let Some(node) = member.node.filter(|_| member.object.phase == Phase::Gone) else { continue };
             let says = format!("{} is gone, and its node {} is left", member.object.id, node.name);
             let why = vec![Reason { why: Why::Unhealthy, says }];
-            let mut change = draft.change(&group.slot(slot), Action::Delete, why);
+            let mut change = draft.change(&group.slot(*slot), Action::Delete, why);
             change.object = Some(format!("Node/{}", node.name));
             change.zone.clone_from(&member.object.zone);
             change.what = "node".into();
             change.node = Some(node.name.to_owned());
-            all.push(Candidate::new(change, Some(member)));
+            all.push(Candidate::new(change, Some(member.clone())));
         }
     }
     all

@@ -18,6 +18,7 @@ use crate::expected::texts;
 use crate::launch::{Launch, Place};
 use crate::observed::Phase;
 use crate::plan::{Call, Change, Do, Step, Target, Until, Wait};
+use crate::shared::Shared;
 use crate::slots::Slots;
 use crate::stamp::{LaunchTag, Vector, tag};
 use crate::value::Fields;
@@ -179,7 +180,7 @@ impl<'a> Order<'_, 'a> {
         all: Vec<Candidate<'a>>,
         replaces: bool,
     ) -> BTreeMap<Address, (u32, u32)> {
-        type Content = (Place, Vector, u32, u32, Option<String>);
+        type Content = (Place, Shared<Vector>, u32, u32, Option<String>);
         let mut batches: BTreeMap<Content, Vec<Candidate<'a>>> = BTreeMap::new();
         for c in all {
             let Some(place) = c.place.clone() else { continue };

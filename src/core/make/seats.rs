@@ -123,8 +123,11 @@ pub(super) fn placed(
     }
     let follows: BTreeSet<u32> = moved.keys().copied().collect();
     // Members in an impaired zone stay where they are and count for nothing: spread is over the other zones.
-    let counted = |z: &String| zone.values().filter(|at| *at == z).count() as u32;
-    let pinned = |z: &String| slots.iter().filter(|s| s.pinned.as_ref() == Some(z)).count() as u32;
+    let (mut standing, mut data) = (BTreeMap::<&String, u32>::new(), BTreeMap::<&String, u32>::new());
+    zone.values().for_each(|z| *standing.entry(z).or_default() += 1);
+    slots.iter().filter_map(|s| s.pinned.as_ref()).for_each(|z| *data.entry(z).or_default() += 1);
+    let counted = |z: &String| standing.get(z).copied().unwrap_or_default();
+    let pinned = |z: &String| data.get(z).copied().unwrap_or_default();
     let domains: Vec<Domain> = (open.iter())
         .map(|z| Domain {
             name: (*z).clone(),

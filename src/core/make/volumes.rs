@@ -8,13 +8,13 @@ use super::admit::full_look;
 use super::{Candidate, Draft, moved, reasons};
 use crate::address::{Address, Group, Kind};
 use crate::desired::{Layout, VolumeGroup};
-use crate::diff::diff;
 use crate::expected;
 use crate::health::moment;
 use crate::launch::Place;
 use crate::observed::Phase;
 use crate::place::{self, Domain};
 use crate::plan::{Action, Hold, Reason, Why};
+use crate::shared::Shared;
 use crate::stamp::{Vector, tag};
 use crate::survey::{GroupSurvey, Member};
 use crate::value::{Fields, Value};
@@ -32,7 +32,8 @@ pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<
         let members: Vec<_> = survey.members().map(|(s, m)| (s, m.clone())).collect();
         return members.into_iter().filter_map(|(s, m)| leave(draft, &group.slot(s), &m, why.clone())).collect();
     };
-    let fields = expected::volumes(draft.ask.desired, &group.name, declared);
+    let fields = Shared::from(expected::volumes(draft.ask.desired, &group.name, declared));
+    let vector = Shared::from(Vector::of(Kind::Volumes, draft.key(), &fields));
     let count = match &declared.layout {
         Layout::Replicas { count, .. } => *count,
         Layout::For(machines) => draft.ask.desired.machines.get(&machines.name).map_or(0, |g| g.count),
@@ -90,7 +91,7 @@ pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<
                     draft.hold(change, Hold::Foreign, words);
                     continue;
                 }
-                out.extend(vacant(draft, &survey, &address, &fields, zone, count));
+                out.extend(vacant(draft, survey, &address, &fields, &vector, zone, count));
             }
             Some(keeper) => {
                 for other in claimants {
@@ -108,7 +109,7 @@ pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<
                     }
                     out.extend(leave(draft, &address, &other, why));
                 }
-                out.extend(kept(draft, declared, &address, &keeper, &fields));
+                out.extend(kept(draft, declared, &address, &keeper, &fields, &vector));
             }
         }
     }
@@ -244,6 +245,7 @@ fn vacant<'a>(
     survey: &GroupSurvey<'a>,
     address: &Address,
     fields: &Fields,
+    vector: &Shared<Vector>,
     zone: &str,
     count: u32,
 ) -> Option<Candidate<'a>> {
@@ -265,7 +267,7 @@ fn vacant<'a>(
         return None;
     }
     let mut c = Candidate::new(change, None);
-    c.vector = Vector::of(Kind::Volumes, draft.key(), fields);
+    c.vector = vector.clone();
     c.lineage.generation = survey.newest(address.slot) + 1;
     c.place = Some(Place { zone: zone.to_owned(), subnet: None });
     Some(c)
@@ -276,18 +278,15 @@ fn kept<'a>(
     declared: &VolumeGroup,
     address: &Address,
     keeper: &Member<'a>,
-    fields: &Fields,
+    fields: &Shared<Fields>,
+    vector: &Shared<Vector>,
 ) -> Vec<Candidate<'a>> {
     let mut out = Vec::new();
-    let (mut want, mut live) = (fields.clone(), keeper.object.fields.clone());
-    if keeper.object.attached.is_none() {
-        // A device name means something only while it hangs.
-        want.remove("device");
-        live.remove("device");
-    }
-    let differences = diff(Kind::Volumes, draft.key(), &want, &live, keeper.vector.as_ref());
+    // A device name means something only while it hangs.
+    let left_out = keeper.object.attached.is_none().then_some("device");
+    let (key, live) = (draft.key(), &keeper.object.fields);
+    let differences = draft.compared.diff(left_out, Kind::Volumes, key, fields, live, keeper.vector.as_ref());
     let shown = draft.field_changes(&differences);
-    let vector = Vector::of(Kind::Volumes, draft.key(), fields);
     let make = |draft: &Draft<'a>, action: Action, why: Vec<Reason>| {
         let mut change = draft.change(address, action, why);
         change.object = Some(keeper.object.id.clone());

@@ -17,7 +17,7 @@ fn now() -> Timestamp {
     ago(0)
 }
 
-fn verdict(state: State) -> Verdict {
+fn verdict(state: State) -> Shared<Verdict> {
     let well = matches!(state, State::Healthy | State::Planned { .. });
     let bad = if well { BTreeSet::new() } else { BTreeSet::from([Source::InstanceStatus]) };
     let since = match state {
@@ -30,18 +30,18 @@ fn verdict(state: State) -> Verdict {
         | State::Gone
         | State::Blind => None,
     };
-    Verdict { state, since, bad, well, evidence: vec![Evidence::new(Rule::Well, "")], recheck: None }
+    Verdict { state, since, bad, well, evidence: vec![Evidence::new(Rule::Well, "")], recheck: None }.into()
 }
 
-fn sick() -> Verdict {
+fn sick() -> Shared<Verdict> {
     verdict(State::Suspect { since: ago(60) })
 }
 
-fn well() -> Verdict {
+fn well() -> Shared<Verdict> {
     verdict(State::Healthy)
 }
 
-fn blind() -> Verdict {
+fn blind() -> Shared<Verdict> {
     verdict(State::Blind)
 }
 
@@ -112,7 +112,8 @@ fn an_outage_that_is_over_before_anybody_knew_it_takes_no_zone_out() {
         let since = ago(1900);
         for m in members.iter_mut().filter(|m| m.verdict.soft()) {
             // Each check passes; how long has yet to be seen.
-            m.verdict = Verdict { bad: BTreeSet::new(), ..verdict(State::Suspect { since }) };
+            m.verdict = verdict(State::Suspect { since });
+            m.verdict.bad.clear();
         }
         let s = judge(&members);
         assert!(s.impaired.is_empty() && s.suspected.is_empty() && s.frozen.is_none(), "{s:?}");
@@ -333,7 +334,7 @@ fn any_members() -> impl Strategy<Value = Vec<Member>> {
     ];
     let one = (verdicts, 0usize..3, 0usize..3, any::<bool>());
     proptest::collection::vec(one, 0..40).prop_map(|all| {
-        let member = |(i, (verdict, zone, image, held)): (usize, (Verdict, usize, usize, bool))| {
+        let member = |(i, (verdict, zone, image, held)): (usize, (Shared<Verdict>, usize, usize, bool))| {
             let base = some(0, 1, [["a", "b", "c"][zone], ["x", "y", "z"][image], "t3"]).remove(0);
             Member { id: i.to_string(), verdict, held: held && i % 7 == 0, ..base }
         };

@@ -16,7 +16,7 @@ use crate::stamp::tag;
 
 impl<'a> Survey<'a> {
     /// Gives machines without marks a slot again: the one its volume belongs to, else the first that is free.
-    pub(super) fn settle_machines(&mut self, known: &Known<'_, 'a>, mut stripped: Vec<(Group, &'a Object)>) {
+    pub(super) fn settle_machines(&mut self, known: &mut Known<'_, 'a>, mut stripped: Vec<(Group, &'a Object)>) {
         let desired = known.desired;
         stripped.retain(|(_, o)| o.phase.alive());
         stripped.sort_by(|a, b| (a.1.created, a.1.index, &a.1.id).cmp(&(b.1.created, b.1.index, &b.1.id)));
@@ -32,7 +32,7 @@ impl<'a> Survey<'a> {
     }
 
     /// Gives volumes whose marks are gone, or broken, a slot again.
-    pub(super) fn settle_volumes(&mut self, known: &Known<'_, 'a>, mut hanging: Vec<&'a Object>) {
+    pub(super) fn settle_volumes(&mut self, known: &mut Known<'_, 'a>, mut hanging: Vec<&'a Object>) {
         let desired = known.desired;
         hanging.retain(|o| o.phase.alive());
         hanging.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
@@ -150,7 +150,7 @@ mod tests {
         // Under another name it is nobody's business.
         let (mut w, id) = settled();
         let mut other = w.find(&id).clone();
-        (other.id, other.tags) = ("vol-theirs".into(), BTreeMap::new());
+        (other.id, other.tags) = ("vol-theirs".into(), BTreeMap::new().into());
         other.attached.as_mut().unwrap().device = "/dev/sdz".into();
         w.seen.objects.push(other);
         let plan = w.plan();
@@ -172,7 +172,7 @@ mod tests {
     fn a_volume_with_marks_keeps_its_slot() {
         let (mut w, id) = settled();
         let mut other = w.find(&id).clone();
-        (other.id, other.tags) = ("vol-theirs".into(), BTreeMap::new());
+        (other.id, other.tags) = ("vol-theirs".into(), BTreeMap::new().into());
         w.seen.objects.push(other);
         assert!(w.plan().is_empty(), "{:?}", told(&w.plan()));
     }

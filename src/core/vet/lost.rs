@@ -53,7 +53,7 @@ fn assessed(case: &Case<'_>, scope: &str) -> Option<Situation> {
     let machines = case.own.values().filter(|o| o.object.kind == Kind::Machines && o.object.scope == scope);
     let members: Vec<Member> = machines
         .filter(|o| o.alive())
-        .filter_map(|o| Some(Member::of(o.object, o.group.as_ref()?, o.verdict.clone())))
+        .filter_map(|o| Some(Member::of(o.object, o.group.as_ref()?, o.verdict.clone().into())))
         .collect();
     Some(situation::assess(&members, &case.observed.scopes.get(scope)?.zones, &case.desired.policy, case.now))
 }

@@ -11,7 +11,7 @@ use evenkeel_core::observed::{Object, Phase, Reading, Reporter, Signal, Source};
 use evenkeel_core::stamp::tag;
 use evenkeel_core::value::{Fields, Value};
 
-use super::{Spec, protected, user_tags, wrong};
+use super::{Pools, Spec, protected, user_tags, wrong};
 use crate::api::{
     BlockDevice, Check, Instance, InstanceChange, InstanceState, InstanceStatus, Metadata, ModifyVolume, RunInstances,
     Volume,
@@ -42,7 +42,13 @@ pub(crate) enum Status<'a> {
 }
 
 /// One instance as an object. `volumes` are those whose details are known, by id.
-pub(crate) fn object(scope: &str, i: &Instance, status: Status<'_>, volumes: &BTreeMap<String, Volume>) -> Object {
+pub(crate) fn object(
+    scope: &str,
+    i: &Instance,
+    status: Status<'_>,
+    volumes: &BTreeMap<String, Volume>,
+    pools: &mut Pools,
+) -> Object {
     let root = root_device(i);
     let mut links = BTreeMap::new();
     for (device, on) in &i.devices {
@@ -66,9 +72,9 @@ pub(crate) fn object(scope: &str, i: &Instance, status: Status<'_>, volumes: &BT
         token: Some(i.client_token.clone()).filter(|t| !t.is_empty()),
         index: i.launch_index,
         reservation: i.reservation.clone(),
-        tags: i.tags.clone(),
-        fields: fields(i, root, volumes),
-        signals: signals(i, status),
+        tags: pools.tags.share(i.tags.clone()),
+        fields: pools.fields.share(fields(i, root, volumes)),
+        signals: pools.signals.share(signals(i, status)),
         attached: None,
         links,
         facts,
@@ -394,12 +400,13 @@ mod tests {
                 ("aws:autoscaling:groupName".into(), "x".into()),
                 ("evenkeel:stack".into(), "s".into()),
                 ("Name".into(), "n".into()),
-            ]),
+            ])
+            .into(),
         }
     }
 
     fn shown(i: &Instance) -> Object {
-        object("", i, Status::None("not listed"), &BTreeMap::new())
+        object("", i, Status::None("not listed"), &BTreeMap::new(), &mut Pools::default())
     }
 
     #[test]
@@ -436,7 +443,13 @@ mod tests {
                 ebs: (check, None),
                 events: vec![],
             };
-            let seen = object("", &instance(InstanceState::Running), Status::Row(&row), &BTreeMap::new());
+            let seen = object(
+                "",
+                &instance(InstanceState::Running),
+                Status::Row(&row),
+                &BTreeMap::new(),
+                &mut Pools::default(),
+            );
             let all: Vec<_> = seen.signals.iter().map(|s| (s.source, s.reporter, s.reading, s.since)).collect();
             assert_eq!(
                 all[1..],
@@ -460,7 +473,8 @@ mod tests {
             ebs: (Check::Ok, None),
             events: vec![event("[Completed] x"), event("[Canceled] x"), event(" [Completed] x"), event("soon")],
         };
-        let seen = object("", &instance(InstanceState::Running), Status::Row(&row), &BTreeMap::new());
+        let seen =
+            object("", &instance(InstanceState::Running), Status::Row(&row), &BTreeMap::new(), &mut Pools::default());
         assert_eq!(seen.signals.iter().filter(|s| s.source == Source::ScheduledEvent).count(), 1);
     }
 

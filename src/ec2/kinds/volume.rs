@@ -11,7 +11,7 @@ use evenkeel_core::observed::{Attached, Object, Phase};
 use evenkeel_core::stamp::tag;
 use evenkeel_core::value::Fields;
 
-use super::{Spec, protected, user_tags, wrong};
+use super::{Pools, Spec, protected, user_tags, wrong};
 use crate::api::{AttachState, Attachment, CreateVolume, ModifyVolume, Volume, VolumeState};
 
 /// Where a volume is in its life.
@@ -46,7 +46,7 @@ pub(crate) fn attached(v: &Volume) -> Option<Attached> {
 }
 
 /// One volume as an object. EC2 does not tell a volume's client token.
-pub(crate) fn object(scope: &str, v: &Volume) -> Object {
+pub(crate) fn object(scope: &str, v: &Volume, pools: &mut Pools) -> Object {
     let attached = attached(v);
     let mut fields = Fields::from([
         ("zone".into(), v.zone.as_str().into()),
@@ -75,9 +75,9 @@ pub(crate) fn object(scope: &str, v: &Volume) -> Object {
         token: None,
         index: 0,
         reservation: String::new(),
-        tags: v.tags.clone(),
-        fields,
-        signals: Vec::new(),
+        tags: pools.tags.share(v.tags.clone()),
+        fields: pools.fields.share(fields),
+        signals: pools.signals.share(Vec::new()),
         attached,
         links: BTreeMap::new(),
         facts: Fields::new(),
@@ -157,8 +157,12 @@ mod tests {
             snapshot: Some(String::new()),
             created: Timestamp::UNIX_EPOCH,
             attachments,
-            tags: Tags::new(),
+            tags: Tags::new().into(),
         }
+    }
+
+    fn shown(v: &Volume) -> Object {
+        object("", v, &mut Pools::default())
     }
 
     fn at(instance: &str, state: AttachState) -> Attachment {
@@ -175,7 +179,7 @@ mod tests {
             (VolumeState::Deleted, Phase::Gone),
             (VolumeState::Error, Phase::Failed),
         ] {
-            assert_eq!(object("", &volume(state, vec![])).phase, phase);
+            assert_eq!(shown(&volume(state, vec![])).phase, phase);
         }
     }
 
@@ -188,7 +192,7 @@ mod tests {
             (AttachState::Busy, Some(false)),
             (AttachState::Detached, None),
         ] {
-            let seen = object("", &volume(VolumeState::InUse, vec![at("i-1", state)]));
+            let seen = shown(&volume(VolumeState::InUse, vec![at("i-1", state)]));
             assert_eq!(seen.attached.map(|a| a.settled), settled);
             assert_eq!(seen.fields.contains_key("device"), settled.is_some(), "no device is no difference");
         }
@@ -214,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_volume_made_of_nothing_has_no_snapshot() {
-        let seen = object("", &volume(VolumeState::Available, vec![]));
+        let seen = shown(&volume(VolumeState::Available, vec![]));
         assert!(seen.fields["from-snapshot"].is_nothing() && seen.token.is_none());
     }
 }

@@ -213,7 +213,7 @@ impl Eyes for Fake {
             match o.phase {
                 Phase::Starting if grown => {
                     o.phase = Phase::Up;
-                    o.signals = healthy();
+                    o.signals = healthy().into();
                 }
                 Phase::Leaving if grown => o.phase = Phase::Gone,
                 _ => {}
@@ -295,9 +295,9 @@ pub fn object(kind: Kind, id: &str, phase: Phase, created: Timestamp) -> Object 
         token: None,
         index: 0,
         reservation: String::new(),
-        tags: BTreeMap::new(),
-        fields: Fields::new(),
-        signals: Vec::new(),
+        tags: BTreeMap::new().into(),
+        fields: Fields::new().into(),
+        signals: Vec::new().into(),
         attached: None,
         links: BTreeMap::new(),
         facts: Fields::new(),

@@ -397,7 +397,7 @@ impl World {
             spot: m.spot,
             tenancy: m.tenancy.clone(),
             placement_group: m.placement_group.clone(),
-            tags: m.tags.clone(),
+            tags: m.tags.clone().into(),
         }
     }
 

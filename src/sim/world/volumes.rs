@@ -210,7 +210,7 @@ impl Disk {
             snapshot: self.snapshot.clone(),
             created: self.created,
             attachments: self.hold.iter().map(attachment).collect(),
-            tags: self.tags.clone(),
+            tags: self.tags.clone().into(),
         }
     }
 }

@@ -50,7 +50,7 @@ impl<'a> Order<'_, 'a> {
             tag: mark,
             zone: c.change.zone.clone(),
             spec: all.into_iter().filter(|(k, _)| k != "tags").collect(),
-            vector: c.vector.clone(),
+            vector: (*c.vector).clone(),
             tags,
         };
         let bound = matches!(declared.layout, Layout::For(_));
