@@ -25,7 +25,8 @@ impl Ec2 for AwsEc2 {
         let answer = launch(request).send_with(&self.ec2).await.map_err(|e| failure(action, &e))?;
         let at = Reading::new(action);
         let reservation = at.need(answer.reservation_id(), "reservationId")?;
-        answer.instances().iter().map(|instance| convert::instance(at, reservation, instance)).collect()
+        let mut tags = convert::TagSets::default();
+        answer.instances().iter().map(|instance| convert::instance(at, reservation, instance, &mut tags)).collect()
     }
 
     async fn terminate(&self, ids: &[String]) -> Result<(), Failure> {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use aws_sdk_ec2::types as sdk;
 use aws_smithy_types::DateTime;
 use evenkeel_core::failure::Failure;
+use evenkeel_core::shared::{FastMap, Shared};
 use evenkeel_ec2::api;
 use jiff::Timestamp;
 
@@ -76,6 +77,17 @@ fn tags(tags: &[sdk::Tag]) -> api::Tags {
     tags.iter().filter_map(|tag| Some((tag.key()?.to_owned(), owned(tag.value())))).collect()
 }
 
+/// The tags of one answer: what a launch has made bears the same, and is read once.
+#[derive(Default)]
+pub(crate) struct TagSets<'a>(FastMap<Vec<(&'a str, &'a str)>, Shared<api::Tags>>);
+
+impl<'a> TagSets<'a> {
+    fn of(&mut self, from: &'a [sdk::Tag]) -> Shared<api::Tags> {
+        let all: Vec<_> = from.iter().filter_map(|tag| Some((tag.key()?, tag.value().unwrap_or_default()))).collect();
+        self.0.entry(all).or_insert_with(|| tags(from).into()).clone()
+    }
+}
+
 /// Tags as a request carries them.
 pub(crate) fn sdk_tags(tags: &api::Tags) -> Vec<sdk::Tag> {
     tags.iter().map(|(key, value)| sdk::Tag::builder().key(key).value(value).build()).collect()
@@ -104,17 +116,22 @@ pub(crate) fn listed(values: &[String]) -> Option<Vec<String>> {
 }
 
 /// One page. An empty token means that this was the last.
-pub(crate) fn page<S, T>(
-    items: &[S],
+pub(crate) fn page<'a, S, T>(
+    items: &'a [S],
     next_token: Option<&str>,
-    convert: impl FnMut(&S) -> Result<T, Failure>,
+    convert: impl FnMut(&'a S) -> Result<T, Failure>,
 ) -> Result<api::Page<T>, Failure> {
     let items = items.iter().map(convert).collect::<Result<_, _>>()?;
     Ok(api::Page { items, next_token: filled(next_token) })
 }
 
 /// One instance of the reservation `reservation`.
-pub(crate) fn instance(at: Reading<'_>, reservation: &str, from: &sdk::Instance) -> Result<api::Instance, Failure> {
+pub(crate) fn instance<'a>(
+    at: Reading<'_>,
+    reservation: &str,
+    from: &'a sdk::Instance,
+    sets: &mut TagSets<'a>,
+) -> Result<api::Instance, Failure> {
     let id = at.text(from.instance_id(), "instanceId")?;
     let at = at.within(&id);
     let placement = at.need(from.placement(), "placement")?;
@@ -158,7 +175,7 @@ pub(crate) fn instance(at: Reading<'_>, reservation: &str, from: &sdk::Instance)
         spot: matches!(from.instance_lifecycle(), Some(sdk::InstanceLifecycleType::Spot)),
         tenancy: placement.tenancy().map_or("default", sdk::Tenancy::as_str).to_owned(),
         placement_group: filled(placement.group_name()),
-        tags: tags(from.tags()).into(),
+        tags: sets.of(from.tags()),
         id,
     })
 }
@@ -229,7 +246,7 @@ fn earliest<'a>(times: impl Iterator<Item = Option<&'a DateTime>>) -> Option<Tim
 
 /// The members a volume has in a list and in the answer to `CreateVolume` alike.
 macro_rules! volume_of {
-    ($at:expr, $from:expr) => {{
+    ($at:expr, $from:expr, $sets:expr) => {{
         let (at, from) = ($at, $from);
         let id = at.text(from.volume_id(), "volumeId")?;
         let at = at.within(&id);
@@ -246,15 +263,19 @@ macro_rules! volume_of {
             snapshot: filled(from.snapshot_id()),
             created: at.time(from.create_time(), "createTime")?,
             attachments: attachments.into_iter().flatten().collect(),
-            tags: tags(from.tags()).into(),
+            tags: $sets.of(from.tags()),
             id,
         })
     }};
 }
 
 /// One volume of a list.
-pub(crate) fn volume(at: Reading<'_>, from: &sdk::Volume) -> Result<api::Volume, Failure> {
-    volume_of!(at, from)
+pub(crate) fn volume<'a>(
+    at: Reading<'_>,
+    from: &'a sdk::Volume,
+    sets: &mut TagSets<'a>,
+) -> Result<api::Volume, Failure> {
+    volume_of!(at, from, sets)
 }
 
 /// The volume just made.
@@ -262,7 +283,7 @@ pub(crate) fn created_volume(
     at: Reading<'_>,
     from: &aws_sdk_ec2::operation::create_volume::CreateVolumeOutput,
 ) -> Result<api::Volume, Failure> {
-    volume_of!(at, from)
+    volume_of!(at, from, TagSets::default())
 }
 
 /// 0 is how some answers say "none".

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{InstanceAttributeName, InstanceType, InstanceTypeInfo};
 use evenkeel_core::failure::Failure;
-use evenkeel_core::shared::Pool;
 use evenkeel_ec2::api::{
     Caller, DeepAttributes, Ec2Read, Image, Instance, InstanceStatus, Page, Query, SecurityGroup, Subnet, Volume, Zone,
 };
@@ -54,13 +53,11 @@ impl Ec2Read for AwsEc2 {
             .await
             .map_err(|e| failure(action, &e))?;
         let at = Reading::new(action);
-        let (mut items, mut tags) = (Vec::new(), Pool::default());
+        let (mut items, mut tags) = (Vec::new(), convert::TagSets::default());
         for reservation in answer.reservations() {
             let id = at.need(reservation.reservation_id(), "reservationId")?;
             for instance in reservation.instances() {
-                let mut one = convert::instance(at, id, instance)?;
-                one.tags = tags.share(one.tags);
-                items.push(one);
+                items.push(convert::instance(at, id, instance, &mut tags)?);
             }
         }
         Ok(Page { items, next_token: answer.next_token.filter(|token| !token.is_empty()) })
@@ -94,12 +91,8 @@ impl Ec2Read for AwsEc2 {
             .send()
             .await
             .map_err(|e| failure(action, &e))?;
-        let mut tags = Pool::default();
-        page(answer.volumes(), answer.next_token(), |one| {
-            let mut one = convert::volume(Reading::new(action), one)?;
-            one.tags = tags.share(one.tags);
-            Ok(one)
-        })
+        let mut tags = convert::TagSets::default();
+        page(answer.volumes(), answer.next_token(), |one| convert::volume(Reading::new(action), one, &mut tags))
     }
 
     async fn images(&self, owners: &[String], query: &Query) -> Result<Page<Image>, Failure> {

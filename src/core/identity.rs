@@ -49,17 +49,20 @@ pub fn manager(tags: &BTreeMap<String, String>) -> Option<&'static str> {
 
 /// The same, and tags with these keys say nothing.
 fn manager_but(tags: &BTreeMap<String, String>, ours: impl Fn(&str) -> bool) -> Option<&'static str> {
-    let theirs = |key: &str| tags.get(key).filter(|_| !ours(key));
-    MANAGERS.iter().find_map(|(pattern, who)| {
-        let hit = if let Some((key, value)) = pattern.split_once('=') {
-            theirs(key).is_some_and(|v| v.eq_ignore_ascii_case(value))
+    let fits = |pattern: &str, key: &str, value: &str| {
+        if let Some((k, v)) = pattern.split_once('=') {
+            key == k && value.eq_ignore_ascii_case(v)
         } else if let Some(start) = pattern.strip_suffix('*') {
-            tags.keys().any(|k| k.starts_with(start) && !ours(k))
+            key.starts_with(start)
         } else {
-            theirs(pattern).is_some()
-        };
-        hit.then_some(*who)
-    })
+            key == pattern
+        }
+    };
+    // Our own marks, which every object bears, are no other tool's.
+    let theirs = tags.iter().filter(|(key, _)| !key.starts_with(tag::OURS) && !ours(key));
+    let first =
+        theirs.filter_map(|(key, value)| MANAGERS.iter().position(|(pattern, _)| fits(pattern, key, value))).min()?;
+    MANAGERS.get(first).map(|(_, who)| *who)
 }
 
 /// Whose `object` is, seen by `stack`. `groups` are the names that a token's group mark may stand for. `declared`

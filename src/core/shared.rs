@@ -3,7 +3,7 @@
 //! The machines of a group bear the same tags and show the same fields. Ten thousand copies of them would be most of
 //! what a look keeps in memory, and comparing one with the file ten thousand times most of what a plan computes.
 
-use std::collections::{BTreeMap, HashSet, btree_map};
+use std::collections::{BTreeMap, HashMap, HashSet, btree_map};
 use std::fmt;
 use std::hash::Hash;
 use std::ops::{Deref, DerefMut};
@@ -89,13 +89,18 @@ impl<'a, T: Clone> IntoIterator for &'a mut Shared<Vec<T>> {
     }
 }
 
+/// How what may come from the world is hashed: quickly, and with a seed of the process's own.
+pub type Fast = foldhash::fast::RandomState;
+/// A map that is asked often.
+pub type FastMap<K, V> = HashMap<K, V, Fast>;
+
 /// Finds the one that is equal among those that it was given before.
 #[derive(Debug)]
-pub struct Pool<T>(HashSet<Shared<T>>);
+pub struct Pool<T>(HashSet<Shared<T>, Fast>);
 
 impl<T> Default for Pool<T> {
     fn default() -> Self {
-        Self(HashSet::new())
+        Self(HashSet::default())
     }
 }
 

@@ -21,7 +21,7 @@ use crate::nodes::{Joined, Nodes};
 use crate::observed::{Gap, Object, Observed, Signal};
 use crate::plan::Note;
 use crate::scopes::{self, LookedAt};
-use crate::shared::{Pool, Shared};
+use crate::shared::{Fast, Pool, Shared};
 use crate::situation::{self, Freeze, Outages, Situation};
 use crate::stamp::{LaunchTag, Vector, tag};
 
@@ -83,7 +83,7 @@ pub struct Survey<'a> {
     /// Slots that such an object holds by our own marks: nothing is launched beside it. Its id, and whose it is.
     pub occupied: BTreeMap<Address, (String, String)>,
     /// Ids of all members.
-    ids: HashSet<&'a str>,
+    ids: HashSet<&'a str, Fast>,
     /// The survey of a group that nobody knows.
     none: GroupSurvey<'a>,
 }
@@ -201,7 +201,7 @@ pub fn survey<'a>(desired: &Desired, seen: &'a Observed, memory: &Memory, force:
         notes: vec![],
         foreign: BTreeSet::new(),
         occupied: BTreeMap::new(),
-        ids: HashSet::new(),
+        ids: HashSet::default(),
         none: GroupSurvey::default(),
     };
     for (name, g) in &desired.machines {

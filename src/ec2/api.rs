@@ -64,7 +64,7 @@ pub struct Caller {
 }
 
 /// EC2's instance states, all of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Hash)]
 #[serde(rename_all = "kebab-case")]
 pub enum InstanceState {
     /// Launching.
@@ -146,7 +146,7 @@ pub struct DeviceMapping {
 }
 
 /// The instance metadata service's settings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Hash)]
 pub struct Metadata {
     /// True: IMDSv2 only (`HttpTokens=required`).
     pub tokens_required: bool,
@@ -164,7 +164,7 @@ impl Default for Metadata {
 }
 
 /// One check's answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Hash)]
 #[serde(rename_all = "kebab-case")]
 pub enum Check {
     /// Passed.

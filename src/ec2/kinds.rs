@@ -1,36 +1,28 @@
 //! One file a kind: how EC2 shows it, and how core's fields become EC2's. To add a kind, add a file here, its arm in
 //! `read.rs` and its arms in `perform.rs`.
 
+mod alike;
 pub mod machine;
 pub mod volume;
 
 use std::collections::BTreeMap;
 
 use evenkeel_core::failure::{Class, Failure};
-use evenkeel_core::observed::Signal;
-use evenkeel_core::shared::Pool;
 use evenkeel_core::stamp::tag;
 use evenkeel_core::value::{Fields, Value};
 
+pub(crate) use alike::{Alike, user_tags};
+
 use crate::api::Tags;
 
-/// What many objects of one look have in common.
-#[derive(Default)]
-pub(crate) struct Pools {
-    pub tags: Pool<Tags>,
-    pub fields: Pool<Fields>,
-    pub signals: Pool<Vec<Signal>>,
-}
-
-/// The tags that are the user's: not ours and not AWS's own.
-pub(crate) fn user_tags(tags: &Tags) -> Value {
-    let ours = |k: &str| k.starts_with(tag::OURS) || k.starts_with("aws:");
-    Value::Map(tags.iter().filter(|(k, _)| !ours(k)).map(|(k, v)| (k.clone(), v.clone().into())).collect())
+/// The user's tags as a field's value.
+pub(crate) fn tags_field(user: &[(&str, &str)]) -> Value {
+    Value::Map(user.iter().map(|(k, v)| ((*k).to_owned(), (*v).into())).collect())
 }
 
 /// Whether the protection mark stands.
-pub(crate) fn protected(tags: &Tags) -> Value {
-    Value::Bool(tags.get(tag::PROTECT).is_some_and(|v| v == "true"))
+pub(crate) fn protected(tags: &Tags) -> bool {
+    tags.get(tag::PROTECT).is_some_and(|v| v == "true")
 }
 
 /// A request that core should never have made; says which field.

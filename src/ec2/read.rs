@@ -16,6 +16,7 @@ use evenkeel_core::digest::Digest;
 use evenkeel_core::failure::{Class, Failure};
 use evenkeel_core::launch::token_prefix;
 use evenkeel_core::observed::{Gap, Object};
+use evenkeel_core::shared::FastMap;
 use evenkeel_core::stamp::tag;
 use evenkeel_core::value::Value;
 use evenkeel_engine::budget::Family;
@@ -24,7 +25,7 @@ use evenkeel_engine::provider::{Eyes, Reading, Wants};
 use futures::StreamExt;
 
 use crate::api::{DeepAttributes, Ec2Read, Filter, Instance, InstanceStatus, Query, Tags, Volume};
-use crate::kinds::{Pools, machine, volume};
+use crate::kinds::{Alike, machine, volume};
 use crate::limits;
 use crate::pages::{Walked, by_ids, walk};
 use crate::wire::{Calls, call};
@@ -133,7 +134,7 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
         &self,
         calls: &Calls,
         stack: &str,
-        known: &BTreeMap<String, Instance>,
+        known: &FastMap<String, Instance>,
         statuses: &Walked<InstanceStatus>,
     ) -> Walked<Instance> {
         let prefix = token_prefix(stack);
@@ -207,6 +208,13 @@ fn is_ours(stack: &str, token: &str, tags: &Tags) -> bool {
     token.starts_with(&token_prefix(stack)) || tags.get(tag::STACK).is_some_and(|s| s == stack)
 }
 
+/// By id. The instances themselves are large, and stay where they are.
+fn in_order(machines: &FastMap<String, Instance>) -> Vec<&Instance> {
+    let mut all: Vec<&Instance> = machines.values().collect();
+    all.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    all
+}
+
 /// What the gaps of one read are filled with.
 struct Gaps<'a> {
     scope: &'a str,
@@ -253,7 +261,7 @@ impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
         gaps.all.extend(answers.gaps);
         reading.labels = answers.labels;
 
-        let mut machines: BTreeMap<String, Instance> = instances.items.into_iter().map(|i| (i.id.clone(), i)).collect();
+        let mut machines: FastMap<String, Instance> = instances.items.into_iter().map(|i| (i.id.clone(), i)).collect();
         if instances.failed.is_none() {
             let found = self.stripped(calls, &wants.stack, &machines, &statuses).await;
             machines.extend(found.items.into_iter().map(|i| (i.id.clone(), i)));
@@ -271,7 +279,7 @@ impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
                 }
             }
         }
-        let mut disks: BTreeMap<String, Volume> = volumes.items.into_iter().map(|v| (v.id.clone(), v)).collect();
+        let mut disks: FastMap<String, Volume> = volumes.items.into_iter().map(|v| (v.id.clone(), v)).collect();
         let mut own: BTreeSet<String> = disks.values().filter(|v| !volume::is_part(v)).map(|v| v.id.clone()).collect();
         if volumes.failed.is_none() {
             let alive = || machines.values().filter(|i| machine::phase(i.state).alive());
@@ -305,21 +313,21 @@ impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
         }
         self.account_has.store(statuses.items.len(), Ordering::Relaxed);
         let without = if statuses.failed.is_some() { "not seen" } else { "not listed" };
-        let rows: BTreeMap<String, InstanceStatus> =
+        let rows: FastMap<String, InstanceStatus> =
             statuses.items.into_iter().filter(|s| machines.contains_key(&s.id)).map(|s| (s.id.clone(), s)).collect();
         gaps.add(Some(Kind::Machines), "instance status", statuses.failed, true);
         gaps.add(Some(Kind::Machines), "instances", instances.failed, false);
         gaps.add(Some(Kind::Volumes), "volumes", volumes.failed, false);
 
-        let mut pools = Pools::default();
-        for i in machines.values() {
+        let mut alike = Alike::default();
+        for i in in_order(&machines) {
             // Half a list of statuses is as good as its rows.
             let row = rows.get(&i.id).map_or(machine::Status::None(without), machine::Status::Row);
-            reading.objects.push(machine::object(&wants.scope, i, row, &disks, &mut pools));
+            reading.objects.push(machine::object(&wants.scope, i, row, &disks, &mut alike));
             reading.labels.extend(i.security_groups.iter().cloned());
         }
         let own = own.iter().filter_map(|id| disks.get(id));
-        reading.objects.extend(own.map(|v| volume::object(&wants.scope, v, &mut pools)));
+        reading.objects.extend(own.map(|v| volume::object(&wants.scope, v, &mut alike)));
         if wants.deep {
             let failed = self.deepen(calls, wants, &mut reading.objects).await;
             gaps.add(Some(Kind::Machines), "user data", failed, true);
@@ -348,11 +356,12 @@ impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
                 // The phase is what fences need; health is what some waits need, and those see no data.
                 Err(failure) => (Vec::new(), format!("not seen: {failure}")),
             };
-            let rows: BTreeMap<_, _> = rows.into_iter().map(|s| (s.id.clone(), s)).collect();
-            let mut pools = Pools::default();
-            let object = |i: &Instance| {
+            let rows: FastMap<_, _> = rows.into_iter().map(|s| (s.id.clone(), s)).collect();
+            let (none, mut alike) = (FastMap::default(), Alike::default());
+            let object = |i| {
+                let i: &Instance = i;
                 let row = rows.get(&i.id).map_or(machine::Status::None(&why), machine::Status::Row);
-                machine::object(&self.scope, i, row, &BTreeMap::new(), &mut pools)
+                machine::object(&self.scope, i, row, &none, &mut alike)
             };
             Ok(found.iter().map(object).collect::<Vec<_>>())
         };
@@ -361,8 +370,8 @@ impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
                 return Ok(Vec::new());
             }
             let found = self.volumes_by_id(calls, volumes).await?;
-            let mut pools = Pools::default();
-            Ok(found.iter().map(|v| volume::object(&self.scope, v, &mut pools)).collect::<Vec<_>>())
+            let mut alike = Alike::default();
+            Ok(found.iter().map(|v| volume::object(&self.scope, v, &mut alike)).collect::<Vec<_>>())
         };
         let (machines, volumes) = futures::join!(machines, volumes);
         let mut all: Vec<Object> = machines?;

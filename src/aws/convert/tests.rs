@@ -20,7 +20,7 @@ fn builder() -> sdk::builders::InstanceBuilder {
 }
 
 fn read(from: sdk::Instance) -> Result<api::Instance, Failure> {
-    instance(Reading::new("DescribeInstances"), "r-1", &from)
+    instance(Reading::new("DescribeInstances"), "r-1", &from, &mut TagSets::default())
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn volume_builder() -> sdk::builders::VolumeBuilder {
 }
 
 fn read_volume(from: sdk::Volume) -> Result<api::Volume, Failure> {
-    volume(Reading::new("DescribeVolumes"), &from)
+    volume(Reading::new("DescribeVolumes"), &from, &mut TagSets::default())
 }
 
 #[test]

@@ -16,20 +16,27 @@ const ENTRIES: usize = 64;
 
 /// What earlier looks saw of one object.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Past {
     /// Per source: the first of the looks that found it bad without a break.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub first_bad: BTreeMap<Source, Timestamp>,
     /// Looks so far.
     pub looks: u32,
     /// The last look at which it was well.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_ok: Option<Timestamp>,
     /// When it was found unwell after being well, ascending, the newest 64.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub suspect_entries: Vec<Timestamp>,
     /// Unwell and not yet recovered.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub ill: bool,
     /// While `ill`: the first look since the last bad one that found nothing bad.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub well_since: Option<Timestamp>,
     /// Healthy at every look since.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub healthy_since: Option<Timestamp>,
 }
 

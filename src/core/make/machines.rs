@@ -387,7 +387,7 @@ fn kept<'a>(
     let kind = crate::address::Kind::Machines;
     let (key, live) = (draft.key(), &keeper.object.fields);
     let mut differences = draft.compared.diff(Some("image"), kind, key, &fields, live, keeper.vector.as_ref());
-    image(draft, declared, spec, &s.address, keeper, &mut differences);
+    image(draft, declared, spec, &s.address, keeper, &vector, &mut differences);
     for field in &differences.unread {
         *draft.unread.entry((s.address.group.clone(), (*field).to_owned())).or_default() += 1;
     }
@@ -475,10 +475,12 @@ fn image(
     spec: &MachineSpec,
     address: &Address,
     keeper: &Member<'_>,
+    wanted: &Vector,
     out: &mut Differences,
 ) {
     let (Some(live), Some(want)) = (keeper.object.fields.get("image"), spec.fields.get("image")) else { return };
-    let same_question = keeper.vector.as_ref().map(|v| v.was("im", draft.key(), &asked_image(&declared.image)));
+    // The stamps hold what was asked for, not what the lookup answered.
+    let same_question = keeper.vector.as_ref().map(|v| v.get("im") == wanted.get("im"));
     if live == want {
         out.restamp |= same_question != Some(true);
         return;

@@ -8,10 +8,11 @@ use evenkeel_core::address::Kind;
 use evenkeel_core::failure::Failure;
 use evenkeel_core::launch::{Launch, Place};
 use evenkeel_core::observed::{Object, Phase, Reading, Reporter, Signal, Source};
+use evenkeel_core::shared::{FastMap, Shared};
 use evenkeel_core::stamp::tag;
 use evenkeel_core::value::{Fields, Value};
 
-use super::{Pools, Spec, protected, user_tags, wrong};
+use super::{Alike, Spec, protected, tags_field, user_tags, wrong};
 use crate::api::{
     BlockDevice, Check, Instance, InstanceChange, InstanceState, InstanceStatus, Metadata, ModifyVolume, RunInstances,
     Volume,
@@ -42,12 +43,12 @@ pub(crate) enum Status<'a> {
 }
 
 /// One instance as an object. `volumes` are those whose details are known, by id.
-pub(crate) fn object(
+pub(crate) fn object<'a>(
     scope: &str,
-    i: &Instance,
+    i: &'a Instance,
     status: Status<'_>,
-    volumes: &BTreeMap<String, Volume>,
-    pools: &mut Pools,
+    volumes: &'a FastMap<String, Volume>,
+    alike: &mut Alike<'a>,
 ) -> Object {
     let root = root_device(i);
     let mut links = BTreeMap::new();
@@ -72,9 +73,9 @@ pub(crate) fn object(
         token: Some(i.client_token.clone()).filter(|t| !t.is_empty()),
         index: i.launch_index,
         reservation: i.reservation.clone(),
-        tags: pools.tags.share(i.tags.clone()),
-        fields: pools.fields.share(fields(i, root, volumes)),
-        signals: pools.signals.share(signals(i, status)),
+        tags: i.tags.clone(),
+        fields: alike.machines.of(Shown::of(i, root, volumes), Shown::fields),
+        signals: health(i.state, status, alike),
         attached: None,
         links,
         facts,
@@ -91,40 +92,121 @@ fn root_device(i: &Instance) -> Option<&str> {
         .map(|(name, _)| name.as_str())
 }
 
-fn fields(i: &Instance, root: Option<&str>, volumes: &BTreeMap<String, Volume>) -> Fields {
-    let some = |s: &str| if s.is_empty() { Value::Null } else { s.into() };
-    let mut fields = Fields::from([
-        ("image".into(), i.image.as_str().into()),
-        ("type".into(), i.instance_type.as_str().into()),
-        ("zone".into(), i.zone.as_str().into()),
-        ("subnet".into(), some(&i.subnet)),
-        ("security-groups".into(), Value::set(i.security_groups.iter().map(|(id, _)| id.clone()))),
-        ("key".into(), i.key.clone().into()),
-        ("instance-profile".into(), i.instance_profile.as_deref().map(profile_name).into()),
-        ("tags".into(), user_tags(&i.tags)),
-        ("metadata".into(), metadata(&i.metadata)),
-        ("monitoring".into(), i.monitoring.into()),
-        ("protect".into(), protected(&i.tags)),
-        ("market".into(), if i.spot { "spot" } else { "on-demand" }.into()),
-        // `default` is what a file means that says nothing.
-        ("tenancy".into(), some(if i.tenancy == "default" { "" } else { &i.tenancy })),
-        ("placement-group".into(), i.placement_group.clone().into()),
-    ]);
-    if let Some(disk) = root.and_then(|r| i.devices.get(r)).and_then(|on| volumes.get(&on.volume)) {
-        fields.insert("root-size".into(), disk.size.into());
-        fields.insert("root-type".into(), disk.volume_type.as_str().into());
-        fields.insert("root-iops".into(), disk.iops.into());
-        fields.insert("root-throughput".into(), disk.throughput.into());
-        fields.insert("root-encrypted".into(), disk.encrypted.into());
+/// All that a machine's fields are made from.
+#[derive(PartialEq, Eq, Hash)]
+pub(crate) struct Shown<'a> {
+    image: &'a str,
+    instance_type: &'a str,
+    zone: &'a str,
+    subnet: &'a str,
+    security_groups: &'a [(String, String)],
+    key: Option<&'a str>,
+    instance_profile: Option<&'a str>,
+    tags: Vec<(&'a str, &'a str)>,
+    protect: bool,
+    metadata: &'a Metadata,
+    monitoring: bool,
+    spot: bool,
+    tenancy: &'a str,
+    placement_group: Option<&'a str>,
+    root: Option<Disk<'a>>,
+    /// Those that came with the launch; `None` where one of them is not known.
+    disks: Option<Vec<(&'a str, Disk<'a>)>>,
+}
+
+/// All that is told of a disk.
+#[derive(PartialEq, Eq, Hash)]
+struct Disk<'a> {
+    size: u32,
+    volume_type: &'a str,
+    iops: Option<u32>,
+    throughput: Option<u32>,
+    encrypted: bool,
+    kms_key: Option<&'a str>,
+}
+
+impl<'a> Shown<'a> {
+    fn of(i: &'a Instance, root: Option<&str>, volumes: &'a FastMap<String, Volume>) -> Self {
+        // A volume of its own has been attached later and outlives the machine; a disk came with the launch.
+        let disks = i.devices.iter().filter(|(name, on)| Some(name.as_str()) != root && on.delete_on_termination);
+        let known = disks.map(|(name, on)| Some((name.as_str(), Disk::of(volumes.get(&on.volume)?))));
+        Self {
+            image: &i.image,
+            instance_type: &i.instance_type,
+            zone: &i.zone,
+            subnet: &i.subnet,
+            security_groups: &i.security_groups,
+            key: i.key.as_deref(),
+            instance_profile: i.instance_profile.as_deref().map(profile_name),
+            tags: user_tags(&i.tags),
+            protect: protected(&i.tags),
+            metadata: &i.metadata,
+            monitoring: i.monitoring,
+            spot: i.spot,
+            tenancy: &i.tenancy,
+            placement_group: i.placement_group.as_deref(),
+            root: root.and_then(|r| i.devices.get(r)).and_then(|on| volumes.get(&on.volume)).map(Disk::of),
+            disks: known.collect(),
+        }
     }
-    // A volume of its own has been attached later and outlives the machine; a disk came with the launch.
-    let disks = i.devices.iter().filter(|(name, on)| Some(name.as_str()) != root && on.delete_on_termination);
-    let known: Option<BTreeMap<String, Value>> =
-        disks.map(|(name, on)| Some((name.clone(), disk(volumes.get(&on.volume)?)))).collect();
-    if let Some(known) = known {
-        fields.insert("disks".into(), Value::Map(known));
+
+    fn fields(&self) -> Fields {
+        let some = |s: &str| if s.is_empty() { Value::Null } else { s.into() };
+        let mut fields = Fields::from([
+            ("image".into(), self.image.into()),
+            ("type".into(), self.instance_type.into()),
+            ("zone".into(), self.zone.into()),
+            ("subnet".into(), some(self.subnet)),
+            ("security-groups".into(), Value::set(self.security_groups.iter().map(|(id, _)| id.clone()))),
+            ("key".into(), self.key.into()),
+            ("instance-profile".into(), self.instance_profile.into()),
+            ("tags".into(), tags_field(&self.tags)),
+            ("metadata".into(), metadata(self.metadata)),
+            ("monitoring".into(), self.monitoring.into()),
+            ("protect".into(), self.protect.into()),
+            ("market".into(), if self.spot { "spot" } else { "on-demand" }.into()),
+            // `default` is what a file means that says nothing.
+            ("tenancy".into(), some(if self.tenancy == "default" { "" } else { self.tenancy })),
+            ("placement-group".into(), self.placement_group.into()),
+        ]);
+        if let Some(disk) = &self.root {
+            fields.insert("root-size".into(), disk.size.into());
+            fields.insert("root-type".into(), disk.volume_type.into());
+            fields.insert("root-iops".into(), disk.iops.into());
+            fields.insert("root-throughput".into(), disk.throughput.into());
+            fields.insert("root-encrypted".into(), disk.encrypted.into());
+        }
+        if let Some(known) = &self.disks {
+            let all = known.iter().map(|(name, disk)| ((*name).to_owned(), disk.value()));
+            fields.insert("disks".into(), Value::Map(all.collect()));
+        }
+        fields
     }
-    fields
+}
+
+impl<'a> Disk<'a> {
+    fn of(v: &'a Volume) -> Self {
+        Self {
+            size: v.size,
+            volume_type: &v.volume_type,
+            iops: v.iops,
+            throughput: v.throughput,
+            encrypted: v.encrypted,
+            kms_key: v.kms_key.as_deref(),
+        }
+    }
+
+    fn value(&self) -> Value {
+        let all = [
+            ("size", Value::from(self.size)),
+            ("type", self.volume_type.into()),
+            ("iops", self.iops.into()),
+            ("throughput", self.throughput.into()),
+            ("encrypted", self.encrypted.into()),
+            ("kms-key", self.kms_key.into()),
+        ];
+        Value::Map(all.into_iter().filter(|(_, v)| !v.is_nothing()).map(|(k, v)| (k.to_owned(), v)).collect())
+    }
 }
 
 /// Every volume that hangs there.
@@ -141,18 +223,6 @@ pub(crate) fn parts(i: &Instance) -> impl Iterator<Item = &str> {
         .map(|(_, on)| on.volume.as_str())
 }
 
-fn disk(v: &Volume) -> Value {
-    let all = [
-        ("size", Value::from(v.size)),
-        ("type", v.volume_type.as_str().into()),
-        ("iops", v.iops.into()),
-        ("throughput", v.throughput.into()),
-        ("encrypted", v.encrypted.into()),
-        ("kms-key", v.kms_key.clone().into()),
-    ];
-    Value::Map(all.into_iter().filter(|(_, v)| !v.is_nothing()).map(|(k, v)| (k.to_owned(), v)).collect())
-}
-
 /// `arn:aws:iam::1:instance-profile/path/web` → `web`.
 fn profile_name(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or(arn)
@@ -166,7 +236,17 @@ fn metadata(m: &Metadata) -> Value {
     ]))
 }
 
-fn signals(i: &Instance, status: Status<'_>) -> Vec<Signal> {
+/// The signals of a machine; those without an event are made once for all that are alike.
+fn health(state: InstanceState, status: Status<'_>, alike: &mut Alike<'_>) -> Shared<Vec<Signal>> {
+    match status {
+        Status::Row(row) if row.events.is_empty() => {
+            alike.checks.of((state, [row.system, row.instance, row.ebs]), |_| signals(state, status))
+        }
+        Status::Row(_) | Status::None(_) => alike.signals.share(signals(state, status)),
+    }
+}
+
+fn signals(state: InstanceState, status: Status<'_>) -> Vec<Signal> {
     let signal = |source, reporter, reading, since, hard, says: String| Signal {
         source,
         reporter,
@@ -176,7 +256,7 @@ fn signals(i: &Instance, status: Status<'_>) -> Vec<Signal> {
         says,
         not_before: None,
     };
-    let (reading, hard, word) = match i.state {
+    let (reading, hard, word) = match state {
         InstanceState::Pending => (Reading::NoData, false, "pending"),
         InstanceState::Running => (Reading::Ok, false, "running"),
         InstanceState::Stopping => (Reading::Bad, true, "stopping"),
@@ -406,7 +486,8 @@ mod tests {
     }
 
     fn shown(i: &Instance) -> Object {
-        object("", i, Status::None("not listed"), &BTreeMap::new(), &mut Pools::default())
+        let none = FastMap::default();
+        object("", i, Status::None("not listed"), &none, &mut Alike::default())
     }
 
     #[test]
@@ -443,13 +524,8 @@ mod tests {
                 ebs: (check, None),
                 events: vec![],
             };
-            let seen = object(
-                "",
-                &instance(InstanceState::Running),
-                Status::Row(&row),
-                &BTreeMap::new(),
-                &mut Pools::default(),
-            );
+            let (i, none) = (instance(InstanceState::Running), FastMap::default());
+            let seen = object("", &i, Status::Row(&row), &none, &mut Alike::default());
             let all: Vec<_> = seen.signals.iter().map(|s| (s.source, s.reporter, s.reading, s.since)).collect();
             assert_eq!(
                 all[1..],
@@ -473,8 +549,8 @@ mod tests {
             ebs: (Check::Ok, None),
             events: vec![event("[Completed] x"), event("[Canceled] x"), event(" [Completed] x"), event("soon")],
         };
-        let seen =
-            object("", &instance(InstanceState::Running), Status::Row(&row), &BTreeMap::new(), &mut Pools::default());
+        let (i, none) = (instance(InstanceState::Running), FastMap::default());
+        let seen = object("", &i, Status::Row(&row), &none, &mut Alike::default());
         assert_eq!(seen.signals.iter().filter(|s| s.source == Source::ScheduledEvent).count(), 1);
     }
 

@@ -11,7 +11,7 @@ use evenkeel_core::observed::{Attached, Object, Phase};
 use evenkeel_core::stamp::tag;
 use evenkeel_core::value::Fields;
 
-use super::{Pools, Spec, protected, user_tags, wrong};
+use super::{Alike, Spec, protected, tags_field, user_tags, wrong};
 use crate::api::{AttachState, Attachment, CreateVolume, ModifyVolume, Volume, VolumeState};
 
 /// Where a volume is in its life.
@@ -45,25 +45,63 @@ pub(crate) fn attached(v: &Volume) -> Option<Attached> {
     Some(Attached { to: first.instance.clone(), device: first.device.clone(), settled })
 }
 
-/// One volume as an object. EC2 does not tell a volume's client token.
-pub(crate) fn object(scope: &str, v: &Volume, pools: &mut Pools) -> Object {
-    let attached = attached(v);
-    let mut fields = Fields::from([
-        ("zone".into(), v.zone.as_str().into()),
-        ("size".into(), v.size.into()),
-        ("type".into(), v.volume_type.as_str().into()),
-        ("iops".into(), v.iops.into()),
-        ("throughput".into(), v.throughput.into()),
-        ("encrypted".into(), v.encrypted.into()),
-        ("kms-key".into(), v.kms_key.clone().into()),
-        ("from-snapshot".into(), v.snapshot.clone().filter(|s| !s.is_empty()).into()),
-        ("tags".into(), user_tags(&v.tags)),
-        ("protect".into(), protected(&v.tags)),
-    ]);
-    // A volume that hangs nowhere has no device; that is no difference to the file.
-    if let Some(at) = &attached {
-        fields.insert("device".into(), at.device.as_str().into());
+/// All that a volume's fields are made from.
+#[derive(PartialEq, Eq, Hash)]
+pub(crate) struct Shown<'a> {
+    zone: &'a str,
+    size: u32,
+    volume_type: &'a str,
+    iops: Option<u32>,
+    throughput: Option<u32>,
+    encrypted: bool,
+    kms_key: Option<&'a str>,
+    snapshot: Option<&'a str>,
+    tags: Vec<(&'a str, &'a str)>,
+    protect: bool,
+    /// A volume that hangs nowhere has no device; that is no difference to the file.
+    device: Option<String>,
+}
+
+impl<'a> Shown<'a> {
+    fn of(v: &'a Volume, attached: Option<&Attached>) -> Self {
+        Self {
+            zone: &v.zone,
+            size: v.size,
+            volume_type: &v.volume_type,
+            iops: v.iops,
+            throughput: v.throughput,
+            encrypted: v.encrypted,
+            kms_key: v.kms_key.as_deref(),
+            snapshot: v.snapshot.as_deref().filter(|s| !s.is_empty()),
+            tags: user_tags(&v.tags),
+            protect: protected(&v.tags),
+            device: attached.map(|at| at.device.clone()),
+        }
     }
+
+    fn fields(&self) -> Fields {
+        let mut fields = Fields::from([
+            ("zone".into(), self.zone.into()),
+            ("size".into(), self.size.into()),
+            ("type".into(), self.volume_type.into()),
+            ("iops".into(), self.iops.into()),
+            ("throughput".into(), self.throughput.into()),
+            ("encrypted".into(), self.encrypted.into()),
+            ("kms-key".into(), self.kms_key.into()),
+            ("from-snapshot".into(), self.snapshot.into()),
+            ("tags".into(), tags_field(&self.tags)),
+            ("protect".into(), self.protect.into()),
+        ]);
+        if let Some(device) = &self.device {
+            fields.insert("device".into(), device.as_str().into());
+        }
+        fields
+    }
+}
+
+/// One volume as an object. EC2 does not tell a volume's client token.
+pub(crate) fn object<'a>(scope: &str, v: &'a Volume, alike: &mut Alike<'a>) -> Object {
+    let attached = attached(v);
     Object {
         scope: scope.to_owned(),
         kind: Kind::Volumes,
@@ -75,9 +113,9 @@ pub(crate) fn object(scope: &str, v: &Volume, pools: &mut Pools) -> Object {
         token: None,
         index: 0,
         reservation: String::new(),
-        tags: pools.tags.share(v.tags.clone()),
-        fields: pools.fields.share(fields),
-        signals: pools.signals.share(Vec::new()),
+        tags: v.tags.clone(),
+        fields: alike.volumes.of(Shown::of(v, attached.as_ref()), Shown::fields),
+        signals: alike.signals.share(Vec::new()),
         attached,
         links: BTreeMap::new(),
         facts: Fields::new(),
@@ -162,7 +200,7 @@ mod tests {
     }
 
     fn shown(v: &Volume) -> Object {
-        object("", v, &mut Pools::default())
+        object("", v, &mut Alike::default())
     }
 
     fn at(instance: &str, state: AttachState) -> Attachment {

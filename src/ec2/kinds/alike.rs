@@ -1,0 +1,54 @@
+//! What many objects of one look show alike is made once.
+//!
+//! Fields are made from [`machine::Shown`] or [`volume::Shown`] and from nothing else, so that what is equal there cannot
+//! differ in its fields.
+
+use std::hash::Hash;
+
+use evenkeel_core::observed::Signal;
+use evenkeel_core::shared::{FastMap, Pool, Shared};
+use evenkeel_core::stamp::tag;
+use evenkeel_core::value::Fields;
+use jiff::Timestamp;
+
+use super::{machine, volume};
+use crate::api::{Check, InstanceState, Tags};
+
+/// A machine's state and its checks, where no event is announced.
+pub(crate) type Checks = (InstanceState, [(Check, Option<Timestamp>); 3]);
+
+/// What was made so far. It lives as long as the answers that it was made from.
+#[derive(Default)]
+pub(crate) struct Alike<'a> {
+    pub machines: Made<machine::Shown<'a>, Fields>,
+    pub volumes: Made<volume::Shown<'a>, Fields>,
+    pub checks: Made<Checks, Vec<Signal>>,
+    pub signals: Pool<Vec<Signal>>,
+}
+
+/// What was made of each key.
+pub(crate) struct Made<K, T>(FastMap<K, Shared<T>>);
+
+impl<K, T> Default for Made<K, T> {
+    fn default() -> Self {
+        Self(FastMap::default())
+    }
+}
+
+impl<K: Eq + Hash, T> Made<K, T> {
+    /// What `make` makes of `key`.
+    pub(crate) fn of(&mut self, key: K, make: impl FnOnce(&K) -> T) -> Shared<T> {
+        if let Some(made) = self.0.get(&key) {
+            return made.clone();
+        }
+        let made = Shared::from(make(&key));
+        self.0.insert(key, made.clone());
+        made
+    }
+}
+
+/// The tags that are the user's: neither ours nor AWS's own.
+pub(crate) fn user_tags(tags: &Tags) -> Vec<(&str, &str)> {
+    let ours = |k: &str| k.starts_with(tag::OURS) || k.starts_with("aws:");
+    tags.iter().filter(|(k, _)| !ours(k)).map(|(k, v)| (k.as_str(), v.as_str())).collect()
+}
