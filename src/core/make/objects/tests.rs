@@ -327,6 +327,33 @@ fn an_object_of_another_stack_or_tool_is_not_touched() {
 }
 
 #[test]
+fn an_object_that_has_lost_its_stacks_label_gets_it_back() {
+    let body = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "c", "namespace": "default" } });
+    let stage = Stage::new().wish(body.clone());
+    // The label of its set is left: it names this stack's own set, not another tool's.
+    let mut live = stage.marked(body);
+    live["metadata"]["labels"].as_object_mut().unwrap().remove(applyset::STACK);
+    let plan = stage.live_of(live, "evenkeel").plan();
+    assert_eq!(plan.held, [], "nobody else manages it");
+    assert_eq!(plan.changes[0].address.to_string(), format!("{}/ConfigMap/default/c", group()));
+    assert!(matches!(plan.changes[0].action, Action::Update | Action::Restamp), "{:?}", plan.changes[0].action);
+}
+
+#[test]
+fn an_object_in_a_namespace_that_nobody_makes_is_not_tried() {
+    let body = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "c", "namespace": "shop" } });
+    let mut stage = Stage::new().wish(body.clone());
+    let name = applyset::name_of(&body).unwrap();
+    stage.cluster().trials.insert(name, Trial::TooEarly);
+    let plan = stage.plan();
+    assert_eq!(plan.changes, []);
+    assert_eq!((plan.held.len(), plan.held[0].by), (1, Hold::Unresolved));
+    assert_eq!(plan.held[0].waits_for, "there is no namespace shop: declare it, or make it");
+    let space = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "shop" } });
+    assert_eq!(stage.wish(space).plan().held, [], "the file makes it first");
+}
+
+#[test]
 fn a_mark_of_another_tool_stops_everything_in_the_cluster() {
     let mut stage = Stage::new().wish(config("a", "1")).live(config("old", "1"));
     stage.cluster().parent = Some(Err("kubectl/v1.37".into()));
