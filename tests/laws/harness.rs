@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_core::declaration::{Inputs, Source, declare};
-use evenkeel_core::desired::{Desired, Scope, cluster_scope};
+use evenkeel_core::desired::{Desired, cluster_scope};
 use evenkeel_core::event::Event;
 use evenkeel_core::make::{Ask, Intent, Made, make};
 use evenkeel_core::nodes::tie;
@@ -110,10 +110,8 @@ impl Life {
         let eyes: BTreeMap<String, &dyn Eyes> =
             self.providers.iter().map(|(scope, p)| (scope.clone(), &**p as &dyn Eyes)).collect();
         let lookups = desired.lookups();
-        // Who has only objects says nothing of machines.
-        let silent = desired.machines.is_empty() && desired.scopes.values().all(|s| *s == Scope::default());
-        let machines = (desired.clusters.is_empty() || !silent).then_some("");
-        let scopes = machines.into_iter().chain(desired.clusters.keys().map(String::as_str));
+        let ec2 = desired.ec2_scopes();
+        let scopes = ec2.iter().chain(desired.clusters.keys()).map(String::as_str);
         let mut wanted = wants(&desired.stack.id, scopes, &lookups, false);
         for one in &mut wanted {
             one.wishes = desired.wishes(&one.scope).cloned().collect();
