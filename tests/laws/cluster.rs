@@ -145,6 +145,11 @@ fn names(wish: &Desired) -> BTreeSet<ObjectName> {
     all.collect()
 }
 
+/// Whether the file may change what the server does not change on a live object.
+fn is_made_anew(name: &ObjectName) -> bool {
+    matches!(name.kind.as_str(), "Job" | "Deployment") || name.name.starts_with("fixed-")
+}
+
 /// Objects that do not end as the file says, for a reason that a person must settle: their addresses' ends, such as
 /// `/ConfigMap/default/config-1`, and why.
 pub fn excused(world: &World, wish: &Desired, shop: &Shop, strangers: &Strangers) -> BTreeMap<String, &'static str> {
@@ -175,6 +180,8 @@ pub fn excused(world: &World, wish: &Desired, shop: &Shop, strangers: &Strangers
             excuse(name, "its name is taken");
         } else if body.is_some_and(protected) {
             excuse(name, "it is protected");
+        } else if body.is_some_and(|b| !is_of(b, STACK)) && is_made_anew(name) {
+            excuse(name, "it does not bear our marks, and may not be deleted to be made anew");
         } else if name.kind == "PersistentVolumeClaim" && shrinks {
             excuse(name, "a claim does not shrink");
         } else if space_is_gone(name) || kind_is_gone {

@@ -340,6 +340,23 @@ fn an_object_that_has_lost_its_stacks_label_gets_it_back() {
 }
 
 #[test]
+fn what_does_not_bear_our_marks_is_not_deleted_to_be_made_anew() {
+    let fixed = |value: &str| {
+        json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "c", "namespace": "default" },
+            "immutable": true, "data": { "k": value } })
+    };
+    let ours = Stage::new().wish(fixed("2")).live(fixed("1")).plan();
+    assert_eq!(ours.changes[0].action, Action::Replace, "one of ours is");
+    let stage = Stage::new().wish(fixed("2"));
+    let mut live = stage.marked(fixed("1"));
+    live["metadata"]["labels"].as_object_mut().unwrap().remove(applyset::STACK);
+    let plan = stage.live_of(live, "evenkeel").plan();
+    assert_eq!(plan.changes, []);
+    let held = &plan.held[0];
+    assert!(held.by == Hold::Foreign && held.waits_for.contains("delete it, and it is made anew"), "{held:?}");
+}
+
+#[test]
 fn an_object_in_a_namespace_that_nobody_makes_is_not_tried() {
     let body = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "c", "namespace": "shop" } });
     let mut stage = Stage::new().wish(body.clone());
