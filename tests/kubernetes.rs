@@ -17,6 +17,8 @@ mod conformance;
 mod crash;
 #[cfg(feature = "kubernetes")]
 mod journey;
+#[cfg(all(feature = "aws", feature = "kubernetes"))]
+mod nodes;
 #[cfg(feature = "kubernetes")]
 mod refusals;
 #[cfg(feature = "kubernetes")]

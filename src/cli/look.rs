@@ -54,7 +54,7 @@ pub async fn look(session: &Session, project: &Project, deep: bool, out: &Out) -
     let scopes = project.scopes();
     let mut wanted = wants(&project.desired.stack.id, scopes.iter().map(String::as_str), &lookups, deep);
     let history = remembered(project);
-    let ec2 = project.ec2_scopes();
+    let ec2 = project.desired.ec2_scopes();
     for one in &mut wanted {
         one.wishes = project.desired.wishes(&one.scope).cloned().collect();
         // With several regions nobody remembers which of them an id is of.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use evenkeel_core::declaration::{Declared, Inputs, Source, declare, files_wanted};
-use evenkeel_core::desired::{Desired, Scope};
+use evenkeel_core::desired::Desired;
 use evenkeel_core::diagnostic::{Diagnostic, Severity};
 use evenkeel_present::diagnostics;
 use evenkeel_present::redact::Redactor;
@@ -164,22 +164,6 @@ impl Project {
 
     /// Everywhere to look: accounts and regions, and clusters.
     pub fn scopes(&self) -> BTreeSet<String> {
-        self.ec2_scopes().into_iter().chain(self.desired.clusters.keys().cloned()).collect()
-    }
-
-    /// Accounts and regions that hold anything, by alias. A file that has clusters and says nothing of EC2, neither
-    /// machines nor volumes nor a table `aws`, needs no account.
-    pub fn ec2_scopes(&self) -> BTreeSet<String> {
-        let d = &self.desired;
-        let used = d.machines.values().map(|g| &g.scope).chain(d.volumes.values().map(|g| &g.scope));
-        let mut all: BTreeSet<String> = used.cloned().collect();
-        let silent = all.is_empty() && d.scopes.len() <= 1 && d.scopes.values().all(|s| *s == Scope::default());
-        if d.clusters.is_empty() || !silent {
-            all.extend(d.scopes.keys().cloned());
-        }
-        if all.is_empty() && d.clusters.is_empty() {
-            all.insert(String::new());
-        }
-        all
+        self.desired.ec2_scopes().into_iter().chain(self.desired.clusters.keys().cloned()).collect()
     }
 }

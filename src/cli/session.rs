@@ -125,6 +125,7 @@ impl Session {
         let d = &project.desired;
         let stack = (d.stack.id.clone(), d.stack.name.clone());
         let wanted: BTreeMap<String, Scope> = project
+            .desired
             .ec2_scopes()
             .into_iter()
             .map(|alias| {

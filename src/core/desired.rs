@@ -472,6 +472,21 @@ pub enum Lookup {
 }
 
 impl Desired {
+    /// Accounts and regions that hold anything, by alias. A file that has clusters and says nothing of EC2, neither
+    /// machines nor volumes nor a table `aws`, needs no account.
+    pub fn ec2_scopes(&self) -> BTreeSet<String> {
+        let used = self.machines.values().map(|g| &g.scope).chain(self.volumes.values().map(|g| &g.scope));
+        let mut all: BTreeSet<String> = used.cloned().collect();
+        let silent = all.is_empty() && self.scopes.len() <= 1 && self.scopes.values().all(|s| *s == Scope::default());
+        if self.clusters.is_empty() || !silent {
+            all.extend(self.scopes.keys().cloned());
+        }
+        if all.is_empty() && self.clusters.is_empty() {
+            all.insert(String::new());
+        }
+        all
+    }
+
     /// Slots that a group is to have; 0 where it is not declared.
     pub fn wanted(&self, group: &Group) -> u32 {
         let machines = |name: &str| self.machines.get(name).map_or(0, |g| g.count);

@@ -20,10 +20,11 @@ pub const CORDONED: &str = "evenkeel.dev/cordoned";
 /// How a cluster's nodes concern a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Tie {
-    /// The file has no machines: nodes are not asked for.
+    /// The file says nothing of machines: nodes are not asked for.
     #[default]
     None,
-    /// It has machines too, and some may be nodes. Where nodes may not be listed, nothing is said of it.
+    /// Machines are looked at too, and some may be nodes, those of a group that is out of the file among them. Where
+    /// nodes may not be listed, nothing is said of it.
     Loose,
     /// A group of machines says that it is nodes of this cluster: what cannot be listed is a gap.
     Firm,
@@ -34,7 +35,7 @@ pub fn tie(desired: &Desired, scope: &str) -> Tie {
     let firm = desired.machines.values().any(|g| g.nodes.as_ref().is_some_and(|n| n.scope == scope));
     match desired.clusters.contains_key(scope) {
         true if firm => Tie::Firm,
-        true if !desired.machines.is_empty() => Tie::Loose,
+        true if !desired.ec2_scopes().is_empty() => Tie::Loose,
         true | false => Tie::None,
     }
 }

@@ -21,7 +21,7 @@ use crate::stamp::tag;
 use crate::survey::Memory;
 use crate::survey::survey;
 use crate::value::{Fields, Value};
-use crate::vet::{Asked, Objection, vet};
+use crate::vet::{Asked, Objection, examined};
 
 pub(crate) fn now() -> Timestamp {
     "2026-11-24T12:00:00Z".parse().unwrap()
@@ -170,7 +170,16 @@ impl World {
         self.vet_of(plan, &self.look())
     }
 
+    /// How many steps the checker looks at for a plan in this world.
+    pub fn looked_at(&self, plan: &Plan) -> u64 {
+        self.examined(plan, &self.look()).1
+    }
+
     fn vet_of(&self, plan: &Plan, seen: &Observed) -> Vec<Objection> {
+        self.examined(plan, seen).0
+    }
+
+    fn examined(&self, plan: &Plan, seen: &Observed) -> (Vec<Objection>, u64) {
         let i = &self.intent;
         let asked = Asked {
             destroy: i.destroy,
@@ -179,7 +188,7 @@ impl World {
             force: i.force,
             force_conflicts: i.force_conflicts,
         };
-        vet(plan, &self.desired, seen, &self.past, &asked, self.at)
+        examined(plan, &self.desired, seen, &self.past, &asked, self.at)
     }
 
     /// Carries a plan out in an instant, then lets so much time pass that new machines are old.

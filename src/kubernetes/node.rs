@@ -135,21 +135,29 @@ impl<C: Cluster + ?Sized> KubernetesEyes<C> {
         let query = Query { fields: format!("spec.nodeName={name}"), ..Query::default() };
         let all = walk(self.cluster(), self.caller(), &pods, &query).await?;
         let sorted = drain::sort(&all, how);
-        if !sorted.refuse.is_empty() {
+        // What refuses keeps a machine that is well. One that goes all the same loses nothing by what can go: it has all
+        // of its time, and then the rest goes with it.
+        if !sorted.refuse.is_empty() && !how.force {
             return said(Phase::Failed, format!("cannot be drained: {}", drain::listed(&sorted.refuse)));
         }
         let evictions: Vec<_> = sorted.evict.iter().map(|pod| self.evict(&pods, pod)).collect();
         let answers: Vec<Result<Evicted, Failure>> = stream::iter(evictions).buffered(AT_ONCE).collect().await;
-        let (mut leaving, mut kept) = (sorted.leaving, Vec::new());
+        let (mut leaving, mut kept, mut never) = (sorted.leaving, sorted.refuse, Vec::new());
         for (pod, answer) in sorted.evict.iter().zip(answers) {
             let called = format!("{}/{}", pod.namespace, pod.name);
-            match answer? {
-                Evicted::Leaves => leaving.push(called),
-                Evicted::Gone => {}
-                Evicted::Kept(why) => kept.push(format!("{called} is kept by its budget ({why})")),
-                Evicted::Never(why) => return said(Phase::Failed, format!("cannot be drained: {called}: {why}")),
+            match answer {
+                Ok(Evicted::Leaves) => leaving.push(called),
+                Ok(Evicted::Gone) => {}
+                Ok(Evicted::Kept(why)) => kept.push(format!("{called} is kept by its budget ({why})")),
+                Ok(Evicted::Never(why)) => never.push(format!("{called}: {why}")),
+                Err(failure) if how.force => never.push(format!("{called}: {failure}")),
+                Err(failure) => return Err(failure),
             }
         }
+        if !never.is_empty() && !how.force {
+            return said(Phase::Failed, format!("cannot be drained: {}", drain::listed(&never)));
+        }
+        kept.extend(never);
         let mut words = Vec::new();
         if !kept.is_empty() {
             words.push(drain::listed(&kept));

@@ -81,10 +81,15 @@ impl<C: Cluster + ?Sized> KubernetesProvider<C> {
         }
     }
 
-    /// A node takes no new pods, or takes them again; the annotation says whose doing it is. One that is gone, or whose
-    /// name another one has, has nothing to be kept from.
+    /// A node takes no new pods, or takes them again; the annotation says whose doing it is. What a person, or another
+    /// stack, has cordoned stays so. One that is gone, or whose name another one has, has nothing to be kept from.
     async fn cordon(&self, on: &OnObject, uid: &str, off_duty: bool) -> Result<(), Failure> {
         let which = which(&self.resource(on).await?, &on.object);
+        let Some(node) = self.eyes.get(&which).await? else { return Ok(()) };
+        let is_cordoned = node.pointer("/spec/unschedulable").and_then(Json::as_bool) == Some(true);
+        if is_cordoned && applyset::annotation(&node, nodes::CORDONED) != Some(&self.stack.0) {
+            return Ok(());
+        }
         let (unschedulable, by) = if off_duty { (json!(true), json!(self.stack.0)) } else { (Json::Null, Json::Null) };
         let patch = json!({
             "metadata": { "uid": uid, "annotations": { nodes::CORDONED: by } },

@@ -1,6 +1,7 @@
 //! Why a workload is not ready: what its own pods say, with the last lines of a crashed container's log.
 
-use evenkeel_core::objects::trouble::pod_trouble;
+use evenkeel_core::applyset::text;
+use evenkeel_core::objects::trouble::{last_run, pod_restarts, pod_trouble};
 use serde_json::Value as Json;
 
 use crate::api::{ClusterRead, Query};
@@ -22,7 +23,13 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
     async fn trouble(&self, body: &Json) -> Option<String> {
         let is_pod = body.get("kind").and_then(Json::as_str) == Some("Pod");
         let pods = if is_pod { vec![body.clone()] } else { self.pods(body).await? };
-        let (pod, trouble) = pods.iter().find_map(|pod| Some((pod, pod_trouble(pod)?)))?;
+        let now = || pods.iter().find_map(|pod| Some((pod, pod_trouble(pod)?)));
+        // One that keeps crashing runs in between: then its past tells. The youngest pod is the one that is waited for.
+        let before = || {
+            let restarts = pods.iter().filter_map(|pod| Some((pod, pod_restarts(pod)?)));
+            restarts.max_by_key(|(pod, _)| text(pod, "creationTimestamp").to_owned())
+        };
+        let (pod, trouble) = now().or_else(before)?;
         Some(match self.last_words(pod).await {
             Some(words) => format!("{trouble}; its log ends: {words}"),
             None => trouble,
@@ -44,18 +51,21 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
 
     /// The end of the log of a container that has crashed.
     async fn last_words(&self, pod: &Json) -> Option<String> {
-        let statuses = pod.get("status")?.get("containerStatuses")?.as_array()?;
-        let ended = |status: &&Json, key: &str| status.get(key).is_some_and(|s| s.get("terminated").is_some());
-        let crashed = statuses.iter().find(|s| ended(s, "lastState") || ended(s, "state"))?;
-        let previous = !ended(&crashed, "state");
-        let container = crashed.get("name")?.as_str()?;
-        let metadata = pod.get("metadata")?;
-        let (namespace, name) = (metadata.get("namespace")?.as_str()?, metadata.get("name")?.as_str()?);
-        let log =
-            call(self.caller(), "log", || self.cluster().log(namespace, name, container, previous, LOG_LINES)).await;
-        let log = log.ok()?;
-        let lines: Vec<String> =
-            log.lines().filter(|l| !l.trim().is_empty()).map(|l| l.chars().take(LOG_WIDTH).collect()).collect();
-        (!lines.is_empty()).then(|| lines.join(" | "))
+        let (container, before) = last_run(pod)?;
+        let (namespace, name) = (text(pod, "namespace"), text(pod, "name"));
+        for previous in [before, true] {
+            let log = || self.cluster().log(namespace, name, container, previous, LOG_LINES);
+            let log = call(self.caller(), "log", log).await.unwrap_or_default();
+            let lines: Vec<String> =
+                log.lines().filter(|l| !l.trim().is_empty()).map(|l| l.chars().take(LOG_WIDTH).collect()).collect();
+            if !lines.is_empty() {
+                return Some(lines.join(" | "));
+            }
+            // It may have started again since its pod was read: its words are those of the run before, then.
+            if before {
+                break;
+            }
+        }
+        None
     }
 }

@@ -27,7 +27,7 @@ pub enum Law {
     Pace,
     /// P4: our call launched or destroyed in a zone of which it is known that it is lost.
     LostZone,
-    /// P6: our call destroyed what is not ours.
+    /// P6: our call destroyed what is not ours, or wrote over another stack's object.
     NotOurs,
     /// P6: our call destroyed what is marked as protected.
     Protected,

@@ -61,6 +61,16 @@ fn a_roll_out_that_failed_is_waited_for_by_the_next_run_too() {
 }
 
 #[test]
+fn status_tells_the_last_words_of_what_keeps_crashing() {
+    let place = with("wait = \"40s\"\n", WEB);
+    place.run("sim kubectl crash-image web:1 --log no-database").ends(0);
+    place.run("apply --yes").ends(7).says("its log ends: no-database");
+    place.run("status").ends(9).shows("its log ends: no-database");
+    let json = place.run("status --json").ends(9);
+    assert!(json.out.contains("its log ends: no-database"), "{json}");
+}
+
+#[test]
 fn what_a_table_does_not_prune_is_let_go_and_said() {
     let place = with("prune = false\n", &format!("{}{}", config("a"), config("b")));
     place.run("apply --yes").ends(0);

@@ -88,7 +88,7 @@ const MORE: &str = r#"
 "#;
 
 /// Machines that are nodes, with two pods on them of which a budget lets one go at a time.
-fn nodes(count: u32, image: &str) -> String {
+pub fn nodes(count: u32, image: &str) -> String {
     format!(
         r#"
 [stack]
@@ -123,7 +123,7 @@ wait = false
 }
 
 /// Nobody else takes nodes away.
-fn without_cloud(world: &mut World) {
+pub fn without_cloud(world: &mut World) {
     world.clusters.values_mut().for_each(|c| c.without_cloud = true);
 }
 

@@ -103,7 +103,7 @@ pub fn ending(world: &World, stack: &str) -> Ending {
 }
 
 /// The stack's own mark in a cluster.
-const MARK: &str = "the mark";
+pub const MARK: &str = "the mark";
 
 /// What an object says, without what the server gives out by turns.
 fn content(body: &Json) -> String {

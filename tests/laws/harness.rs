@@ -110,9 +110,8 @@ impl Life {
         let eyes: BTreeMap<String, &dyn Eyes> =
             self.providers.iter().map(|(scope, p)| (scope.clone(), &**p as &dyn Eyes)).collect();
         let lookups = desired.lookups();
-        // Who has only machines has no cluster, and the other way round.
-        let machines = (desired.clusters.is_empty() || !desired.machines.is_empty()).then_some("");
-        let scopes = machines.into_iter().chain(desired.clusters.keys().map(String::as_str));
+        let ec2 = desired.ec2_scopes();
+        let scopes = ec2.iter().chain(desired.clusters.keys()).map(String::as_str);
         let mut wanted = wants(&desired.stack.id, scopes, &lookups, false);
         for one in &mut wanted {
             one.wishes = desired.wishes(&one.scope).cloned().collect();
@@ -190,7 +189,7 @@ impl Life {
     /// `apply` again and again, as an operator or a loop would, until nothing is left. Where only time helps, time
     /// passes.
     pub async fn settle(&self, desired: &Desired, disk: &mut Disk, intent: &Intent) -> End {
-        let mut last = String::new();
+        let (mut last, mut unresolved) = (String::new(), 0);
         for _ in 0..MOST_ROUNDS {
             let left = self.apply(desired, disk, intent).await;
             if left.is_empty() && left.gaps.is_empty() {
@@ -203,9 +202,13 @@ impl Life {
                         return End::Converged;
                     }
                 } else if left.held.iter().all(|h| h.by.is_refusal()) {
-                    return End::Refused(
-                        left.held.iter().map(|h| format!("{}: {}", h.change.address, h.waits_for)).collect(),
-                    );
+                    return refused(&left);
+                } else if left.held.iter().all(|h| h.by.is_refusal() || h.by == Hold::Unresolved) {
+                    // What could not be found may be there a little later.
+                    unresolved += 1;
+                    if unresolved > 4 {
+                        return refused(&left);
+                    }
                 }
             }
             last = tell(&left);
@@ -213,6 +216,11 @@ impl Life {
         }
         End::Restless(last)
     }
+}
+
+/// What is left is for a person.
+fn refused(left: &Plan) -> End {
+    End::Refused(left.held.iter().map(|h| format!("{}: {}", h.change.address, h.waits_for)).collect())
 }
 
 /// How long whoever reruns waits: until the plan says to look again, at least ten seconds, ten minutes where it does

@@ -22,9 +22,12 @@ use evenkeel_sim::ops::{Deed, Part};
 use evenkeel_sim::world::Machine;
 use evenkeel_sim::{Sim, World};
 
-use super::end::{ending, wrongs};
+use super::cluster::{self, Before};
+use super::end::{self, ending, wrongs};
 use super::fleet::{Dice, Fleet, STACK};
+use super::hands::{self, Strangers, TOUCHES, Touch};
 use super::harness::{self, Disk, End, Life, Look, all_allowed, desired, story, world};
+use super::shop::Shop;
 
 /// One thing that happens.
 #[derive(Debug, Clone)]
@@ -35,8 +38,12 @@ pub enum Step {
     Destroy(Vec<Fault>),
     /// The user edits the file: to this, in words.
     Edit(Fleet, String),
+    /// The same, of its objects.
+    EditObjects(Shop, String),
     /// Somebody or fate does something to the world: which sort, and to which thing.
     Damage(Hand, u32),
+    /// The same, to the cluster.
+    Touch(Touch, u32),
     /// Minutes pass.
     Wait(u32),
 }
@@ -86,7 +93,10 @@ const HANDS: [Hand; 17] = [
 /// A seed's story.
 pub struct Story {
     pub seed: u64,
-    pub fleet: Fleet,
+    /// Its machines and volumes; absent: a cluster alone.
+    pub fleet: Option<Fleet>,
+    /// Its objects; absent: no cluster.
+    pub shop: Option<Shop>,
     pub steps: Vec<Step>,
     /// How long new objects are hidden, in seconds at most.
     hidden: u64,
@@ -94,8 +104,64 @@ pub struct Story {
 }
 
 impl Story {
-    /// The story of a seed, up to so many steps.
+    /// The story of a seed, up to so many steps. It holds machines and volumes; of some seeds objects, too.
     pub fn of(seed: u64, steps: usize) -> Self {
+        let mut story = Self::of_machines(seed);
+        if seed % BOTH == BOTH - 1 {
+            let objects = Self::of_objects(seed);
+            // Edits and hands of both, in turn, and each followed by its own run.
+            let mut rest = objects.steps.into_iter();
+            let mut mixed = Vec::new();
+            for step in story.steps {
+                mixed.push(step);
+                mixed.extend(rest.by_ref().take(2));
+            }
+            mixed.extend(rest);
+            (story.steps, story.shop) = (mixed, objects.shop);
+        }
+        story.steps.truncate(steps);
+        story
+    }
+
+    /// The story of a seed in a cluster alone, up to so many steps.
+    pub fn in_a_cluster(seed: u64, steps: usize) -> Self {
+        let mut story = Self::of_objects(seed);
+        story.steps.truncate(steps);
+        story
+    }
+
+    fn of_objects(seed: u64) -> Self {
+        let shop = Shop::of(seed);
+        let mut dice = Dice::new(seed, 12);
+        let mut now = shop.clone();
+        let wrongs = |dice: &mut Dice, now: &Shop| match dice.roll(3) {
+            0 => faults(dice),
+            1 => cluster::faults(dice, now),
+            _ => vec![],
+        };
+        let mut steps = vec![Step::Apply(wrongs(&mut dice, &now))];
+        for _ in 0..1 + dice.roll(4) {
+            match dice.roll(14) {
+                0..=5 => {
+                    let touch = TOUCHES[dice.roll(TOUCHES.len() as u32) as usize];
+                    steps.push(Step::Touch(touch, dice.roll(1000)));
+                }
+                6..=11 => {
+                    let words = now.edit(&mut dice);
+                    steps.push(Step::EditObjects(now.clone(), words));
+                }
+                12 => steps.push(Step::Wait(dice.roll(90))),
+                _ if dice.roll(3) == 0 => steps.push(Step::Destroy(wrongs(&mut dice, &now))),
+                _ => {}
+            }
+            if dice.roll(4) > 0 {
+                steps.push(Step::Apply(wrongs(&mut dice, &now)));
+            }
+        }
+        Self { seed, fleet: None, shop: Some(shop), steps, hidden: 0, throttled: false }
+    }
+
+    fn of_machines(seed: u64) -> Self {
         let fleet = Fleet::of(seed);
         let mut dice = Dice::new(seed, 2);
         let mut now = fleet.clone();
@@ -118,8 +184,7 @@ impl Story {
             }
             all.push(Step::Apply(faults(&mut dice)));
         }
-        all.truncate(steps);
-        Self { seed, fleet, steps: all, hidden, throttled }
+        Self { seed, fleet: Some(fleet), shop: None, steps: all, hidden, throttled }
     }
 
     /// Whether what a run asked for may show itself only after the next one has looked, or a stranger is made to look
@@ -134,23 +199,46 @@ impl Story {
                 Effect::Fail(_) | Effect::Slow(_) | Effect::CutPages | Effect::ExpirePages => false,
             }),
             Step::Damage(hand, _) => *hand == Hand::Copy,
-            Step::Edit(..) | Step::Wait(_) => false,
+            Step::Edit(..) | Step::EditObjects(..) | Step::Touch(..) | Step::Wait(_) => false,
+        })
+    }
+}
+
+impl Story {
+    /// Whether a request may arrive after a later run has made sure that nothing of its kind is left.
+    fn arrives_late(&self) -> bool {
+        let late = |f: &Fault| matches!(f.effect, Effect::Late(_) | Effect::Echo(_));
+        self.steps.iter().any(|step| match step {
+            Step::Apply(faults) | Step::Destroy(faults) => faults.iter().any(late),
+            Step::Edit(..) | Step::EditObjects(..) | Step::Damage(..) | Step::Touch(..) | Step::Wait(_) => false,
         })
     }
 }
 
 impl fmt::Display for Story {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}# hidden up to {} s, throttled {}", self.fleet.file(), self.hidden, self.throttled)?;
+        let file = file(self.fleet.as_ref(), self.shop.as_ref());
+        writeln!(f, "{file}# hidden up to {} s, throttled {}", self.hidden, self.throttled)?;
         for (n, step) in self.steps.iter().enumerate() {
             match step {
-                Step::Edit(_, words) => writeln!(f, "{n}: Edit({words})")?,
-                Step::Apply(_) | Step::Destroy(_) | Step::Damage(..) | Step::Wait(_) => writeln!(f, "{n}: {step:?}")?,
+                Step::Edit(_, words) | Step::EditObjects(_, words) => writeln!(f, "{n}: Edit({words})")?,
+                Step::Apply(_) | Step::Destroy(_) | Step::Damage(..) | Step::Touch(..) | Step::Wait(_) => {
+                    writeln!(f, "{n}: {step:?}")?;
+                }
             }
         }
         Ok(())
     }
 }
+
+/// The file of a fleet and its objects.
+fn file(fleet: Option<&Fleet>, shop: Option<&Shop>) -> String {
+    let head = format!("[stack]\nname = \"shop\"\nid = \"{STACK}\"\n[policy]\nquarantine = \"1h\"\n");
+    fleet.map_or(head, Fleet::file) + &shop.map(Shop::file).unwrap_or_default()
+}
+
+/// One in so many seeds holds both worlds.
+const BOTH: u64 = 20;
 
 /// A handful of things that go wrong during a run; every one ends with it at the latest.
 fn faults(dice: &mut Dice) -> Vec<Fault> {
@@ -224,6 +312,22 @@ impl Others {
     }
 }
 
+/// What is told of a story so far.
+struct Now<'a> {
+    told: &'a Story,
+    fleet: Option<Fleet>,
+    shop: Option<Shop>,
+    disk: Disk,
+    others: Option<Others>,
+    strangers: Option<Strangers>,
+    /// What a run did that it may not.
+    wrong: Vec<String>,
+    /// A hand has set fields that the file declares: only force takes them back.
+    seized: bool,
+    /// The stack's own mark was lost without a trace.
+    lost: bool,
+}
+
 /// Tells a story and says what is wrong with its end.
 ///
 /// # Errors
@@ -235,47 +339,158 @@ pub fn tell(told: &Story) -> Result<(), String> {
         begin.timing.checks = Span::secs(10, 30);
         begin.timing.hidden = Span::secs(0, told.hidden);
         let mut sim = Sim::new(begin);
-        let mut others = Others::arrive(&sim).await;
-        let mut disk = Disk::default();
-        let mut fleet = told.fleet.clone();
+        let others = if told.fleet.is_some() { Some(Others::arrive(&sim).await) } else { None };
+        let strangers = if told.shop.is_some() { Some(Strangers::arrive(&sim, told.seed).await) } else { None };
+        let (fleet, shop, disk) = (told.fleet.clone(), told.shop.clone(), Disk::default());
+        let mut now = Now { told, fleet, shop, disk, others, strangers, wrong: vec![], seized: false, lost: false };
         for (n, step) in told.steps.iter().enumerate() {
             let jitter = told.seed.wrapping_mul(100) + n as u64;
             match step {
-                Step::Apply(faults) => {
-                    sim = run(sim, jitter, &fleet, &mut disk, &all_allowed(), faults).await;
-                }
+                Step::Apply(faults) => sim = now.run(sim, jitter, &all_allowed(), faults).await,
                 Step::Destroy(faults) => {
                     // Who destroys everything means the lost zones, too.
                     sim.edit(restore).expect("in memory");
-                    sim = run(sim, jitter, &fleet, &mut disk, &harness::destroy(), faults).await;
+                    sim = now.run(sim, jitter, &harness::destroy(), faults).await;
                 }
-                Step::Edit(next, _) => fleet = next.clone(),
+                Step::Edit(next, _) => now.fleet = Some(next.clone()),
+                Step::EditObjects(next, _) => now.shop = Some(next.clone()),
                 Step::Damage(hand, which) => {
-                    sim.edit(|w| damage(w, *hand, *which, &mut others)).expect("in memory");
+                    let others = now.others.as_mut().expect("only machines are damaged");
+                    sim.edit(|w| damage(w, *hand, *which, others)).expect("in memory");
+                }
+                Step::Touch(touch, which) => {
+                    now.seized |= matches!(touch, Touch::Change);
+                    sim.edit(|w| hands::touch(w, *touch, *which)).expect("in memory");
                 }
                 Step::Wait(minutes) => sim.advance(Duration::from_secs(60 * u64::from(*minutes))).expect("in memory"),
             }
         }
-        rest(&sim, told, &fleet, &mut disk, &others).await
+        now.rest(&sim).await
     })
 }
 
-/// One run of the program, with its floor watched; the next life's handle to the world.
-async fn run(sim: Sim, jitter: u64, fleet: &Fleet, disk: &mut Disk, intent: &Intent, faults: &[Fault]) -> Sim {
-    let wish = &desired(&fleet.file());
-    sim.edit(|w| {
-        w.floors = floors(fleet, intent);
-        w.faults = faults.to_vec();
-    })
-    .expect("in memory");
-    let life = Life::new(&sim, jitter);
-    let crashed = tokio::select! {
-        biased;
-        () = sim.crashed() => true,
-        _ = life.apply(wish, disk, intent) => false,
-    };
-    sim.act(&Deed::ClearFaults).expect("in memory");
-    if crashed { sim.revive() } else { sim }
+impl Now<'_> {
+    fn wish(&self) -> Desired {
+        desired(&file(self.fleet.as_ref(), self.shop.as_ref()))
+    }
+
+    fn floors(&self, intent: &Intent) -> Vec<Floor> {
+        self.fleet.as_ref().map(|fleet| floors(fleet, intent)).unwrap_or_default()
+    }
+
+    /// One run of the program, with its floor and its calls watched; the next life's handle to the world.
+    async fn run(&mut self, sim: Sim, jitter: u64, intent: &Intent, faults: &[Fault]) -> Sim {
+        let wish = &self.wish();
+        let floors = self.floors(intent);
+        let before = sim
+            .edit(|w| {
+                w.floors = floors;
+                w.faults = cluster::begin(faults, w.now);
+                Before::of(w)
+            })
+            .expect("in memory");
+        self.lost |= self.shop.is_some() && cluster::is_lost(&sim.world().expect("in memory"), wish);
+        let calls = sim.log().len();
+        let life = Life::new(&sim, jitter);
+        let left = tokio::select! {
+            biased;
+            () = sim.crashed() => None,
+            left = life.apply(wish, &mut self.disk, intent) => Some(left),
+        };
+        if self.shop.is_some() {
+            self.wrong.extend(before.wrongs(&sim.log()[calls..], wish, intent.destroy, left.as_ref()));
+        }
+        sim.act(&Deed::ClearFaults).expect("in memory");
+        if left.is_none() { sim.revive() } else { sim }
+    }
+
+    /// The faults are over: it comes to rest as declared, and nothing is wrong with that.
+    async fn rest(mut self, sim: &Sim) -> Result<(), String> {
+        let (told, wish) = (self.told, self.wish());
+        let intent = Intent { force_conflicts: self.seized, ..all_allowed() };
+        let (floors, both) = (self.floors(&intent), self.shop.is_some());
+        sim.edit(|w| {
+            w.floors = floors;
+            restore(w);
+            if both {
+                hands::mend(w);
+            }
+        })
+        .expect("in memory");
+        // A zone is trusted again when it was well for half an hour.
+        sim.advance(Duration::from_secs(31 * 60)).expect("in memory");
+        let late = told.arrives_late();
+        let lost = late || self.lost || both && cluster::is_lost(&sim.world().expect("in memory"), &wish);
+        let life = Life::new(sim, told.seed);
+        let disk = &mut self.disk;
+        let mut end = life.settle(&wish, disk, &intent).await;
+        if self.fleet.is_some() && matches!(end, End::Restless(_) | End::Refused(_)) {
+            // What looks like a failure of the monitoring is left alone until somebody has mended it.
+            sim.edit(heal).expect("in memory");
+            end = life.settle(&wish, disk, &intent).await;
+        }
+        let world = sim.world().expect("in memory");
+        let mut wrong = wrongs(&world, &wish);
+        let mut excused = match (&self.shop, &self.strangers) {
+            (Some(shop), Some(strangers)) => cluster::excused(&world, &wish, shop, strangers),
+            _ => BTreeMap::new(),
+        };
+        if lost {
+            excused.extend(cluster::forgotten(&world, &wish).into_iter().map(|address| (address, cluster::FORGOTTEN)));
+        }
+        let is_excused = |words: &String| excused.keys().any(|address| words.contains(address.as_str()));
+        wrong.retain(|w| !is_excused(w) && !w.contains(&format!("{} is not declared", end::MARK)));
+        if !cluster::objects_of_ours(&world) {
+            // Who has nothing there needs no mark.
+            wrong.retain(|w| *w != format!("nothing at {}", end::MARK));
+        }
+        let stripped = told.steps.iter().any(|s| matches!(s, Step::Damage(Hand::StripAll | Hand::StripOne, _)));
+        // A launch that arrives late, or that hides while the file moves on, may stand beside another one until a later
+        // run ends it; that none is left is asked above.
+        if told.doubles() {
+            wrong.retain(|w| !w.contains("Duplicate"));
+        }
+        // Nothing tells the group of a machine without marks when the file has forgotten it, too: it is said, and a
+        // person must look at it. What hangs at it stays with it.
+        if stripped && wrong.iter().any(|w| w.starts_with("a stray")) {
+            let plan = life.plan(&wish, &life.look(&wish).await, disk, &intent).plan;
+            let unclear = plan.notes.iter().any(|n| n.kind == "unclear");
+            return if unclear { Ok(()) } else { Err(format!("{wrong:#?}")) };
+        }
+        match end {
+            End::Converged => {}
+            // Data stays in a zone that the file has left; that it is there is said.
+            End::Refused(words)
+                if words.iter().all(|w| w.contains("its data is in") || w.contains("cannot move") || is_excused(w)) => {
+            }
+            End::Refused(_) | End::Restless(_) => wrong.push(format!("{end:?}")),
+        }
+        let look = life.look(&wish).await;
+        let plan = life.plan(&wish, &look, disk, &intent).plan;
+        if !plan.is_empty() {
+            wrong.push(format!("a second plan is not empty: {}", harness::tell(&plan)));
+        }
+        if let Some(others) = &self.others {
+            wrong.extend(others.wrongs(&world));
+            wrong.extend(uneven(&wish, &plan, &world));
+            wrong.extend(permuted(&wish, &look, disk, &plan, told.seed));
+            wrong.extend(silenced(&wish, &look, disk));
+        }
+        if let Some(strangers) = &self.strangers {
+            wrong.extend(strangers.wrongs(&world));
+            wrong.extend(cluster::mark_wrongs(&world, &excused));
+        }
+        if both && self.fleet.is_none() && told.seed.is_multiple_of(4) {
+            life.settle(&wish, disk, &harness::destroy()).await;
+            wrong.extend(cluster::left_behind(&sim.world().expect("in memory"), lost));
+        }
+        wrong.extend(self.wrong);
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{wrong:#?}\nexcused: {excused:?}\n{:#?}", ending(&world, STACK).places))
+        }
+    }
 }
 
 /// As many of each group as must serve whatever evenkeel does, and how fast it may be replaced at most.
@@ -290,57 +505,6 @@ fn floors(fleet: &Fleet, intent: &Intent) -> Vec<Floor> {
             pace: Some(Pace { parallel: fleet.parallel, retries: 3 }),
         })
         .collect()
-}
-
-/// The faults are over: it comes to rest as declared, and nothing is wrong with that.
-async fn rest(sim: &Sim, told: &Story, fleet: &Fleet, disk: &mut Disk, others: &Others) -> Result<(), String> {
-    let wish = desired(&fleet.file());
-    let intent = all_allowed();
-    sim.edit(|w| {
-        w.floors = floors(fleet, &intent);
-        restore(w);
-    })
-    .expect("in memory");
-    // A zone is trusted again when it was well for half an hour.
-    sim.advance(Duration::from_secs(31 * 60)).expect("in memory");
-    let life = Life::new(sim, told.seed);
-    let mut end = life.settle(&wish, disk, &intent).await;
-    if matches!(end, End::Restless(_) | End::Refused(_)) {
-        // What looks like a failure of the monitoring is left alone until somebody has mended it.
-        sim.edit(heal).expect("in memory");
-        end = life.settle(&wish, disk, &intent).await;
-    }
-    let world = sim.world().expect("in memory");
-    let mut wrong = wrongs(&world, &wish);
-    let stripped = told.steps.iter().any(|s| matches!(s, Step::Damage(Hand::StripAll | Hand::StripOne, _)));
-    // A launch that arrives late, or that hides while the file moves on, may stand beside another one until a later
-    // run ends it; that none is left is asked above.
-    if told.doubles() {
-        wrong.retain(|w| !w.contains("Duplicate"));
-    }
-    // Nothing tells the group of a machine without marks when the file has forgotten it, too: it is said, and a person
-    // must look at it. What hangs at it stays with it.
-    if stripped && wrong.iter().any(|w| w.starts_with("a stray")) {
-        let plan = life.plan(&wish, &life.look(&wish).await, disk, &intent).plan;
-        let unclear = plan.notes.iter().any(|n| n.kind == "unclear");
-        return if unclear { Ok(()) } else { Err(format!("{wrong:#?}")) };
-    }
-    match end {
-        End::Converged => {}
-        // Data stays in a zone that the file has left; that it is there is said.
-        End::Refused(words) if words.iter().all(|w| w.contains("its data is in") || w.contains("cannot move")) => {}
-        End::Refused(_) | End::Restless(_) => wrong.push(format!("{end:?}")),
-    }
-    wrong.extend(others.wrongs(&world));
-    let look = life.look(&wish).await;
-    let plan = life.plan(&wish, &look, disk, &intent).plan;
-    if !plan.is_empty() {
-        wrong.push(format!("a second plan is not empty: {}", harness::tell(&plan)));
-    }
-    wrong.extend(uneven(&wish, &plan, &world));
-    wrong.extend(permuted(&wish, &look, disk, &plan, told.seed));
-    wrong.extend(silenced(&wish, &look, disk));
-    if wrong.is_empty() { Ok(()) } else { Err(format!("{wrong:#?}\n{:#?}", ending(&world, STACK).places)) }
 }
 
 /// All zones are there again, and have room.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use evenkeel_core::address::{Group, Kind};
+use evenkeel_core::address::{Address, Group, Kind};
 use evenkeel_core::health::{State, Verdict, moment};
 use evenkeel_core::nodes::{self, Joined};
 use evenkeel_core::ready;
@@ -27,8 +27,9 @@ pub fn run(global: &Global, args: &args::Status, out: &Out) -> Ends {
         let session = Session::open(global, &project).await?;
         let seen = look(&session, &project, false, out).await?;
         seen.remember(&project);
+        let words = words(&session, &project, &seen).await;
         session.close()?;
-        let report = report(&project, &seen);
+        let report = report(&project, &seen, &words);
         if args.json {
             out.data(&json::pretty(&report.json(), &project.secrets));
         } else {
@@ -42,6 +43,52 @@ pub fn run(global: &Global, args: &args::Status, out: &Out) -> Ends {
             Exit::Degraded
         })
     })
+}
+
+/// Objects that are not ready are asked for their pods' own reason, at most so many a cluster: each costs three calls.
+const ASKED: usize = 20;
+
+/// What stands in the way of the objects that are not ready, as their pods tell. What cannot be asked is left out.
+async fn words(session: &Session, project: &Project, seen: &Look) -> BTreeMap<Address, String> {
+    let mut ailing: BTreeMap<&str, BTreeMap<String, Address>> = BTreeMap::new();
+    for (group, all) in ready::states(&project.desired, &seen.observed, seen.now) {
+        let Some(bundle) = project.desired.bundles.get(&group) else { continue };
+        for state in all.into_iter().filter(|s| s.verdict.as_ref().is_some_and(is_ailing)) {
+            let id = state.address.object.as_deref().map(ToString::to_string).unwrap_or_default();
+            ailing.entry(&bundle.scope).or_default().insert(id, state.address);
+        }
+    }
+    let mut words = BTreeMap::new();
+    for (scope, mut objects) in ailing {
+        let Some(eyes) = session.eyes().remove(scope) else { continue };
+        let ids: BTreeSet<String> = objects.keys().take(ASKED).cloned().collect();
+        let told = eyes.look(&ids).await.unwrap_or_default().into_iter().filter(|o| !o.says.is_empty());
+        words.extend(told.filter_map(|o| Some((objects.remove(&o.id)?, o.says))));
+    }
+    words
+}
+
+/// Whether more can be said of an object than that it is so.
+fn is_ailing(verdict: &Verdict) -> bool {
+    match verdict.state {
+        State::Starting { .. } | State::Unhealthy { .. } => true,
+        State::Healthy
+        | State::Suspect { .. }
+        | State::Flapping
+        | State::Planned { .. }
+        | State::Gone
+        | State::Blind => false,
+    }
+}
+
+/// The verdict in its pods' own words.
+fn told(verdict: Verdict, words: Option<&String>) -> Verdict {
+    let Some(words) = words else { return verdict };
+    let state = match verdict.state {
+        State::Unhealthy { hard, .. } => State::Unhealthy { causes: vec![words.clone()], hard },
+        other => other,
+    };
+    Verdict { state, evidence: vec![Evidence::new(Rule::Cluster, words.clone())], ..verdict }
 }
 
 fn node(joined: Joined<'_>, now: Timestamp) -> NodeStatus {
@@ -68,7 +115,7 @@ fn not_seen() -> Verdict {
     }
 }
 
-fn report(project: &Project, seen: &Look) -> StatusReport {
+fn report(project: &Project, seen: &Look, words: &BTreeMap<Address, String>) -> StatusReport {
     let survey = seen.survey(project, false);
     let d = &project.desired;
     // `web/2` says more than the id of the machine that holds the slot.
@@ -138,13 +185,13 @@ fn report(project: &Project, seen: &Look) -> StatusReport {
         let ready = all.iter().filter(|o| o.verdict.as_ref().is_some_and(Verdict::ready)).count();
         let ready = u32::try_from(ready).unwrap_or(u32::MAX);
         let member = |o: ready::ObjectState| Member {
-            address: o.address,
+            address: o.address.clone(),
             object: o.uid,
             zone: String::new(),
             what: String::new(),
             attached: String::new(),
             node: None,
-            verdict: o.verdict,
+            verdict: o.verdict.map(|v| told(v, words.get(&o.address))),
             notes: o.notes,
         };
         groups.push(GroupStatus { group, wanted, ready, members: all.into_iter().map(member).collect() });

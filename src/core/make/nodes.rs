@@ -8,7 +8,7 @@ use crate::address::{Group, Kind};
 use crate::desired::{Desired, WaitFor};
 use crate::failure::Class;
 use crate::health::{State, age};
-use crate::nodes::{Joined, Nodes};
+use crate::nodes::Joined;
 use crate::observed::{ClusterSeen, Phase, Truth};
 use crate::plan::{Action, Change, Drain, Reason, Why};
 use crate::survey::Member;
@@ -66,10 +66,11 @@ pub(super) fn unseen<'d>(draft: &'d Draft<'_>, group: &Group) -> Option<(&'d str
             draft.ask.observed.clusters.iter().find(|(_, c)| dark(c))?.0.as_str()
         }
     };
-    if Nodes::of(draft.ask.observed).sees(scope) {
+    let cluster = draft.ask.observed.clusters.get(scope);
+    if cluster.is_some_and(|c| c.nodes_unseen.is_none()) {
         return None;
     }
-    let failure = draft.ask.observed.clusters.get(scope).and_then(|c| c.nodes_unseen.as_ref());
+    let failure = cluster.and_then(|c| c.nodes_unseen.as_ref());
     let gap = || draft.ask.observed.gaps.iter().find(|g| g.scope == scope).map(|g| &g.failure);
     Some((scope, failure.or_else(gap).map_or_else(String::new, |f| format!(": {f}"))))
 }

@@ -197,7 +197,7 @@ impl<'a> Place<'a> {
             return None;
         }
         let Some(live) = live else { return self.made(draft, change, object, w, named) };
-        if let Some(who) = other_owner(&live.body, draft.key(), draft.ask.intent.force) {
+        if let Some(who) = self.other_owner(draft, &live.body) {
             draft.hold(change, Hold::Foreign, format!("a person: it is managed by {who}; --force takes it"));
             return None;
         }
@@ -240,6 +240,11 @@ impl<'a> Place<'a> {
             draft.hold(change, Hold::Unresolved, refused(failure, causes));
             return None;
         }
+        if let Some(namespace) = self.missing_namespace(object, named) {
+            let says = format!("there is no namespace {namespace}: declare it, or make it");
+            draft.hold(change, Hold::Unresolved, says);
+            return None;
+        }
         if let Some(words) = draft.left_out(&change.address) {
             draft.hold(change, Hold::Filter, words);
             return None;
@@ -249,6 +254,19 @@ impl<'a> Place<'a> {
         }
         let doing = Doing::Apply(w, None);
         Some(Work { object: object.clone(), api_version: version.clone(), change, doing })
+    }
+
+    /// The namespace that a new object would stand in, where the server misses it and the file does not make it.
+    fn missing_namespace<'o>(
+        &self,
+        object: &'o ObjectName,
+        named: &BTreeMap<ObjectName, Wanted<'a>>,
+    ) -> Option<&'o str> {
+        // Of a kind that is served, only its namespace can be missing.
+        let missed = self.seen.kinds.contains_key(&object.group_kind())
+            && matches!(self.seen.trials.get(object), Some(Trial::TooEarly));
+        let makes = |o: &ObjectName| o.api.is_empty() && o.kind == "Namespace" && o.name == object.namespace;
+        (missed && !object.namespace.is_empty() && !named.keys().any(makes)).then_some(object.namespace.as_str())
     }
 
     /// Whether the server misses only what this very plan makes before the object: a pod's account, or its class. What
@@ -365,6 +383,12 @@ impl<'a> Place<'a> {
         if let Some(first) = change.fields.first_mut().filter(|_| !blamed) {
             first.forces_replacement = Some(because.clone());
         }
+        if !is_ours(&live.body, draft.key()) {
+            let says =
+                format!("a person: {because}, and it does not bear this stack's marks; delete it, and it is made anew");
+            draft.hold(change, Hold::Foreign, says);
+            return None;
+        }
         if let Some(loses) = holds_data(sort) {
             let says = format!("a person: {because}, and {loses}; make one of another name and copy it");
             draft.hold(change, Hold::Protection, says);
@@ -416,7 +440,7 @@ impl<'a> Place<'a> {
                 draft.hold(change, Hold::Protection, format!("`evenkeel unprotect {address}`"));
                 continue;
             }
-            if let Some(who) = other_owner(&live.body, draft.key(), draft.ask.intent.force) {
+            if let Some(who) = self.other_owner(draft, &live.body) {
                 draft.hold(change, Hold::Foreign, format!("a person: it is managed by {who}"));
                 continue;
             }
@@ -504,6 +528,37 @@ impl<'a> Place<'a> {
         };
         groups.into_iter().map(one).filter(|f| f.before + f.wanted > 0).collect()
     }
+
+    /// Who else manages an object, if anybody does: another stack, another set, or a tool that reverts what we do.
+    fn other_owner(&self, draft: &Draft<'_>, body: &Json) -> Option<String> {
+        let stack = draft.key();
+        let label = |key: &str| applyset::label(body, key);
+        let annotation = |key: &str| applyset::annotation(body, key);
+        if let Some(other) = label(applyset::STACK).filter(|id| *id != stack) {
+            return Some(format!("the evenkeel stack {other}"));
+        }
+        if draft.ask.intent.force {
+            return None;
+        }
+        if label(applyset::STACK).is_none()
+            && let Some(set) = label(applyset::PART_OF).filter(|set| !self.is_own_set(stack, set))
+        {
+            return Some(format!("the ApplySet {set}"));
+        }
+        let named = |tool: &str, what: Option<&str>| what.map(|w| format!("{tool} ({w})"));
+        if label("app.kubernetes.io/managed-by") == Some("Helm") {
+            return named("Helm", annotation("meta.helm.sh/release-name").or(Some("a release")));
+        }
+        named("Argo CD", annotation("argocd.argoproj.io/tracking-id").or_else(|| label("argocd.argoproj.io/instance")))
+            .or_else(|| named("Flux", label("kustomize.toolkit.fluxcd.io/name")))
+            .or_else(|| named("Flux", label("helm.toolkit.fluxcd.io/name")))
+    }
+
+    /// Whether this is the set of this stack's own mark, where it stands or where it stood.
+    fn is_own_set(&self, stack: &str, set: &str) -> bool {
+        let former = self.seen.former.iter().map(|parent| parent.namespace.as_str());
+        former.chain([self.cluster.namespace()]).any(|namespace| applyset::set_id(stack, namespace) == set)
+    }
 }
 
 /// Bears our label and our field manager: controllers copy labels, nobody copies a manager.
@@ -524,30 +579,6 @@ pub fn group_of(body: &Json) -> Group {
     let marked = applyset::annotation(body, applyset::ADDRESS).and_then(|a| a.parse::<Group>().ok());
     let lost = || Group { kind: Kind::Manifests, name: "removed".into() };
     marked.filter(|g| g.kind.is_kubernetes()).unwrap_or_else(lost)
-}
-
-/// Who else manages an object, if anybody does: another stack, another set, or a tool that reverts what we do.
-fn other_owner(body: &Json, stack: &str, force: bool) -> Option<String> {
-    let label = |key: &str| applyset::label(body, key);
-    let annotation = |key: &str| applyset::annotation(body, key);
-    if let Some(other) = label(applyset::STACK).filter(|id| *id != stack) {
-        return Some(format!("the evenkeel stack {other}"));
-    }
-    if force {
-        return None;
-    }
-    if label(applyset::STACK).is_none()
-        && let Some(set) = label(applyset::PART_OF)
-    {
-        return Some(format!("the ApplySet {set}"));
-    }
-    let named = |tool: &str, what: Option<&str>| what.map(|w| format!("{tool} ({w})"));
-    if label("app.kubernetes.io/managed-by") == Some("Helm") {
-        return named("Helm", annotation("meta.helm.sh/release-name").or(Some("a release")));
-    }
-    named("Argo CD", annotation("argocd.argoproj.io/tracking-id").or_else(|| label("argocd.argoproj.io/instance")))
-        .or_else(|| named("Flux", label("kustomize.toolkit.fluxcd.io/name")))
-        .or_else(|| named("Flux", label("helm.toolkit.fluxcd.io/name")))
 }
 
 /// The fields that the server will not change, in its words; `None` where it refuses for another reason.

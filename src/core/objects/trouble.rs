@@ -20,6 +20,35 @@ pub fn pod_trouble(pod: &Value) -> Option<String> {
         .or_else(|| statuses(pod).find_map(|(init, s)| not_ready(pod, init, s)))
 }
 
+/// That a container runs again after it had ended, and how it ended. It is a fact of the past: [`pod_trouble`] has the
+/// first word.
+pub fn pod_restarts(pod: &Value) -> Option<String> {
+    let again = |status: &Value| {
+        let last = status.pointer("/lastState/terminated").filter(|_| status.pointer("/state/running").is_some())?;
+        Some(format!(
+            "container {} runs again after {}, last with {}",
+            text(status, "/name"),
+            restarts(status),
+            end(last)
+        ))
+    };
+    statuses(pod).find_map(|(_, status)| again(status))
+}
+
+/// The container whose last words tell most, and whether they stand in the log of its run before this one. One that
+/// ended with an error comes before one that ended well.
+pub fn last_run(pod: &Value) -> Option<(&str, bool)> {
+    let runs = || {
+        statuses(pod).flat_map(|(_, s)| {
+            let of = |at: &str, before| Some((text(s, "/name"), before, s.pointer(at)?));
+            [of("/state/terminated", false), of("/lastState/terminated", true)].into_iter().flatten()
+        })
+    };
+    let failed = |(_, _, run): &(&str, bool, &Value)| run.get("exitCode").and_then(Value::as_i64) != Some(0);
+    let (name, before, _) = runs().find(failed).or_else(|| runs().find(|(_, before, _)| *before))?;
+    Some((name, before))
+}
+
 /// Why a set of pods cannot make its pods: a quota, an admission webhook, a missing account.
 pub fn set_trouble(set: &Value) -> Option<String> {
     let failure = condition(set, "ReplicaFailure").filter(|c| text(c, "/status") == "True")?;
@@ -88,10 +117,17 @@ fn waiting(status: &Value) -> Option<String> {
 
 /// A container that keeps ending.
 fn crash(status: &Value) -> String {
-    let restarts = status.get("restartCount").and_then(Value::as_u64).unwrap_or(0);
     let last = status.pointer("/lastState/terminated").map(end);
     let how = last.map_or(String::new(), |last| format!(", last with {last}"));
-    format!("container {} keeps crashing: {restarts} restarts{how}", text(status, "/name"))
+    format!("container {} keeps crashing: {}{how}", text(status, "/name"), restarts(status))
+}
+
+/// `1 restart`, `4 restarts`
+fn restarts(status: &Value) -> String {
+    match status.get("restartCount").and_then(Value::as_u64).unwrap_or(0) {
+        1 => "1 restart".to_owned(),
+        n => format!("{n} restarts"),
+    }
 }
 
 /// How a container ended: `exit code 137 (OOMKilled): message`.
@@ -136,9 +172,11 @@ fn not_ready(pod: &Value, init: bool, status: &Value) -> Option<String> {
     } else {
         return None;
     };
-    let restarts = status.get("restartCount").and_then(Value::as_u64).filter(|n| *n > 0);
-    let restarts = restarts.map_or(String::new(), |n| format!(" after {n} restarts"));
-    Some(format!("container {name} runs{restarts}, its {probe} probe does not pass"))
+    let last =
+        status.pointer("/lastState/terminated").map_or(String::new(), |last| format!(" (last with {})", end(last)));
+    let started = status.get("restartCount").and_then(Value::as_u64).filter(|n| *n > 0);
+    let after = started.map_or(String::new(), |_| format!(" after {}{last}", restarts(status)));
+    Some(format!("container {name} runs{after}, its {probe} probe does not pass"))
 }
 
 #[cfg(test)]
@@ -218,6 +256,37 @@ mod tests {
             ),
         ] {
             assert_eq!(pod_trouble(&pod).as_deref(), Some(says));
+        }
+    }
+
+    #[test]
+    fn a_container_that_runs_again_is_told_with_how_it_ended() {
+        let ended = |code: i64| json!({"terminated": {"exitCode": code, "message": "no database"}});
+        let again =
+            |ready: bool| json!({"ready": ready, "started": true, "state": {"running": {}}, "lastState": ended(4)});
+        let says = "container web runs again after 4 restarts, last with exit code 4: no database";
+        assert_eq!(pod_restarts(&web(again(true))).as_deref(), Some(says));
+        assert_eq!(pod_restarts(&web(json!({"state": {"running": {}}}))), None, "it never ended");
+        let says = "container web runs after 4 restarts (last with exit code 4: no database), its readiness probe does not pass";
+        assert_eq!(pod_trouble(&web(again(false))).as_deref(), Some(says));
+    }
+
+    #[test]
+    fn the_last_words_are_those_of_the_run_that_failed() {
+        let ended = |code: i64| json!({"terminated": {"exitCode": code}});
+        let status = |name: &str, state: Value, last: Value| json!({"name": name, "state": state, "lastState": last});
+        let running = || json!({"running": {}});
+        for (init, web, is) in [
+            (ended(0), status("web", ended(1), ended(2)), Some(("web", false))),
+            (ended(0), status("web", running(), ended(2)), Some(("web", true))),
+            (ended(0), status("web", running(), ended(0)), Some(("web", true))),
+            (ended(0), status("web", running(), json!({})), None),
+            (ended(1), status("web", json!({"waiting": {}}), json!({})), Some(("setup", false))),
+        ] {
+            let pod = pod(json!({
+                "initContainerStatuses": [status("setup", init, json!({}))], "containerStatuses": [web],
+            }));
+            assert_eq!(last_run(&pod), is, "{pod}");
         }
     }
 

@@ -26,7 +26,7 @@ pub(super) fn fence(case: &Case<'_>, out: &mut Objections) {
                 if let Some(says) = unfenced(case, i, volume, machine) {
                     out.step(FENCE, i, says);
                 }
-                if boots(case, machine) && !case.after_wait(i, |w| up(w) && w.targets.contains(machine)) {
+                if boots(case, machine) && !case.after_wait(i, machine, up) {
                     out.step(FENCE, i, format!("{machine:?} is not waited for before a volume is attached to it"));
                 }
             }
@@ -94,7 +94,7 @@ fn zones<'c>(case: &'c Case<'_>, target: &Target) -> Vec<&'c str> {
 }
 
 fn free_before(case: &Case<'_>, step: u32, volume: &str) -> bool {
-    case.after_wait(step, |w| w.until == Until::Free && w.targets.iter().any(|t| is_id(t, volume)))
+    case.after_wait(step, &Target::Id(volume.to_owned()), |w| w.until == Until::Free)
 }
 
 /// Why an attach is not behind a fence, if so.
@@ -104,7 +104,7 @@ fn unfenced(case: &Case<'_>, step: u32, volume: &Target, machine: &Target) -> Op
     if is_id(machine, holder) {
         return Some(format!("{id} hangs at {holder} already"));
     }
-    let gone = case.after_wait(step, |w| w.until == Until::Terminated && w.targets.iter().any(|t| is_id(t, holder)));
+    let gone = case.after_wait(step, &Target::Id(holder.clone()), |w| w.until == Until::Terminated);
     (!gone && !free_before(case, step, id)).then(|| format!("{id} may still hang at {holder}"))
 }
 

@@ -10,10 +10,20 @@ use super::owners::Own;
 use super::{Case, DOUBLES, FLOOR, FORECAST, Objections, SURGE, is_id};
 use crate::address::{Address, Group, Kind};
 use crate::desired::WaitFor;
-use crate::plan::{Action, Call, Hold, Target, Until, Wait};
+use crate::plan::{Action, Call, Change, Hold, Target, Until, Wait};
 
 /// Each slot is filled once, and only where nobody stays.
 pub(super) fn doubles(case: &Case<'_>, out: &mut Objections) {
+    let mut holding: BTreeMap<&Address, Vec<&Own<'_>>> = BTreeMap::new();
+    for own in case.own.values().filter(|o| o.alive()) {
+        if let Some(address) = &own.address {
+            holding.entry(address).or_default().push(own);
+        }
+    }
+    let mut comes: BTreeMap<&Address, &Change> = BTreeMap::new();
+    for change in case.plan.changes.iter().filter(|c| matches!(c.action, Action::Create | Action::Replace)) {
+        comes.entry(&change.address).or_insert(change);
+    }
     for (address, steps) in &case.made {
         if let Some(second) = steps.get(1) {
             out.step(DOUBLES, *second, format!("{address} is launched twice"));
@@ -23,12 +33,8 @@ pub(super) fn doubles(case: &Case<'_>, out: &mut Objections) {
         if address.slot >= wanted {
             out.step(DOUBLES, first, format!("{address} is launched, and the file wants {wanted}"));
         }
-        let holders: Vec<_> = case.own.values().filter(|o| o.alive() && o.address.as_ref() == Some(address)).collect();
-        let change = case
-            .plan
-            .changes
-            .iter()
-            .find(|c| c.address == *address && matches!(c.action, Action::Create | Action::Replace));
+        let holders = holding.remove(address).unwrap_or_default();
+        let change = comes.get(address);
         let replaced = change.filter(|c| c.action == Action::Replace).and_then(|c| c.object.as_deref());
         match replaced {
             None => {
@@ -43,9 +49,7 @@ pub(super) fn doubles(case: &Case<'_>, out: &mut Objections) {
                     out.step(DOUBLES, first, format!("{address} replaces {old}, which does not hold it"));
                 }
                 let comes_first = case.gone_by(old).is_some_and(|end| {
-                    case.after_wait(end, |w| {
-                        serves(case, &address.group, w) && w.targets.contains(&Target::New(address.clone()))
-                    })
+                    case.after_wait(end, &Target::New(address.clone()), |w| serves(case, &address.group, w))
                 });
                 if !comes_first {
                     out.step(DOUBLES, first, format!("{old} does not go after its replacement is ready"));
@@ -93,7 +97,7 @@ pub(super) fn floor(case: &Case<'_>, out: &mut Objections) {
             slots.entry(slot).or_default().push(own);
         }
         let waits = waits(case, &group);
-        let outs: Vec<Out> = slots.values().filter_map(|ready| outage(case, ready, &waits)).collect();
+        let outs: Vec<Out> = slots.values().filter_map(|ready| outage(case, ready, &waits.of(ready))).collect();
         let worst = most_at_once(outs.len(), |i, j| {
             outs[i].ends.is_some_and(|end| case.above.has(outs[j].begins, end) || end == outs[j].begins)
         });
@@ -122,17 +126,40 @@ pub(super) fn floor(case: &Case<'_>, out: &mut Objections) {
     }
 }
 
-/// The waits after which a machine of the group serves, with whom they wait for.
-fn waits<'a>(case: &Case<'a>, group: &Group) -> Vec<(u32, &'a Target)> {
-    let of_group = |t: &Target| match t {
-        Target::New(a) => a.group == *group,
-        Target::Id(id) => case.own.get(id.as_str()).is_some_and(|o| o.group.as_ref() == Some(group)),
-    };
-    case.waits()
-        .filter(|(_, _, w)| serves(case, group, w))
-        .flat_map(|(i, _, w)| w.targets.iter().map(move |t| (i, t)))
-        .filter(|(_, t)| of_group(t))
-        .collect()
+/// The waits after which a machine of a group serves, in the order of the steps: by the slot of whom they wait for, or by
+/// its id where no slot is known.
+#[derive(Default)]
+struct Serving<'a> {
+    slots: BTreeMap<&'a Address, Vec<(u32, &'a Target)>>,
+    ids: BTreeMap<&'a str, Vec<(u32, &'a Target)>>,
+}
+
+fn waits<'c>(case: &'c Case<'_>, group: &Group) -> Serving<'c> {
+    let mut all = Serving::default();
+    for (i, _, wait) in case.waits().filter(|(_, _, w)| serves(case, group, w)) {
+        for target in &wait.targets {
+            match target {
+                Target::New(a) if a.group == *group => all.slots.entry(a).or_default().push((i, target)),
+                Target::New(_) => {}
+                Target::Id(id) => match case.own.get(id.as_str()).filter(|o| o.group.as_ref() == Some(group)) {
+                    Some(Own { address: Some(a), .. }) => all.slots.entry(a).or_default().push((i, target)),
+                    Some(_) => all.ids.entry(id).or_default().push((i, target)),
+                    None => {}
+                },
+            }
+        }
+    }
+    all
+}
+
+impl<'a> Serving<'a> {
+    /// Those that tell of a slot with these ready machines.
+    fn of(&self, ready: &[&Own<'_>]) -> Vec<(u32, &'a Target)> {
+        let address = ready.first().and_then(|o| o.address.as_ref());
+        let slot = address.and_then(|a| self.slots.get(a)).into_iter().flatten();
+        let ids = ready.iter().filter_map(|o| self.ids.get(o.object.id.as_str())).flatten();
+        slot.chain(ids).copied().collect()
+    }
 }
 
 /// When a slot with these ready machines is out, if it ever is.

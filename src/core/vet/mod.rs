@@ -17,6 +17,7 @@ mod structure;
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -25,7 +26,7 @@ use serde::Serialize;
 use crate::address::{Address, Group, Kind};
 use crate::desired::{Desired, Layout};
 use crate::observed::{Object, Observed};
-use crate::plan::{Call, Change, Do, Plan, Step, Target, Until, Wait};
+use crate::plan::{Call, Change, Do, ObjectDoes, OnObject, Plan, Step, Target, Until, Wait};
 use crate::policy::Amount;
 use crate::survey::Memory;
 
@@ -150,7 +151,19 @@ pub fn vet(
     asked: &Asked,
     now: Timestamp,
 ) -> Vec<Objection> {
-    let mut out = Objections::default();
+    examined(plan, desired, observed, past, asked, now).0
+}
+
+/// The same, with how many steps were looked at on the way.
+pub(crate) fn examined(
+    plan: &Plan,
+    desired: &Desired,
+    observed: &Observed,
+    past: &Memory,
+    asked: &Asked,
+    now: Timestamp,
+) -> (Vec<Objection>, u64) {
+    let (mut out, mut looked) = (Objections::default(), 0);
     structure::sealed(plan, desired, observed, &mut out);
     structure::secrets(plan, desired, &mut out);
     structure::graph(plan, &mut out);
@@ -173,11 +186,12 @@ pub fn vet(
         marks::tagged(&case, &mut out);
         objects::objects(&case, &mut out);
         nodes::nodes(&case, &mut out);
+        looked = case.looked.get();
     }
     let mut all = out.0;
     all.sort();
     all.dedup();
-    all
+    (all, looked)
 }
 
 /// Objections as they are found.
@@ -215,6 +229,16 @@ struct Case<'a> {
     ends: BTreeMap<&'a str, Vec<u32>>,
     /// Steps that launch or create, by address.
     made: BTreeMap<Address, Vec<u32>>,
+    /// Waits by what they wait for, in the order of the steps.
+    awaited: BTreeMap<&'a Target, Vec<(u32, &'a Step, &'a Wait)>>,
+    /// Changes that some call serves.
+    serving: BTreeSet<u32>,
+    /// Changes that are the end of a node alone.
+    forgotten: BTreeSet<u32>,
+    /// Calls on nodes for the changes of machines.
+    on_nodes: Vec<(u32, &'a Step, &'a OnObject)>,
+    /// Steps that were looked at so far: a plan twice as large costs twice as many.
+    looked: Cell<u64>,
 }
 
 impl<'a> Case<'a> {
@@ -238,6 +262,11 @@ impl<'a> Case<'a> {
             own: owners::own(plan, desired, observed, &past.objects, asked, now),
             ends: BTreeMap::new(),
             made: BTreeMap::new(),
+            awaited: BTreeMap::new(),
+            serving: calls(plan).flat_map(|(_, s, _)| s.changes.iter().copied()).collect(),
+            forgotten: BTreeSet::new(),
+            on_nodes: Vec::new(),
+            looked: Cell::new(0),
         };
         for (i, _, call) in calls(plan) {
             match call {
@@ -261,7 +290,18 @@ impl<'a> Case<'a> {
                 | Call::Object(_) => {}
             }
         }
-        for (i, _, wait) in case.waits() {
+        let on_nodes = case.calls().filter_map(|(i, step, call)| match call {
+            Call::Object(on) if nodes::of_machine(&case, step, on) => Some((i, step, on)),
+            _ => None,
+        });
+        case.on_nodes = on_nodes.collect();
+        let ends = case.on_nodes.iter().filter(|(_, _, on)| matches!(on.does, ObjectDoes::Delete { .. }));
+        case.forgotten =
+            ends.filter_map(|(_, step, _)| step.changes.first().filter(|_| step.changes.len() == 1).copied()).collect();
+        for (i, step, wait) in case.waits() {
+            for target in &wait.targets {
+                case.awaited.entry(target).or_default().push((i, step, wait));
+            }
             // Who is drained serves no more.
             if let Until::Drained(_) = wait.until {
                 for id in wait.targets.iter().filter_map(|t| nodes::machine(observed, t)) {
@@ -274,7 +314,20 @@ impl<'a> Case<'a> {
     }
 
     fn calls(&self) -> impl Iterator<Item = (u32, &'a Step, &'a Call)> + use<'a> {
+        self.look(self.plan.steps.len());
         calls(self.plan)
+    }
+
+    /// So many steps are looked at.
+    fn look(&self, steps: usize) {
+        self.looked.set(self.looked.get().saturating_add(steps as u64));
+    }
+
+    /// The waits for this object.
+    fn waits_for(&self, target: &Target) -> &[(u32, &'a Step, &'a Wait)] {
+        let all = self.awaited.get(target).map(Vec::as_slice).unwrap_or_default();
+        self.look(all.len());
+        all
     }
 
     fn waits(&self) -> impl Iterator<Item = (u32, &'a Step, &'a Wait)> + use<'a> {
@@ -282,6 +335,7 @@ impl<'a> Case<'a> {
             Do::Wait(wait) => Some((index(i), step, wait)),
             Do::Call(_) => None,
         };
+        self.look(self.plan.steps.len());
         self.plan.steps.iter().enumerate().filter_map(one)
     }
 
@@ -348,9 +402,10 @@ impl<'a> Case<'a> {
         self.ends.get(id)?.iter().find(for_good).copied()
     }
 
-    /// Whether `step` comes after some wait that fits, in every order.
-    fn after_wait(&self, step: u32, fits: impl Fn(&Wait) -> bool) -> bool {
-        self.waits().take_while(|(i, _, _)| *i < step).any(|(i, _, w)| fits(w) && self.above.has(step, i))
+    /// Whether `step` comes after some wait for this object that fits, in every order.
+    fn after_wait(&self, step: u32, target: &Target, fits: impl Fn(&Wait) -> bool) -> bool {
+        let before = self.waits_for(target).iter().take_while(|(i, _, _)| *i < step);
+        before.into_iter().any(|(i, _, w)| fits(w) && self.above.has(step, *i))
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Told from the look alone: which node stands on which machine, by `providerID`.
 
+use std::collections::BTreeMap;
+
 use super::{Case, DRAIN, Objections};
 use crate::health::State;
 use crate::nodes::instance;
@@ -26,14 +28,7 @@ pub(super) fn of_machine(case: &Case<'_>, step: &Step, on: &OnObject) -> bool {
 
 /// Whether a change is the end of a node whose machine is gone.
 pub(super) fn forgets(case: &Case<'_>, change: u32) -> bool {
-    on_nodes(case).any(|(_, step, on)| step.changes == [change] && matches!(on.does, ObjectDoes::Delete { .. }))
-}
-
-fn on_nodes<'c, 'a>(case: &'c Case<'a>) -> impl Iterator<Item = (u32, &'a Step, &'a OnObject)> + use<'c, 'a> {
-    case.calls().filter_map(|(i, step, call)| match call {
-        Call::Object(on) if of_machine(case, step, on) => Some((i, step, on)),
-        _ => None,
-    })
+    case.forgotten.contains(&change)
 }
 
 /// The node of this uid in a cluster.
@@ -43,7 +38,8 @@ fn seen<'a>(case: &Case<'a>, scope: &str, name: &str, uid: &str) -> Option<&'a N
 
 /// What is done to nodes, and to machines that are nodes.
 pub(super) fn nodes(case: &Case<'_>, out: &mut Objections) {
-    for (i, step, on) in on_nodes(case) {
+    case.look(case.on_nodes.len());
+    for &(i, step, on) in &case.on_nodes {
         let (uid, goes) = match &on.does {
             ObjectDoes::Cordon { uid, .. } => (uid, false),
             ObjectDoes::Delete { uid } => (uid, true),
@@ -64,8 +60,7 @@ pub(super) fn nodes(case: &Case<'_>, out: &mut Objections) {
         if case.changes(step).any(|c| Some(&c.address) != own.address.as_ref()) {
             out.step(DRAIN, i, format!("acts on {} for another machine's change", on.object));
         }
-        let ended =
-            case.after_wait(i, |w| w.until == Until::Terminated && w.targets.iter().any(|t| super::is_id(t, id)));
+        let ended = case.after_wait(i, &Target::Id(id.to_owned()), |w| w.until == Until::Terminated);
         if goes && own.object.phase != Phase::Gone && !ended {
             out.step(DRAIN, i, format!("deletes {} before {id} is gone", on.object));
         }
@@ -75,6 +70,10 @@ pub(super) fn nodes(case: &Case<'_>, out: &mut Objections) {
 
 /// Every machine that is terminated or stopped while its node may have pods.
 fn emptied(case: &Case<'_>, out: &mut Objections) {
+    let mut cordons: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+    for (i, _, on) in case.on_nodes.iter().filter(|(_, _, on)| matches!(on.does, ObjectDoes::Cordon { on: true, .. })) {
+        cordons.entry(&on.object.name).or_default().push(*i);
+    }
     for (i, _, call) in case.calls() {
         let (Call::Terminate(ids) | Call::Stop(ids)) = call else { continue };
         for own in ids.iter().filter_map(|id| case.own.get(id.as_str())) {
@@ -92,20 +91,15 @@ fn emptied(case: &Case<'_>, out: &mut Objections) {
             }
             let silent = matches!(own.verdict.state, State::Unhealthy { .. } | State::Flapping);
             let Some(node) = own.node.filter(|j| j.node.ready != Truth::Unknown || !silent) else { continue };
-            let target = format!("Node/{}@{}", node.name, node.node.uid);
-            let drains = case.waits().filter(|(j, step, w)| {
-                step.scope == node.scope && case.above.has(i, *j) && w.targets.iter().any(|t| super::is_id(t, &target))
-            });
-            let first = drains.filter_map(|(j, _, w)| Some((j, w.until.drain()?))).next();
+            let target = Target::Id(format!("Node/{}@{}", node.name, node.node.uid));
+            let drains = case.waits_for(&target).iter();
+            let mut drains = drains.filter(|(j, step, _)| step.scope == node.scope && case.above.has(i, *j));
+            let first = drains.find_map(|(j, _, w)| Some((*j, w.until.drain()?)));
             let Some((drain, how)) = first else {
                 out.step(DRAIN, i, format!("ends {id} without draining its node {}", node.name));
                 continue;
             };
-            let cordoned = on_nodes(case).any(|(j, _, on)| {
-                on.object.name == node.name
-                    && matches!(on.does, ObjectDoes::Cordon { on: true, .. })
-                    && case.above.has(drain, j)
-            });
+            let cordoned = cordons.get(node.name).is_some_and(|all| all.iter().any(|j| case.above.has(drain, *j)));
             if !cordoned {
                 out.step(DRAIN, drain, format!("drains {} before it is cordoned", node.name));
             }

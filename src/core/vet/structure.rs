@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Case, GRAPH, Objections, REASONS, SCOPES, SEALED, SECRETS, SERVES, TARGETS, calls, index, is_id, touches};
+use super::{Case, GRAPH, Objections, REASONS, SCOPES, SEALED, SECRETS, SERVES, TARGETS, calls, index, touches};
 use crate::address::Kind;
 use crate::desired::{Desired, Layout, is_cluster};
 use crate::digest::Digest;
@@ -154,7 +154,7 @@ fn does_it(case: &Case<'_>, at: u32, c: &Change) -> bool {
         Action::Replace => case.made.contains_key(&c.address) && ended(),
         Action::Delete => ended() || super::nodes::forgets(case, at),
         Action::Update | Action::Restamp | Action::Quarantine | Action::Release | Action::Attach => {
-            case.calls().any(|(_, s, _)| s.changes.contains(&at))
+            case.serving.contains(&at)
         }
     }
 }
@@ -273,8 +273,9 @@ pub(super) fn targets(case: &Case<'_>, out: &mut Objections) {
     }
     for (id, all) in case.ends.iter().filter(|(id, _)| case.gone_by(id).is_some()) {
         let waited = case
-            .waits()
-            .any(|(i, _, w)| w.targets.iter().any(|t| is_id(t, id)) && all.iter().any(|e| case.above.has(i, *e)));
+            .waits_for(&Target::Id((*id).to_owned()))
+            .iter()
+            .any(|(i, _, _)| all.iter().any(|e| case.above.has(*i, *e)));
         if !waited {
             out.step(TARGETS, all[0], format!("nothing waits for the end of {id}"));
         }

@@ -54,6 +54,91 @@ fn a_node_that_has_joined_anew_is_not_taken_for_one_that_is_gone() {
     });
 }
 
+/// A pod on `node-a`.
+fn pod(name: &str) -> Json {
+    json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name, "namespace": "default" }, "spec": {
+        "nodeName": "node-a", "containers": [{ "name": "main", "image": "registry.example/app:1" }] } })
+}
+
+async fn node_a(stage: &Stage) -> Json {
+    let which = stage.wire.which(&json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": "node-a" } }));
+    stage.wire.get(&which).await.unwrap_or_else(|r| panic!("{r:?}"))
+}
+
+#[test]
+fn a_forced_drain_goes_on_past_a_pod_that_may_not_be_evicted() {
+    story("", async |stage| {
+        for name in ["free", "stuck"] {
+            stage.by_others(pod(name)).await;
+        }
+        stage.wait(60).await;
+        stage.wire.refuse("evict Pod default/stuck", usize::MAX, Class::Denied, "Forbidden");
+        let node = node_a(&stage).await;
+        let id = format!("Node/node-a@{}", node["metadata"]["uid"].as_str().expect("a uid"));
+        let forced = Drain { empty_dir: true, unmanaged: true, force: true };
+        for _ in 0..3 {
+            let round = stage.provider.drain(&id, forced).await.expect("a look");
+            assert_eq!(round.phase, Phase::Stopping, "{}", round.says);
+            assert!(round.says.contains("default/stuck"), "{}", round.says);
+            stage.wait(60).await;
+        }
+        let left = stage.wire.which(&pod("free"));
+        stage.wire.get(&left).await.expect_err("the other one is gone");
+        // A machine that is well stays for it.
+        let gentle = Drain { force: false, ..forced };
+        let round = stage.provider.drain(&id, gentle).await.expect("a look");
+        assert_eq!(round.phase, Phase::Failed);
+        assert!(round.says.contains("cannot be drained: default/stuck"), "{}", round.says);
+    });
+}
+
+#[test]
+fn a_forced_drain_lets_go_what_can_go_beside_a_pod_that_asks_not_to_be_disturbed() {
+    let web = "apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: web }\nspec:\n  selector: { matchLabels: { app: web } }\n  \
+               template: { metadata: { labels: { app: web } }, spec: { nodeName: node-a, containers: [{ name: main, image: \
+               \"web:1\" }] } }\n";
+    story(web, async |stage| {
+        let stage = stage.applied().await;
+        let mut asks = pod("asks");
+        asks["metadata"]["annotations"] = json!({ "karpenter.sh/do-not-disrupt": "true" });
+        stage.by_others(asks).await;
+        stage.wait(60).await;
+        let node = node_a(&stage).await;
+        let id = format!("Node/node-a@{}", node["metadata"]["uid"].as_str().expect("a uid"));
+        // EC2 will stop the machine: a pod that asks not to be disturbed has all of the time that there is.
+        let how = Drain { empty_dir: true, unmanaged: false, force: true };
+        let refused = stage.provider.drain(&id, Drain { force: false, ..how }).await.expect("a look");
+        assert_eq!((refused.phase, stage.wire.heard("evict").len()), (Phase::Failed, 0), "{}", refused.says);
+        let round = stage.provider.drain(&id, how).await.expect("a look");
+        assert_eq!(round.phase, Phase::Stopping, "{}", round.says);
+        assert!(round.says.contains("default/asks"), "{}", round.says);
+        assert_eq!(stage.wire.heard("evict").len(), 1, "the other one");
+    });
+}
+
+#[test]
+fn a_node_that_a_person_has_cordoned_stays_cordoned() {
+    story("", async |stage| {
+        let uid = node_a(&stage).await["metadata"]["uid"].as_str().expect("a uid").to_owned();
+        let cordon = |on| ObjectDoes::Cordon { uid: uid.clone(), on };
+        let state = async |stage: &Stage| {
+            let node = node_a(stage).await;
+            let by = node.pointer("/metadata/annotations/evenkeel.dev~1cordoned").and_then(Json::as_str);
+            (node["spec"]["unschedulable"].as_bool().unwrap_or_default(), by.map(str::to_owned))
+        };
+        stage.perform("Node/node-a", "v1", cordon(true)).await.expect("cordoned");
+        assert_eq!(state(&stage).await, (true, Some(STACK.to_owned())));
+        stage.perform("Node/node-a", "v1", cordon(false)).await.expect("uncordoned");
+        assert_eq!(state(&stage).await, (false, None));
+        let hand = evenkeel_sim::cluster::Hand::Cordon { node: "node-a".into(), on: true };
+        stage.sim.act(&evenkeel_sim::ops::Deed::Kubernetes { cluster: "sim".into(), hand }).expect("it is there");
+        for on in [true, false] {
+            stage.perform("Node/node-a", "v1", cordon(on)).await.expect("left as it is");
+            assert_eq!(state(&stage).await, (true, None), "by a person, {on}");
+        }
+    });
+}
+
 #[test]
 fn an_apply_of_a_kind_that_is_not_served_says_so_with_a_way_out() {
     let wanted = config("a");

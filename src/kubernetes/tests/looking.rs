@@ -1,5 +1,7 @@
 //! The fresh look that a wait needs: there or not, ready or why not.
 
+use std::collections::BTreeSet;
+
 use evenkeel_core::failure::Class;
 use evenkeel_core::observed::Phase;
 
@@ -39,6 +41,28 @@ fn the_last_lines_of_a_crashed_container_are_in_the_reason() {
         stage.wire.refuse("log", usize::MAX, Class::Denied, "Forbidden");
         let found = stage.look(WEB).await.expect("a look").expect("it is there");
         assert!(found.says.contains("container main") && !found.says.contains("its log"), "{}", found.says);
+    });
+}
+
+#[test]
+fn a_container_that_keeps_crashing_is_told_with_its_last_words_at_every_moment() {
+    story(&web("web:1-crash").replace("replicas: 2", "replicas: 1"), async |stage| {
+        let stage = stage.applied().await;
+        let phases = ["keeps crashing", "runs again after"];
+        let mut told: BTreeSet<&str> = BTreeSet::new();
+        let mut words = false;
+        // It is down most of the time, and runs for a moment in between.
+        for second in 0..300 {
+            stage.wait(1).await;
+            let found = stage.look(WEB).await.expect("a look").expect("it is there");
+            words |= found.says.contains("its log ends: ");
+            let known = found.says.contains("its log ends: ") && found.says.contains("exit code 1");
+            assert_eq!(known, words, "second {second}: {}", found.says);
+            told.extend(
+                ["keeps crashing", "runs again after", "runs after"].iter().filter(|w| found.says.contains(**w)),
+            );
+        }
+        assert_eq!(told, BTreeSet::from(phases), "both are seen");
     });
 }
 

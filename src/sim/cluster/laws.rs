@@ -8,10 +8,14 @@ use serde_json::Value as Json;
 use crate::laws::{Law, violate};
 use crate::world::World;
 
-/// Before our call deletes an object.
-pub(crate) fn before_deleting(world: &mut World, cluster: &str, name: &ObjectName) {
+/// Before our call deletes an object; `uid`: the one that is meant, empty for whichever has the name.
+pub(crate) fn before_deleting(world: &mut World, cluster: &str, name: &ObjectName, uid: &str) {
     let now = world.now;
     let Some(object) = world.clusters.get(cluster).and_then(|k| k.get(name)) else { return };
+    // The server itself refuses to delete another one of this name.
+    if !uid.is_empty() && object.pointer("/metadata/uid").and_then(Json::as_str) != Some(uid) {
+        return;
+    }
     if name.api.is_empty() && name.kind == "Node" {
         let id = machine(object);
         if world.instances.get(id).is_some_and(|m| !m.is_dead()) {
@@ -62,15 +66,26 @@ pub(crate) fn before_terminating(world: &mut World, id: &str) {
 }
 
 /// Before our call applies an object.
-pub(crate) fn before_applying(world: &mut World, name: &ObjectName, manager: &str) {
+pub(crate) fn before_applying(world: &mut World, cluster: &str, name: &ObjectName, body: &Json, manager: &str) {
     if manager.is_empty() {
         violate(world, Law::Anonymous, format!("apply of {name} without a field manager"));
+    }
+    let Some(live) = world.clusters.get(cluster).and_then(|k| k.get(name)) else { return };
+    if let (Some(theirs), Some(ours)) = (label(live, STACK), label(body, STACK))
+        && theirs != ours
+    {
+        let says = format!("apply of {name} for the stack {ours}, which is {theirs}'s");
+        violate(world, Law::NotOurs, says);
     }
 }
 
 /// Kinds whose deletion may lose data.
 fn holds_data(name: &ObjectName) -> bool {
-    name.api.is_empty() && matches!(name.kind.as_str(), "Namespace" | "PersistentVolumeClaim" | "PersistentVolume")
+    match name.api.as_str() {
+        "" => matches!(name.kind.as_str(), "Namespace" | "PersistentVolumeClaim" | "PersistentVolume"),
+        "apiextensions.k8s.io" => name.kind == "CustomResourceDefinition",
+        _ => false,
+    }
 }
 
 /// Whether it was marked for deletion, and that time has come.

@@ -86,14 +86,14 @@ impl World {
         let about = super::named(resource.group(), &resource.kind, namespace, name);
         match verb {
             Verb::Apply { body, manager, force } => {
-                laws::before_applying(self, &about, manager);
+                laws::before_applying(self, cluster, &about, &body.0, manager);
                 let how = How { manager: manager.clone(), force: *force };
                 self.cluster(cluster).apply(&which, &body.0, &how, false, m)
             }
             Verb::Patch { patch, manager } => self.cluster(cluster).patch(&which, &patch.0, manager, m),
             Verb::Evict { uid } => self.cluster(cluster).evict(&which, uid, m).map(|()| Json::Null),
             Verb::Delete { uid, foreground } => {
-                laws::before_deleting(self, cluster, &about);
+                laws::before_deleting(self, cluster, &about, uid);
                 let propagation = if *foreground { Propagation::Foreground } else { Propagation::Background };
                 let how = Deletion { uid: uid.clone(), propagation };
                 self.cluster(cluster).delete(&which, &how, m).map(|()| Json::Null)

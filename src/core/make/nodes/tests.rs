@@ -373,3 +373,27 @@ fn plans_that_do_not_drain_are_refused() {
         }
     });
 }
+
+#[test]
+fn a_plan_of_four_times_as_many_nodes_is_checked_with_four_times_as_many_looks() {
+    let looked = |count: u32, change: fn(&mut World)| {
+        let mut w = joined(count);
+        w.intent.max_deletes = Some(Amount::Percent(100));
+        change(&mut w);
+        let plan = w.plan();
+        assert!(plan.steps.len() > count as usize, "{} steps for {count} nodes", plan.steps.len());
+        w.looked_at(&plan)
+    };
+    let changes: [fn(&mut World); 2] = [
+        |w| {
+            roll(w);
+            w.desired.policy.max_parallel = Amount::Percent(100);
+            w.desired.policy.max_surge = Amount::Percent(100);
+        },
+        |w| w.intent.destroy = true,
+    ];
+    for change in changes {
+        let (few, many) = (looked(30, change), looked(120, change));
+        assert!(many <= 5 * few, "{few} looks for 30 nodes, {many} for 120");
+    }
+}

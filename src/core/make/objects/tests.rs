@@ -327,6 +327,50 @@ fn an_object_of_another_stack_or_tool_is_not_touched() {
 }
 
 #[test]
+fn an_object_that_has_lost_its_stacks_label_gets_it_back() {
+    let body = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "c", "namespace": "default" } });
+    let stage = Stage::new().wish(body.clone());
+    // The label of its set is left: it names this stack's own set, not another tool's.
+    let mut live = stage.marked(body);
+    live["metadata"]["labels"].as_object_mut().unwrap().remove(applyset::STACK);
+    let plan = stage.live_of(live, "evenkeel").plan();
+    assert_eq!(plan.held, [], "nobody else manages it");
+    assert_eq!(plan.changes[0].address.to_string(), format!("{}/ConfigMap/default/c", group()));
+    assert!(matches!(plan.changes[0].action, Action::Update | Action::Restamp), "{:?}", plan.changes[0].action);
+}
+
+#[test]
+fn what_does_not_bear_our_marks_is_not_deleted_to_be_made_anew() {
+    let fixed = |value: &str| {
+        json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "c", "namespace": "default" },
+            "immutable": true, "data": { "k": value } })
+    };
+    let ours = Stage::new().wish(fixed("2")).live(fixed("1")).plan();
+    assert_eq!(ours.changes[0].action, Action::Replace, "one of ours is");
+    let stage = Stage::new().wish(fixed("2"));
+    let mut live = stage.marked(fixed("1"));
+    live["metadata"]["labels"].as_object_mut().unwrap().remove(applyset::STACK);
+    let plan = stage.live_of(live, "evenkeel").plan();
+    assert_eq!(plan.changes, []);
+    let held = &plan.held[0];
+    assert!(held.by == Hold::Foreign && held.waits_for.contains("delete it, and it is made anew"), "{held:?}");
+}
+
+#[test]
+fn an_object_in_a_namespace_that_nobody_makes_is_not_tried() {
+    let body = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "c", "namespace": "shop" } });
+    let mut stage = Stage::new().wish(body.clone());
+    let name = applyset::name_of(&body).unwrap();
+    stage.cluster().trials.insert(name, Trial::TooEarly);
+    let plan = stage.plan();
+    assert_eq!(plan.changes, []);
+    assert_eq!((plan.held.len(), plan.held[0].by), (1, Hold::Unresolved));
+    assert_eq!(plan.held[0].waits_for, "there is no namespace shop: declare it, or make it");
+    let space = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "shop" } });
+    assert_eq!(stage.wish(space).plan().held, [], "the file makes it first");
+}
+
+#[test]
 fn a_mark_of_another_tool_stops_everything_in_the_cluster() {
     let mut stage = Stage::new().wish(config("a", "1")).live(config("old", "1"));
     stage.cluster().parent = Some(Err("kubectl/v1.37".into()));

@@ -64,3 +64,29 @@ fn what_is_marked_as_protected_is_not_to_be_deleted() {
         assert_eq!(t.broken(), [Law::Protected]);
     });
 }
+
+#[test]
+fn another_stacks_object_is_not_written_over() {
+    story(|t| async move {
+        let mut theirs = config("a", json!({ "k": "1" }));
+        theirs["metadata"]["labels"] = json!({ STACK: "zzz22222" });
+        t.apply(&theirs).await;
+        t.apply(&theirs).await;
+        assert_eq!(t.broken(), [], "by itself");
+        t.try_apply("evenkeel", &config("a", json!({ "k": "2" }))).await.unwrap();
+        assert_eq!(t.broken(), [Law::NotOurs]);
+    });
+}
+
+#[test]
+fn a_deletion_of_an_earlier_object_of_that_name_breaks_no_law() {
+    story(|t| async move {
+        let mut bare = config("a", json!({}));
+        bare["metadata"]["labels"] = json!({});
+        t.apply(&bare).await;
+        let which = which(&bare);
+        let how = Deletion { uid: "an-earlier-one".into(), propagation: Propagation::Background };
+        t.kube.delete(&which, &how).await.unwrap_err();
+        assert_eq!(t.broken(), []);
+    });
+}
