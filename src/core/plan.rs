@@ -276,7 +276,7 @@ pub struct Takes {
     pub launches: u32,
     /// Terminations and deletes.
     pub deletes: u32,
-    /// Least time under the provider's limits, in milliseconds.
+    /// Least time under AWS's published request limits, in milliseconds ([`crate::pace`]). Boots come on top.
     pub least_ms: u64,
 }
 
