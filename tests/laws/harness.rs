@@ -215,6 +215,11 @@ impl Life {
     }
 }
 
+/// Whether every point of a sweep is to be tried, not a sample: `EVENKEEL_TEST_SWEEP=all`.
+pub fn full() -> bool {
+    std::env::var("EVENKEEL_TEST_SWEEP").is_ok_and(|text| text == "all")
+}
+
 /// How long whoever reruns waits: until the plan says to look again, at least ten seconds, ten minutes where it does
 /// not say.
 fn pause(left: &Plan, now: Timestamp) -> Duration {
