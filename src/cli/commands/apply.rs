@@ -9,7 +9,7 @@ use evenkeel_core::event::Outcome;
 use evenkeel_core::make::{Coming, Intent, Made};
 use evenkeel_core::plan::{Action, Held, Hold, Plan};
 use evenkeel_core::policy::Amount;
-use evenkeel_core::progress::Standing;
+use evenkeel_core::progress::{Progress, Standing};
 use evenkeel_core::ready::unready;
 use evenkeel_core::survey::Member;
 use evenkeel_engine::limits::Limits;
@@ -181,47 +181,60 @@ impl Job<'_> {
     async fn rounds(&self, mut made: Made, mut seen: Look) -> Ends {
         // What was to be replaced and has been is not replaced again.
         let mut done = BTreeSet::new();
-        for _ in 1..ROUNDS {
+        let mut intent = self.intent.clone();
+        for round in 1.. {
             let run = carry_out(self.session, self.project, &made, &seen, self.run, self.signals, self.out).await?;
+            let job = Job { intent: &intent, ..*self };
+            let more = round < ROUNDS && !run.stopped && run.ran.trouble.is_none();
             let says = match run.ran.outcome {
-                Outcome::Partial if run.learned => {
+                Outcome::Partial if more && run.learned => {
                     "Not all of it could be had as planned. This is the plan for what is left:"
                 }
-                Outcome::Complete if waits_for_itself(&made.plan) => {
+                Outcome::Complete if more && waits_for_itself(&made.plan) => {
                     "What was held back for others may go on now. This is the plan for it:"
                 }
                 Outcome::Partial | Outcome::Complete | Outcome::Interrupted => {
-                    return self.last(&made, run, &done).await;
+                    return job.last(&made, run, &done).await;
                 }
             };
-            // The cap on deletes is one of a run, not of a round.
-            let capped = made.plan.held.iter().any(|h| h.by == Hold::DeleteCap);
-            if run.stopped || run.ran.trouble.is_some() || capped {
-                return self.last(&made, run, &done).await;
-            }
             let all = (0u32..).zip(&made.plan.changes);
             let now = all.filter(|(i, _)| run.ran.progress.standing(*i) == Standing::Done);
             done.extend(now.map(|(_, c)| c.address.clone()));
+            // The cap on deletes is one of a run, not of a round.
+            let deleted = job.deleted(&made.plan, &run.ran.progress);
             let replace = self.intent.replace.difference(&done).cloned().collect();
+            let rest = Intent { replace, deleted, ..self.intent.clone() };
             seen = self.look().await?;
-            let next = seen.plan(self.project, &Intent { replace, ..self.intent.clone() })?;
+            let next = seen.plan(self.project, &rest)?;
             if next.plan.is_empty() {
-                return self.last(&made, run, &done).await;
+                return job.last(&made, run, &done).await;
             }
             self.out.say(says);
             self.show(&next.plan, &seen);
             if !self.run.yes {
                 if !agreed(&next.plan, self.intent.destroy, self.out).await? {
                     self.out.say("Not confirmed, so the rest stays as it is.");
-                    return self.last(&made, run, &done).await;
+                    return job.last(&made, run, &done).await;
                 }
                 // The world may have moved while the question stood.
                 seen = self.look().await?;
             }
-            made = next;
+            (made, intent) = (next, rest);
         }
-        let run = carry_out(self.session, self.project, &made, &seen, self.run, self.signals, self.out).await?;
-        self.last(&made, run, &done).await
+        unreachable!("the last round returns")
+    }
+
+    /// What this run has deleted up to now, the rounds before this one included.
+    fn deleted(&self, plan: &Plan, progress: &Progress) -> BTreeMap<String, BTreeSet<String>> {
+        let begun = |i: u32| match progress.standing(i) {
+            Standing::Running | Standing::Done | Standing::Failed | Standing::Skipped => true,
+            Standing::Waiting | Standing::Refused => false,
+        };
+        let mut all = self.intent.deleted.clone();
+        for (scope, ids) in plan.deleted(begun) {
+            all.entry(scope).or_default().extend(ids);
+        }
+        all
     }
 
     /// How the last of several rounds ends: where an earlier one did something, a plan of which nothing could be done any
@@ -343,7 +356,10 @@ impl Job<'_> {
         if stopped {
             return Ok(exit);
         }
-        let (left, seen) = self.prove(&made.plan).await?;
+        // What the cap on deletes has held back in this run is not left to do in it.
+        let intent = Intent { deleted: self.deleted(&made.plan, &ran.progress), ..self.intent.clone() };
+        let job = Job { intent: &intent, ..*self };
+        let (left, seen) = job.prove(&made.plan).await?;
         // Refused now or by an earlier attempt: nothing of the plan was done, so nothing was done in part.
         let all = u32::try_from(made.plan.changes.len()).unwrap_or(u32::MAX);
         if all > 0 && (0..all).all(|i| matches!(ran.progress.standing(i), Standing::Refused)) {
@@ -354,7 +370,7 @@ impl Job<'_> {
             seen.remember(self.project);
             return Ok(exit);
         }
-        let Arrived { left, seen, late } = self.arrivals(left, seen, Some(made.plan.basis.at)).await?;
+        let Arrived { left, seen, late } = job.arrivals(left, seen, Some(made.plan.basis.at)).await?;
         seen.remember(self.project);
         if let Some(exit) = self.unfinished(&left, &late) {
             return Ok(exit);

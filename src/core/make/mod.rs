@@ -53,6 +53,8 @@ pub struct Intent {
     pub allow_empty: bool,
     /// Raises `max-deletes` for this run.
     pub max_deletes: Option<Amount>,
+    /// What earlier rounds of the same run have deleted, ids by scope ([`Plan::deleted`]): it counts towards the cap.
+    pub deleted: BTreeMap<String, BTreeSet<String>>,
     /// These are replaced although nothing is wrong with them.
     pub replace: BTreeSet<Address>,
     /// Objects that other tools mark as theirs too are taken.

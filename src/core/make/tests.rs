@@ -339,6 +339,28 @@ fn deletes_are_capped_and_emptying_needs_leave() {
 }
 
 #[test]
+fn what_earlier_rounds_deleted_counts_towards_the_cap() {
+    let mut w = World::new(10);
+    w.settle();
+    w.desired.policy.max_deletes = Amount::Percent(50);
+    w.desired.machines.get_mut("web").unwrap().count = 5;
+    assert_eq!(w.plan().changes.len(), 5);
+    // Three went in an earlier round, of which one is there still; with the other two there were twelve.
+    let here = w.id_of("machines.web/9");
+    w.intent.deleted = BTreeMap::from([(String::new(), ["i-x".into(), "i-y".into(), here].into())]);
+    let plan = w.plan();
+    let by: Vec<_> = plan.held.iter().map(|h| (h.by, h.waits_for.as_str())).collect();
+    let says = "--max-deletes 7: this run may delete 6 of 12";
+    assert_eq!(by, [(Hold::DeleteCap, says); 4], "{}", told(&plan));
+    assert_eq!(plan.changes.len(), 1, "what was begun goes on: {}", told(&plan));
+    w.intent.max_deletes = Some(Amount::Count(7));
+    assert_eq!(w.plan().changes.len(), 5);
+    w.intent.deleted = BTreeMap::from([("kubernetes:".to_owned(), ["a".into(), "b".into()].into())]);
+    w.intent.max_deletes = None;
+    assert_eq!(w.plan().changes.len(), 5, "a cluster has a cap of its own");
+}
+
+#[test]
 fn destroy_leaves_nothing_of_ours_and_everything_of_others() {
     let mut w = World::new(3);
     w.desired.volumes.insert("data".into(), volume());
