@@ -234,7 +234,7 @@ impl Hold {
 /// Something to say that changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
-    /// Sort: `outdated`, `copied-tags`, `foreign`, `extra`.
+    /// Sort: `outdated`, `copied-tags`, `foreign`, `left-out` …
     pub kind: String,
     /// About what: an address, a group, or an object id.
     pub about: String,

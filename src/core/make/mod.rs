@@ -12,6 +12,7 @@ mod nodes;
 mod objects;
 mod order;
 mod seats;
+pub mod silent;
 mod volumes;
 
 #[cfg(test)]
@@ -210,6 +211,7 @@ pub fn make(ask: &Ask<'_>) -> Made {
     let machines: Vec<_> = survey.groups.keys().filter(|g| g.kind == Kind::Machines).cloned().collect();
     for group in &machines {
         candidates.extend(machines::wishes(&mut draft, group));
+        silent::notes(&mut draft, group);
     }
     let volumes: Vec<_> = survey.groups.keys().filter(|g| g.kind == Kind::Volumes).cloned().collect();
     for group in &volumes {

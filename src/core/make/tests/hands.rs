@@ -56,6 +56,46 @@ fn a_moved_security_group_is_drift_and_goes_back() {
 }
 
 #[test]
+fn what_a_hand_put_on_where_the_file_says_nothing_is_told_and_stays() {
+    let mut w = World::new(5);
+    let web = w.desired.machines.get_mut("web").unwrap();
+    (web.security_groups, web.instance_profile) = (vec![], None);
+    w.settle();
+    w.seen.labels.extend([("sg-0".into(), "default".into()), ("sg-9".into(), "ssh".into())]);
+    let told = |w: &World| {
+        let plan = w.plan();
+        assert!(plan.is_empty() && plan.held.is_empty(), "{}", told(&plan));
+        plan.notes.iter().filter(|n| n.kind == silent::KIND).map(|n| n.says.clone()).collect::<Vec<_>>()
+    };
+    let put = |w: &mut World, slot: u32, field: &str, value: Value| {
+        let id = w.id_of(&format!("machines.web/{slot}"));
+        w.find(&id).fields.insert(field.into(), value);
+    };
+    for slot in 0..5 {
+        put(&mut w, slot, "security-groups", Value::set(["sg-0"]));
+    }
+    assert_eq!(told(&w), Vec::<String>::new(), "EC2 gives the default group to whoever names none");
+    put(&mut w, 3, "security-groups", Value::set(["sg-0", "sg-x"]));
+    assert_eq!(told(&w), Vec::<String>::new(), "whose name is not known may be a default group");
+    put(&mut w, 3, "security-groups", Value::set(["sg-0", "sg-9"]));
+    for slot in 0..5 {
+        put(&mut w, slot, "instance-profile", "ops".into());
+    }
+    assert_eq!(
+        told(&w),
+        [
+            "instance-profile ops was put on web/0, web/1, web/2 and 2 more by hand; the file names none, so it stays",
+            "security-groups default, ssh was put on web/3 by hand; the file names none, so it stays",
+        ]
+    );
+    // Whose stamp is gone may have got it from an earlier file.
+    for o in &mut w.seen.objects {
+        o.tags.remove(tag::SPEC);
+    }
+    assert!(w.plan().notes.iter().all(|n| n.kind != silent::KIND));
+}
+
+#[test]
 fn a_gap_never_creates_and_never_deletes() {
     let mut w = World::new(3);
     w.settle();
