@@ -159,6 +159,11 @@ fn a_group_that_is_moved_to_another_region_is_held_and_destroyed_where_it_is() {
     let said = ours.run("plan");
     assert!(said.out.contains("lives in [aws.west]"), "{said}");
     assert_eq!(machines(moto, "c99999999").len(), 0, "nothing is launched beside it");
+    // The mark is written where it lives, not where the file would have it.
+    ours.run("protect machines.w").ends(0);
+    let said = ours.run("destroy --yes");
+    assert!(said.code == Some(6) && said.out.contains("unprotect machines.w/0"), "{said}");
+    ours.run("unprotect machines.w").ends(0);
     ours.run("destroy --yes").ends(0);
     ours.edit("count = 1", "aws = \"west\"\ncount = 0");
     ours.run("plan --exit-code").ends(0);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use evenkeel_core::declaration::starter::STARTERS;
 
 use crate::exit::Exit;
@@ -21,6 +21,19 @@ pub struct Args {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Args {
+    /// Reads the command line and the environment. A variable that is empty counts as one that is not set.
+    ///
+    /// # Errors
+    /// Misuse, or a question for help or the version.
+    pub fn read() -> Result<Self, clap::Error> {
+        let empty = |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+        let mut command = Self::command().mut_args(|arg| if empty(&arg) { arg.env(None::<&str>) } else { arg });
+        let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+        Self::from_arg_matches(&matches).map_err(|e| e.format(&mut command))
+    }
 }
 
 const FIRST_STEPS: &str = "\
@@ -57,6 +70,13 @@ Exit codes: 0 in sync, 2 the file moved, 3 the world moved, 4 both, 8 not everyt
 
 const STATUS_EXAMPLES: &str = "\
 Exit codes: 0 all is well, 8 not everything could be seen, 9 something is missing or not ready";
+
+const OUTPUT_EXAMPLES: &str = "\
+Examples:
+  evenkeel output                          all of them, a line each
+  evenkeel output first                    one alone, for $(…)
+  evenkeel output --format json            for jq: .outputs.first
+  evenkeel output first --format json      its value alone";
 
 const DESTROY_EXAMPLES: &str = "\
 It shows what goes and asks for the stack's name. What is protected stays: `evenkeel unprotect` first.";
@@ -126,6 +146,7 @@ pub enum Command {
     #[command(after_help = STATUS_EXAMPLES)]
     Status(Status),
     /// Print the outputs of the declaration
+    #[command(after_help = OUTPUT_EXAMPLES)]
     Output(Output),
     /// Destroy everything of this stack
     #[command(after_help = DESTROY_EXAMPLES)]
@@ -329,19 +350,34 @@ pub struct Drift {
 /// `status`
 #[derive(Debug, clap::Args)]
 pub struct Status {
-    /// For programs
-    #[arg(long)]
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
     pub json: bool,
 }
 
 /// `output`
 #[derive(Debug, clap::Args)]
 pub struct Output {
-    /// Only this one, its text without quotes
+    /// Only this one, its text without quotes, for scripts
     pub name: Option<String>,
-    /// For programs
-    #[arg(long)]
+    /// How to print them
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    pub format: OutputFormat,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
     pub json: bool,
+}
+
+/// How outputs are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people, and one alone for scripts
+    Human,
+    /// For programs; see docs/json.md
+    Json,
 }
 
 /// `destroy`
@@ -556,8 +592,6 @@ pub enum Check {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

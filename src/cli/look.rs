@@ -204,6 +204,7 @@ impl Look {
             destroy: intent.destroy,
             allow_empty: intent.allow_empty,
             max_deletes: intent.max_deletes,
+            deleted: intent.deleted.clone(),
             force: intent.force,
             force_conflicts: intent.force_conflicts,
         };
@@ -263,6 +264,7 @@ pub fn intent(wishes: &Wishes) -> Result<Intent, Halt> {
         exclude: globs(&wishes.exclude)?,
         allow_empty: wishes.allow_empty,
         max_deletes: wishes.max_deletes.as_deref().map(amount).transpose().map_err(usage)?,
+        deleted: BTreeMap::new(),
         replace: wishes.replace.iter().map(|a| a.parse()).collect::<Result<_, _>>().map_err(usage)?,
         force: wishes.force,
         force_conflicts: wishes.force_conflicts,

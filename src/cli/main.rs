@@ -14,7 +14,6 @@ mod prompt;
 mod session;
 mod signals;
 
-use clap::Parser;
 use evenkeel_present::escape::hides;
 
 use crate::args::Args;
@@ -22,7 +21,7 @@ use crate::exit::Exit;
 use crate::out::{Out, escaped};
 
 fn main() -> std::process::ExitCode {
-    let args = match Args::try_parse() {
+    let args = match Args::read() {
         Ok(args) => args,
         Err(e) => {
             // Help and version are answers; everything else is misuse, and never clap's own 2.

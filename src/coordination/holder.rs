@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Holder {
-    /// `user@host`.
+    /// `user@host`, as far as they are known.
     pub who: String,
     /// Process id on that host.
     pub pid: u32,
@@ -27,14 +27,16 @@ impl Holder {
     /// This process. `env` looks up an environment variable (`std::env::var(..).ok()`), `now` is the time.
     pub fn here(env: impl Fn(&str) -> Option<String>, now: Timestamp, plan: Option<String>) -> Self {
         let env = |name: &str| env(name).filter(|v| !v.is_empty());
-        let user = env("USER").or_else(|| env("LOGNAME")).or_else(|| env("USERNAME"));
+        let user = env("USER").or_else(|| env("LOGNAME")).or_else(|| env("USERNAME")).or_else(owner);
         let kernels = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
         let host = kernels().or_else(|| env("HOSTNAME")).or_else(|| env("COMPUTERNAME"));
-        let or = |v: Option<String>, other: &str| {
-            v.map(|v| v.trim().to_owned()).filter(|v| !v.is_empty()).unwrap_or_else(|| other.to_owned())
-        };
+        let known = |v: Option<String>| v.map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
         Self {
-            who: format!("{}@{}", or(user, "unknown"), or(host, "unknown")),
+            who: match (known(user), known(host)) {
+                (Some(user), Some(host)) => format!("{user}@{host}"),
+                (Some(one), None) | (None, Some(one)) => one,
+                (None, None) => "a process".to_owned(),
+            },
             pid: std::process::id(),
             since: now,
             plan,
@@ -42,9 +44,9 @@ impl Holder {
         }
     }
 
-    /// `web1 (pid 7) since 2026-01-01T10:00:00Z, 4m ago`.
+    /// `ann@web1 (pid 7) since 2026-01-01T10:00:00Z, 4m ago`.
     pub fn words(&self, now: Timestamp) -> String {
-        let mut words = format!("{} (pid {}) since {}, {} ago", self.who, self.pid, self.since, age(self.since, now));
+        let mut words = format!("{self}, {} ago", age(self.since, now));
         if let Some(plan) = &self.plan {
             words.push_str(&format!(", for plan {plan}"));
         }
@@ -53,6 +55,30 @@ impl Holder {
         }
         words
     }
+}
+
+/// The name of this process's user, or its number where it has none. Where USER is not set (cron, containers), the
+/// system knows it all the same.
+#[cfg(unix)]
+fn owner() -> Option<String> {
+    let uid = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").ok()?);
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    Some(name_of(&users, uid).unwrap_or_else(|| format!("uid {uid}")))
+}
+
+#[cfg(not(unix))]
+fn owner() -> Option<String> {
+    None
+}
+
+/// The user with this number, by the lines of passwd(5): `name:password:uid:…`.
+fn name_of(users: &str, uid: u32) -> Option<String> {
+    let one = |line: &str| {
+        let mut parts = line.split(':');
+        let name = parts.next()?.to_owned();
+        (parts.nth(1)?.parse() == Ok(uid)).then_some(name)
+    };
+    users.lines().find_map(one)
 }
 
 /// How long ago, in words: `1h 2m 3s`. Never negative: the other host's clock may be ahead.
@@ -78,7 +104,9 @@ fn ci(env: impl Fn(&str) -> Option<String>) -> Option<String> {
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (pid {}) since {}", self.who, self.pid, self.since)
+        // Nobody asks for parts of a second.
+        let since = self.since.strftime("%Y-%m-%dT%H:%M:%SZ");
+        write!(f, "{} (pid {}) since {since}", self.who, self.pid)
     }
 }
 
@@ -98,12 +126,12 @@ mod tests {
             };
             Some(value.to_owned())
         };
-        let at: Timestamp = "2026-01-01T10:00:00Z".parse().unwrap();
+        let at: Timestamp = "2026-01-01T10:00:00.123456789Z".parse().unwrap();
         let mut holder = Holder::here(env, at, Some("abc".into()));
         assert!(holder.who.starts_with("ann@") && holder.pid == std::process::id());
         holder.who = "ann@web1".into();
         holder.pid = 7;
-        let later = "2026-01-01T11:02:03Z".parse().unwrap();
+        let later = "2026-01-01T11:02:03.9Z".parse().unwrap();
         assert_eq!(
             holder.words(later),
             "ann@web1 (pid 7) since 2026-01-01T10:00:00Z, 1h 2m 3s ago, for plan abc, in \
@@ -115,6 +143,15 @@ mod tests {
     #[test]
     fn an_environment_that_says_nothing_is_enough() {
         let holder = Holder::here(|_| None, Timestamp::UNIX_EPOCH, None);
-        assert!(holder.who.starts_with("unknown@") && holder.ci.is_none());
+        assert!(!holder.who.contains("unknown") && !holder.who.starts_with('@') && holder.ci.is_none(), "{holder}");
+    }
+
+    #[test]
+    fn a_user_is_known_to_the_system() {
+        let users = "root:x:0:0:root:/root:/bin/bash\nrubbish\nann:x:1000:1000::/home/ann:/bin/sh\n";
+        assert_eq!((name_of(users, 1000), name_of(users, 0)), (Some("ann".to_owned()), Some("root".to_owned())));
+        assert_eq!((name_of(users, 7), name_of("", 0)), (None, None));
+        #[cfg(target_os = "linux")]
+        assert!(owner().is_some_and(|user| !user.is_empty()));
     }
 }

@@ -51,11 +51,9 @@ pub fn machines(desired: &Desired, name: &str, group: &MachineGroup, seen: &Obse
         Some(Found::Image { id, name, root_device, .. }) => (id.clone(), name.clone(), root_device.clone()),
         Some(Found::Nothing(says)) => return Err(placed("image", says)),
         Some(Found::Subnets(_) | Found::SecurityGroups(_)) | None => match &group.image {
-            Image::Id(id) => return Err(format!("image {id} could not be looked up")),
-            Image::Ssm(p) => return Err(format!("the image in SSM parameter {p} could not be looked up")),
-            Image::Newest { owner, name } => {
-                return Err(format!("no image `{name}` of {owner} could be looked up"));
-            }
+            Image::Id(id) => return Err(format!("image {id} {UNANSWERED}")),
+            Image::Ssm(p) => return Err(format!("the image in SSM parameter {p} {UNANSWERED}")),
+            Image::Newest { owner, name } => return Err(format!("image `{name}` of {owner} {UNANSWERED}")),
         },
     };
     fields.insert("image".into(), image.into());
@@ -84,13 +82,16 @@ pub fn machines(desired: &Desired, name: &str, group: &MachineGroup, seen: &Obse
             }
             Some(Found::Nothing(says)) => return Err(placed("security-groups", says)),
             Some(Found::Image { .. } | Found::Subnets(_)) | None => {
-                return Err(format!("security group `{wanted}` could not be looked up"));
+                return Err(format!("security group `{wanted}` {UNANSWERED}"));
             }
         }
     }
     fields.insert("security-groups".into(), if ids.is_empty() { Value::Null } else { Value::set(ids) });
     Ok(MachineSpec { fields, places, root_device, image_name })
 }
+
+/// What is said of a lookup without an answer: the world was not heard, so the file may well be right.
+pub const UNANSWERED: &str = "could not be looked up";
 
 /// Fields of a machine that only a lookup can tell.
 pub const LOOKED_UP: &[&str] = &["image", "security-groups"];
@@ -178,7 +179,7 @@ pub fn places(scope: &str, spread: &Spread, seen: &Observed) -> Result<Vec<Place
             }
             Some(Found::Nothing(says)) => return Err(says.clone()),
             Some(Found::Image { .. } | Found::SecurityGroups(_)) | None => {
-                return Err("the subnets could not be looked up".into());
+                return Err(format!("the subnets {UNANSWERED}"));
             }
         },
     };

@@ -23,6 +23,7 @@ pub mod make;
 pub mod nodes;
 pub mod objects;
 pub mod observed;
+pub mod pace;
 pub mod place;
 pub mod plan;
 pub mod policy;

@@ -234,7 +234,7 @@ impl Hold {
 /// Something to say that changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
-    /// Sort: `outdated`, `copied-tags`, `foreign`, `extra`.
+    /// Sort: `outdated`, `copied-tags`, `foreign`, `left-out` …
     pub kind: String,
     /// About what: an address, a group, or an object id.
     pub about: String,
@@ -276,7 +276,7 @@ pub struct Takes {
     pub launches: u32,
     /// Terminations and deletes.
     pub deletes: u32,
-    /// Least time under the provider's limits, in milliseconds.
+    /// Least time under AWS's published request limits, in milliseconds ([`crate::pace`]). Boots come on top.
     pub least_ms: u64,
 }
 
@@ -497,7 +497,36 @@ pub struct Drain {
     pub force: bool,
 }
 
+impl Change {
+    /// It ends what has a successor already, or is a double: no loss.
+    pub fn is_superseded(&self) -> bool {
+        self.reasons.iter().any(|r| matches!(r.why, Why::Duplicate | Why::Unhealthy))
+    }
+
+    /// Whether it counts towards the cap on deletes. A replacement does not: what it ends, it has replaced.
+    pub fn deletes(&self) -> bool {
+        match self.action {
+            Action::Delete | Action::Quarantine => !self.is_superseded(),
+            Action::Create | Action::Update | Action::Replace | Action::Restamp | Action::Release | Action::Attach => {
+                false
+            }
+        }
+    }
+}
+
 impl Plan {
+    /// The objects, by scope, that those of its changes delete for which `begun` says that they have at least begun.
+    pub fn deleted(&self, begun: impl Fn(u32) -> bool) -> BTreeMap<String, BTreeSet<String>> {
+        let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (i, change) in (0u32..).zip(&self.changes).filter(|(i, c)| c.deletes() && begun(*i)) {
+            let scope = self.steps.iter().find(|s| s.changes.contains(&i)).map(|s| s.scope.clone());
+            if let (Some(scope), Some(id)) = (scope, &change.object) {
+                all.entry(scope).or_default().insert(id.clone());
+            }
+        }
+        all
+    }
+
     /// Whether a step that serves a change is about something else: the stack's own mark in a cluster, which follows what
     /// was deleted. Left out, it leaves the change as done as it is.
     pub fn is_beside(&self, change: u32, step: u32) -> bool {

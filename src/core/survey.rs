@@ -39,6 +39,8 @@ pub struct Memory {
     pub scopes: Vec<LookedAt>,
     /// The volume that was last seen in each slot of the file.
     pub volumes: BTreeMap<Address, String>,
+    /// Volumes of ours that were seen at a machine. One that hangs nowhere now was taken from there.
+    pub hung: BTreeSet<String>,
 }
 
 /// One object of ours, in its slot.
@@ -392,10 +394,14 @@ impl<'a> Survey<'a> {
         for g in self.groups.values() {
             for (_, m) in g.members() {
                 health::remember(&mut self.memory.objects, m.object, &m.verdict, now);
+                if m.object.attached.is_some() {
+                    self.memory.hung.insert(m.object.id.clone());
+                }
             }
         }
         let alive: BTreeSet<&str> = seen.objects.iter().filter(|o| o.phase.alive()).map(|o| o.id.as_str()).collect();
         self.memory.objects.retain(|id, _| alive.contains(id.as_str()));
+        self.memory.hung.retain(|id| alive.contains(id.as_str()));
         self.memory.lessons.forget(&alive, now);
         scopes::remember(&mut self.memory.scopes, &desired.stack.id, seen);
         self.keep(desired);

@@ -185,6 +185,7 @@ impl World {
             destroy: i.destroy,
             allow_empty: i.allow_empty,
             max_deletes: i.max_deletes,
+            deleted: i.deleted.clone(),
             force: i.force,
             force_conflicts: i.force_conflicts,
         };

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use evenkeel_core::failure::Class;
+use evenkeel_core::pace::{self, Pace};
 
 use crate::budget::{Bucket, Family};
 
@@ -103,23 +104,21 @@ pub const SLOWEST: f64 = 1.0 / 16.0;
 /// What each success gives back to a slowed family, as a share of its published rate.
 pub const RECOVERY: f64 = 0.05;
 
-/// AWS's published buckets for an account and a region: (requests, resources).
-///
-/// Source: Amazon EC2 Developer Guide, "Request throttling for the Amazon EC2 API",
-/// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>, tables "Request token bucket sizes and
-/// refill rates" and "Resource token bucket sizes and refill rates". SSM and STS publish rates of their own, higher
-/// than what a run asks of them; 40 and 20 a second are well below.
+/// AWS's published buckets for an account and a region: (requests, resources). The numbers and their source stand in
+/// [`evenkeel_core::pace`], for a plan says by them how long it takes at least. SSM and STS publish rates of their own,
+/// higher than what a run asks of them; 40 and 20 a second are well below.
 pub fn published() -> BTreeMap<Family, (Bucket, Option<Bucket>)> {
+    let full = |p: Pace| Bucket::new(p.bucket.into(), p.rate.into());
     BTreeMap::from([
         (Family::Read, (Bucket::new(100.0, 20.0), None)),
-        (Family::Mutate, (Bucket::new(50.0, 5.0), None)),
-        (Family::Tags, (Bucket::new(100.0, 10.0), None)),
-        (Family::Volumes, (Bucket::new(100.0, 5.0), None)),
-        (Family::Modify, (Bucket::new(100.0, 5.0), None)),
-        (Family::Run, (Bucket::new(5.0, 2.0), Some(Bucket::new(1000.0, 2.0)))),
-        (Family::Start, (Bucket::new(5.0, 2.0), Some(Bucket::new(1000.0, 2.0)))),
-        (Family::Stop, (Bucket::new(50.0, 5.0), Some(Bucket::new(1000.0, 20.0)))),
-        (Family::Terminate, (Bucket::new(100.0, 5.0), Some(Bucket::new(1000.0, 20.0)))),
+        (Family::Mutate, (full(pace::MUTATE), None)),
+        (Family::Tags, (full(pace::TAGS), None)),
+        (Family::Volumes, (full(pace::VOLUMES), None)),
+        (Family::Modify, (full(pace::MODIFY), None)),
+        (Family::Run, (full(pace::RUN), Some(full(pace::RUN_OF)))),
+        (Family::Start, (full(pace::RUN), Some(full(pace::RUN_OF)))),
+        (Family::Stop, (full(pace::STOP), Some(full(pace::END_OF)))),
+        (Family::Terminate, (full(pace::TERMINATE), Some(full(pace::END_OF)))),
         (Family::Other, (Bucket::new(40.0, 20.0), None)),
         // What kubectl allows itself; beyond it the server's own priority and fairness decides.
         (Family::Cluster, (Bucket::new(300.0, 50.0), None)),

@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use evenkeel_core::address::{Address, Group, ObjectName};
 use evenkeel_core::digest::Digest;
 use evenkeel_core::expected::LOOKED_UP;
+use evenkeel_core::make::silent::KIND as LEFT_OUT;
 use evenkeel_core::objects::managed::{Holder, Operation};
-use evenkeel_core::plan::{Action, Change, Hold, Plan, Reason, Why};
+use evenkeel_core::plan::{Action, Change, Hold, Note, Plan, Reason, Why};
 use evenkeel_core::value::Value;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -151,6 +152,8 @@ pub struct DriftReport<'a> {
     pub drift: Vec<Finding>,
     /// What the file says and the world does not do yet.
     pub pending: Vec<Pending>,
+    /// What a hand has put on where the file says nothing: no drift, and no exit code.
+    pub left_out: Vec<&'a Note>,
     /// What could not be seen.
     pub gaps: Vec<GapJson<'a>>,
     /// Fields that no list shows and that were therefore not compared.
@@ -179,6 +182,7 @@ impl<'a> DriftReport<'a> {
             objects: plan.basis.objects,
             drift,
             pending,
+            left_out: plan.notes.iter().filter(|n| n.kind == LEFT_OUT).collect(),
             gaps: plan.gaps.iter().map(gap).collect(),
             not_compared: unread(&plan.unread),
             plan,
@@ -210,6 +214,10 @@ impl<'a> DriftReport<'a> {
         let mut doc = Doc { title: title(self.plan, None), ..Doc::default() };
         doc.push(self.drift_rows(&names));
         doc.push(self.pending_rows(&names));
+        let left_out = self.left_out.iter().map(|note| {
+            Row::line(2, Text::new().dim("note ").with(Role::Strong, &note.about).plain(format!(": {}", note.says)))
+        });
+        doc.push(left_out.collect());
         doc.push(
             not_seen(self.plan)
                 .into_iter()

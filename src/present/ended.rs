@@ -13,7 +13,7 @@ use crate::document::{Doc, Rank, Role, Row, Tail, Text};
 use crate::failure::{Context, Explained, common, explain};
 use crate::plan::Names;
 use crate::plan_json::does;
-use crate::steps::{addresses, doing, doing_to, listed};
+use crate::steps::{addresses, doing, doing_to, listed, together};
 use crate::tally::Tally;
 use crate::words::{count, number, since};
 
@@ -58,6 +58,7 @@ pub struct Report {
 struct Words {
     refused: Vec<String>,
     skipped: Vec<String>,
+    in_flight: Vec<String>,
     took: String,
 }
 
@@ -99,8 +100,13 @@ impl Report {
         });
         let skipped = by_reason(skipped, &standing(Standing::Skipped));
         let names_of = |all: &[Because]| all.iter().map(|b| listed(names, &b.addresses)).collect();
-        let words =
-            Words { refused: names_of(&refused), skipped: names_of(&skipped), took: since(tally.began(), tally.now()) };
+        let flights: Vec<u32> = tally.flights().into_iter().map(|f| f.step).collect();
+        let words = Words {
+            refused: names_of(&refused),
+            skipped: names_of(&skipped),
+            in_flight: together(plan, names, flights.iter().copied()),
+            took: since(tally.began(), tally.now()),
+        };
         let mut report = Self {
             format: FORMAT,
             outcome: tally.outcome().unwrap_or_else(|| progress.outcome()),
@@ -110,7 +116,7 @@ impl Report {
             failed: failures(tally, names),
             refused,
             skipped,
-            in_flight: tally.flights().into_iter().map(|f| doing(plan, names, f.step)).collect(),
+            in_flight: flights.iter().map(|step| doing(plan, names, *step)).collect(),
             under_way: standing(Standing::Running),
             not_begun: standing(Standing::Waiting),
             next: String::new(),
@@ -161,7 +167,7 @@ impl Report {
         };
         rows.extend(told(Role::Error, "refused", &self.refused, &self.words.refused));
         rows.extend(told(Role::Warning, "left out", &self.skipped, &self.words.skipped));
-        rows.extend(self.in_flight.iter().map(|w| row(Role::Warning, "in flight", Text::from(w))));
+        rows.extend(self.words.in_flight.iter().map(|w| row(Role::Warning, "in flight", Text::from(w))));
         if !self.next.is_empty() {
             rows.push(row(Role::Strong, "next", Text::from(&self.next)).rank(Rank::Important));
         }

@@ -11,6 +11,7 @@ pub mod escape;
 pub mod failure;
 mod fold;
 pub mod json;
+pub mod output;
 pub mod plan;
 pub mod plan_json;
 pub mod progress;

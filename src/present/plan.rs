@@ -8,12 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::address::{Address, Group, Kind};
 use evenkeel_core::desired::is_cluster;
-use evenkeel_core::expected::LOOKED_UP;
+use evenkeel_core::expected::{LOOKED_UP, UNANSWERED};
+use evenkeel_core::observed::Gap;
 use evenkeel_core::plan::{Action, Change, FieldChange, Forecast, Held, Hold, Plan, Why};
 use evenkeel_core::rehearsal::Ledger;
 use evenkeel_core::value::Value;
 
 use crate::document::{Doc, Rank, Role, Row, Tail, Text};
+use crate::failure::{Context, explain};
 use crate::fold::{Fold, alike, by_key, fold, fold_held, told_by_field};
 use crate::rehearsal;
 use crate::totals::{Losses, Totals, losses};
@@ -428,7 +430,7 @@ fn held(plan: &Plan, names: &Names, refused: bool) -> Vec<Text> {
             let because = Text::join(reasons(&fold).into_iter().chain(fields), ", ");
             let role = if refused { Role::Error } else { Role::Warning };
             let waits = Text::of(role, wait_word(held.by)).plain(fold.words(&held.waits_for));
-            Text::join([name, because, waits, Text::from(way_out(held))], " · ")
+            Text::join([name, because, waits, Text::from(way_out(held, plan))], " · ")
         })
         .collect()
 }
@@ -453,7 +455,12 @@ fn wait_word(by: Hold) -> &'static str {
 
 /// What a person can do about a held change; empty where only time or the run itself can, or where the words of the
 /// wait say it already.
-pub(crate) fn way_out(held: &Held) -> String {
+pub(crate) fn way_out(held: &Held, plan: &Plan) -> String {
+    if let Some(gap) = unanswered(held, plan) {
+        let (account, region) =
+            plan.basis.scopes.get(&gap.scope).map(|(a, r)| (a.as_str(), r.as_str())).unwrap_or_default();
+        return explain(&gap.failure, Context { account, region, scope: &gap.scope, ..Context::default() }).way_out;
+    }
     let address = &held.change.address;
     let (said, words) = match held.by {
         Hold::Protection => ("unprotect", format!("`evenkeel unprotect {address}` lifts it")),
@@ -475,6 +482,16 @@ pub(crate) fn way_out(held: &Held) -> String {
         | Hold::Unresolved => return String::new(),
     };
     if held.waits_for.contains(said) || held.waits_for.contains("a person") { String::new() } else { words }
+}
+
+/// What kept a lookup without an answer that a held change waits for: then it is not the file that is to be mended.
+fn unanswered<'p>(held: &Held, plan: &'p Plan) -> Option<&'p Gap> {
+    if held.by != Hold::Unresolved || !held.waits_for.contains(UNANSWERED) {
+        return None;
+    }
+    // A gap begins with what was asked for: `image …`, `subnets …`, `security group …`.
+    let of = |gap: &&Gap| gap.what.split(' ').next().is_some_and(|sort| held.waits_for.contains(sort));
+    plan.gaps.iter().filter(|gap| gap.kind.is_none()).find(of)
 }
 
 /// Whether the words end with a place in the file: `… (image, evenkeel.toml:12)`.

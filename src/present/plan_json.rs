@@ -261,7 +261,7 @@ pub fn rehearsed<'a>(plan: &'a Plan, ledger: Option<&'a Ledger>) -> PlanJson<'a>
         empty: plan.is_empty(),
         totals: Totals::of(plan),
         changes: plan.changes.iter().map(change).collect(),
-        held: plan.held.iter().map(held).collect(),
+        held: plan.held.iter().map(|h| held(h, plan)).collect(),
         steps: (0..)
             .zip(&plan.steps)
             .map(|(step, s)| StepJson {
@@ -323,8 +323,8 @@ fn field(f: &FieldChange) -> FieldJson<'_> {
     }
 }
 
-fn held(h: &Held) -> HeldJson<'_> {
-    let way_out = way_out(h);
+fn held<'a>(h: &'a Held, plan: &Plan) -> HeldJson<'a> {
+    let way_out = way_out(h, plan);
     HeldJson {
         change: change(&h.change),
         by: h.by,

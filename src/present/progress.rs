@@ -28,6 +28,9 @@ pub const FORMAT: &str = "evenkeel.event/1";
 /// Off a terminal the oldest wait is named so often, in seconds.
 const REMIND: i64 = 60;
 
+/// Steps in flight that are shown one by one, the oldest first: a screen of them.
+const MOST_ROWS: usize = 20;
+
 /// Lines left free under the bars, so that the prompt and the last line above stay in sight.
 const FREE_LINES: usize = 2;
 
@@ -363,13 +366,18 @@ fn in_flight(tally: &Tally, names: &Names) -> Doc {
         ),
         ..Doc::default()
     };
-    let rows = flights.into_iter().map(|f| {
+    let more = flights.len().saturating_sub(MOST_ROWS);
+    let rows = flights.into_iter().take(MOST_ROWS).map(|f| {
         let cells = vec![Text::of(Role::Strong, since(f.since, tally.now()))];
         let words = Text::from(doing(tally.plan(), names, f.step));
         let shows = f.shows.iter().map(Text::from);
         Row::cells(2, 0, cells).tail(Tail::Beside, Text::join(std::iter::once(words).chain(shows), " · "))
     });
-    doc.push(rows.collect());
+    let mut rows: Vec<Row> = rows.collect();
+    if more > 0 {
+        rows.push(Row::line(2, Text::new().dim(format!("and {} more, begun later", number(more as u64)))));
+    }
+    doc.push(rows);
     doc
 }
 

@@ -239,6 +239,39 @@ fn the_end_says_what_came_of_it_and_what_to_do_next() {
 }
 
 #[test]
+fn a_hundred_steps_in_flight_are_told_together_and_are_all_in_the_json() {
+    let mut plan = empty();
+    let step = |changes: Vec<u32>, does: Do| Step { scope: "default".to_owned(), needs: vec![], changes, does };
+    for slot in 0..100 {
+        plan.changes.push(change(data().slot(slot), Action::Attach, Why::Drifted, "was detached"));
+        let (volume, machine) = (Target::Id(format!("vol-{slot}")), Target::Id(format!("i-{slot}")));
+        let call = Call::Attach { volume, machine, device: "/dev/sdf".to_owned() };
+        plan.steps.push(step(vec![slot], Do::Call(call)));
+    }
+    for i in 0..6 {
+        let group = evenkeel_core::address::Group::machines(format!("group-{i}"));
+        plan.changes.push(change(group.slot(0), Action::Update, Why::Declared, "tags"));
+        plan.steps.push(step(vec![100 + i], Do::Call(Call::Stop(vec![format!("i-{i}")]))));
+    }
+    let mut live = Live::new(plan.seal(), secrets(), Face::Silent);
+    live.on(&event(0, Happened::Began { plan: empty().id, attempt: 1 })).unwrap();
+    for step in 0..106 {
+        live.on(&event(1, Happened::Started { step })).unwrap();
+    }
+    let told = |doc: &crate::document::Doc| render::text(doc, &secrets(), 100, false);
+    let asked = told(&live.in_flight());
+    assert!(asked.lines().count() < 30 && asked.contains("and 86 more, begun later"), "{asked}");
+    live.on(&event(2, Happened::Interrupted { in_flight: (0..106).collect() })).unwrap();
+    live.on(&event(3, Happened::Ended { outcome: Outcome::Interrupted })).unwrap();
+    let report = live.report();
+    let page = told(&report.page());
+    let few = "group-0/0, group-1/0, group-2/0, group-3/0, group-4/0 and 1 more (6 steps)";
+    assert!(page.contains("attach data/0-99 (100 steps)") && page.contains(few), "{page}");
+    assert!(page.lines().count() < 10, "{page}");
+    assert_eq!(serde_json::to_value(&report).unwrap()["in_flight"].as_array().map(Vec::len), Some(106));
+}
+
+#[test]
 fn the_tally_agrees_with_cores_progress_after_every_event() {
     let mut live = Live::new(plan(), secrets(), Face::Silent);
     let again =

@@ -6,7 +6,7 @@ use evenkeel_core::address::{Address, Group, Kind, ObjectName};
 use evenkeel_core::plan::{Call, Do, ObjectDoes, OnObject, Plan, Until};
 
 use crate::plan::Names;
-use crate::words::{count, slots};
+use crate::words::{count, number, slots};
 
 /// A step's verb: to do it, and having done it.
 fn verb(does: &Do) -> (&'static str, &'static str) {
@@ -112,14 +112,51 @@ pub fn whom(plan: &Plan, names: &Names, step: u32) -> String {
         Some(Do::Call(_) | Do::Wait(_)) | None => &[],
     };
     let id = if let [id] = ids { format!(" ({id})") } else { String::new() };
-    // A hand-over serves the machine's change, and acts on its volume.
+    format!("{}{}{id}", part(plan, step, &all), listed(names, &all))
+}
+
+/// What of these addresses a step acts on: a hand-over serves the machine's change, and acts on its volume.
+fn part(plan: &Plan, step: u32, all: &[Address]) -> &'static str {
     let volume = match plan.steps.get(step as usize).map(|s| &s.does) {
         Some(Do::Call(Call::Attach { .. } | Call::Detach { .. })) => true,
         Some(Do::Wait(wait)) => matches!(wait.until, Until::Free | Until::Attached),
         Some(Do::Call(_)) | None => false,
     };
-    let of = if volume && all.iter().all(|a| a.group.kind == Kind::Machines) { "the volume of " } else { "" };
-    format!("{of}{}{id}", listed(names, &all))
+    if volume && all.iter().all(|a| a.group.kind == Kind::Machines) { "the volume of " } else { "" }
+}
+
+/// Groups and objects that are named where steps alike are told together.
+const NAMED: usize = 5;
+
+/// Many steps in few words, those alike together, in the order of their first: `attach data/0-99 (100 steps)`.
+pub fn together(plan: &Plan, names: &Names, steps: impl IntoIterator<Item = u32>) -> Vec<String> {
+    let mut sorts: Vec<(String, Vec<u32>)> = Vec::new();
+    for step in steps {
+        let sort = match plan.steps.get(step as usize) {
+            Some(s) => format!("{} {}", doing_to(&s.does, ""), part(plan, step, &addresses(plan, step))),
+            None => String::new(),
+        };
+        match sorts.iter_mut().find(|(other, _)| *other == sort) {
+            Some((_, all)) => all.push(step),
+            None => sorts.push((sort, vec![step])),
+        }
+    }
+    let told = |(_, all): &(String, Vec<u32>)| match (all.as_slice(), plan.steps.get(all[0] as usize)) {
+        ([one], _) => doing(plan, names, *one),
+        (_, None) => doing(plan, names, all[0]),
+        (_, Some(first)) => {
+            let whose: Vec<Address> = all.iter().flat_map(|s| addresses(plan, *s)).collect();
+            let named = named(names, &whose);
+            let more = match named.len().saturating_sub(NAMED) {
+                0 => String::new(),
+                n => format!(" and {} more", number(n as u64)),
+            };
+            let few = named[..named.len().min(NAMED)].join(", ");
+            let whom = format!("{}{few}{more}", part(plan, all[0], &whose));
+            format!("{} ({})", doing_to(&first.does, &whom), count(all.len() as u64, "step", "steps"))
+        }
+    };
+    sorts.iter().map(told).collect()
 }
 
 /// The addresses a step serves.
@@ -130,11 +167,16 @@ pub fn addresses(plan: &Plan, step: u32) -> Vec<Address> {
 
 /// `web/0-5, data/2`.
 pub fn listed(names: &Names, all: &[Address]) -> String {
+    named(names, all).join(", ")
+}
+
+/// One name a group and one an object: `web/0-5`, `ConfigMap shop/settings`.
+fn named(names: &Names, all: &[Address]) -> Vec<String> {
     let mut groups: BTreeMap<&Group, Vec<u32>> = BTreeMap::new();
     for a in all.iter().filter(|a| a.object.is_none()) {
         groups.entry(&a.group).or_default().push(a.slot);
     }
     let numbered = groups.into_iter().map(|(g, s)| format!("{}/{}", names.group(g), slots(s)));
-    let named = all.iter().filter_map(|a| a.object.as_deref()).map(ObjectName::short);
-    numbered.chain(named).collect::<Vec<_>>().join(", ")
+    let objects = all.iter().filter_map(|a| a.object.as_deref()).map(ObjectName::short);
+    numbered.chain(objects).collect()
 }

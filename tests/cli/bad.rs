@@ -42,6 +42,30 @@ fn what_the_world_does_not_know_is_told_with_its_place_and_what_was_meant() {
 }
 
 #[test]
+fn what_may_not_be_looked_up_is_no_fault_of_the_file() {
+    let rows = [
+        ("DescribeImages", "ec2:DescribeImages", ""),
+        ("DescribeSubnets", "ec2:DescribeSubnets", "subnets = [\"subnet-1\"]"),
+        ("DescribeSecurityGroups", "ec2:DescribeSecurityGroups", "security-groups = [\"web\"]"),
+        ("GetParameter", "ssm:GetParameter", "image = { ssm = \"/aws/service/x\" }"),
+    ];
+    for (call, action, line) in rows {
+        let key = line.split(' ').next().unwrap_or_default();
+        let kept = |l: &&str| !(key == "subnets" && l.starts_with("zones") || key == "image" && l.starts_with("image"));
+        let text: Vec<&str> = TRIO.lines().filter(kept).chain([line]).collect();
+        let place = Place::with(&text.join("\n"));
+        let fault = format!(r#"{{"add-fault":{{"fault":{{"effect":{{"fail":"denied"}},"on":["{call}"]}}}}}}"#);
+        place.args(&["sim", "do", &fault]).ends(0);
+        let said = place.run("plan --format json").ends(8).never("correct the file").json();
+        let held = &said["held"][0];
+        assert!(held["waits_for"].as_str().is_some_and(|w| w.contains("could not be looked up")), "{call}: {held}");
+        let way_out = held["way_out"].as_str().unwrap_or_default();
+        assert!(way_out.contains(&format!("allow `{action}` in account")), "{call}: {way_out}");
+        place.run("plan").ends(8).never("correct the file").shows(action);
+    }
+}
+
+#[test]
 fn an_output_that_names_nothing_is_told_with_its_place() {
     let place = Place::applied(&format!("{TRIO}\n[outputs]\nfirst = \"machines.noed[0].id\"\n"));
     let line = TRIO.lines().count() + 3;

@@ -41,6 +41,25 @@ fn a_run_waits_for_what_its_table_asks_for_and_says_what_it_saw() {
 }
 
 #[test]
+fn the_cap_on_deletes_holds_over_all_rounds_of_one_run() {
+    let all: String = ["a", "b", "c", "d"].map(config).concat();
+    let place = with("", &all);
+    place.run("apply --yes").ends(0);
+    // A zone has no room, so this run needs a second round, and of the objects one alone may go.
+    let group = "count = 3\nimage = { owner = \"amazon\", name = \"al2023-ami-2023.*-x86_64\" }\ntype = \"t3.small\"\n\
+                 zones = [\"us-east-1a\", \"us-east-1b\", \"us-east-1c\"]\n";
+    place.edit("[manifests.app]", &format!("[machines.node]\n{group}\n[manifests.app]"));
+    place.edit("max-deletes = \"100%\"", "max-deletes = 1");
+    place.write("app.yaml", config("a"));
+    place.run("sim capacity us-east-1b t3.small 0").ends(0);
+    let said = place.run("apply --yes").ends(6).says("the plan for what is left").shows("may take 1 of 4 objects");
+    let left = place.run("sim kubectl get configmaps").ends(0);
+    let names = ["default/b", "default/c", "default/d"];
+    assert_eq!(names.iter().filter(|name| left.out.contains(**name)).count(), 2, "{said}\n{left}");
+    place.run("status").ends(0).shows("3 of 3");
+}
+
+#[test]
 fn a_roll_out_that_failed_is_waited_for_by_the_next_run_too() {
     let place = with("wait = \"40s\"\n", WEB);
     place.run("sim kubectl spoil-image web:1").ends(0);
@@ -170,6 +189,19 @@ fn a_mark_that_was_deleted_is_written_anew_and_what_the_file_forgot_meanwhile_is
     place.run("plan --exit-code").ends(0);
     place.run("destroy --yes").ends(0);
     place.run("sim kubectl get configmaps").ends(0).never("evenkeel-7f3kq2x9");
+}
+
+#[test]
+fn a_destroy_that_failed_names_itself_though_a_former_mark_goes_too() {
+    let place = with("", &config("a"));
+    place.run("apply --yes").ends(0);
+    place.edit("[kubernetes]", "[kubernetes]\nnamespace = \"kube-public\"");
+    let fault = r#"{"add-fault":{"fault":{"effect":{"fail":"denied"},"on":["DeleteObject"]}}}"#;
+    place.args(&["sim", "do", fault]).ends(0);
+    place.run("destroy --yes").ends(7).says("`evenkeel destroy` again").never("`evenkeel apply`");
+    place.run("sim clear-faults").ends(0);
+    place.run("destroy --yes").ends(0);
+    place.run("sim kubectl get configmaps").ends(0).never("evenkeel-7f3kq2x9").never("default/a");
 }
 
 #[test]

@@ -79,6 +79,32 @@ fn what_follows_a_dead_machine_or_was_detached_by_hand_is_drift() {
 }
 
 #[test]
+fn what_was_detached_by_hand_right_after_an_apply_is_drift() {
+    let shop = Place::applied(SHOP);
+    shop.run("sim detach data/4").ends(0);
+    shop.run("plan --exit-code").ends(3).shows("drifted").never("declared");
+    shop.run("drift").ends(3).shows("data/4").never("pending ·");
+    // Who remembers nothing of that apply cannot tell it from one that was never brought there.
+    std::fs::remove_dir_all(shop.path(".evenkeel")).expect("nothing is lost without it");
+    shop.run("drift").ends(2);
+    shop.run("apply --yes").ends(0).says("attached data/4");
+}
+
+#[test]
+fn a_security_group_put_on_by_hand_is_drift_where_the_file_has_some_and_told_where_it_has_none() {
+    let trio = Place::applied(TRIO);
+    trio.run("sim set-groups node/1 default web").ends(0);
+    trio.run("plan --exit-code").ends(0).shows("was put on node/1 by hand");
+    let says = "security-groups default, web was put on node/1 by hand";
+    let drift = trio.run("drift --format json").ends(0).json();
+    assert!(drift["left_out"][0]["says"].as_str().is_some_and(|s| s.starts_with(says)), "{drift}");
+    trio.run("drift").ends(0).shows("put on node/1 by hand");
+    let named = Place::applied(&TRIO.replace("count = 3", "count = 3\nsecurity-groups = [\"web\"]"));
+    named.run("sim set-groups node/1 default web").ends(0);
+    named.run("drift").ends(3).shows("security-groups");
+}
+
+#[test]
 fn a_look_that_was_refused_is_no_drift_and_no_advice_to_detach() {
     for call in ["DescribeInstances", "DescribeVolumes"] {
         let shop = Place::applied(SHOP);

@@ -18,3 +18,4 @@ mod small;
 mod stacks;
 mod story;
 mod streams;
+mod terminal;

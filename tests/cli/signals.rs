@@ -88,7 +88,9 @@ fn one_apply_at_a_time_and_the_refusal_names_the_holder() {
     let child = in_the_middle(&shop);
     let pid = format!("pid {}", child.id());
     for words in ["apply --yes --lock-timeout 0s", "destroy --yes --lock-timeout 0s"] {
-        shop.run(words).ends(75).says(&pid).says("since").never("launched");
+        let said = shop.run(words).ends(75).says(&pid).says(" ago").never("launched").never("unknown");
+        let since = said.err.split(" since ").nth(1).and_then(|rest| rest.split(',').next()).unwrap_or_default();
+        assert!(since.len() == "2026-01-01T10:00:00Z".len() && since.ends_with('Z'), "no parts of a second: {said}");
     }
     // Looking needs no lock.
     shop.run("plan --exit-code").ends(2);

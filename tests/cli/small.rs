@@ -115,11 +115,46 @@ fn outputs_come_as_text_as_one_value_and_as_json() {
     place.run("output").ends(0).shows("first = 172.31.").shows("all = [\"i-");
     let one = place.run("output first").ends(0).out;
     assert!(one.starts_with("172.31.") && one.ends_with('\n') && one.lines().count() == 1, "{one:?}");
-    let json = place.run("output --json").ends(0).json();
-    assert_eq!(json["first"], one.trim());
-    assert_eq!(json["all"].as_array().map(Vec::len), Some(3));
-    let one = place.run("output all --json").ends(0).json();
-    assert_eq!(one, json["all"]);
+    let json = place.run("output --format json").ends(0).json();
+    assert_eq!((&json["format"], &json["stack"]["name"]), (&"evenkeel.output/1".into(), &"trio".into()));
+    assert_eq!(json["outputs"]["first"], one.trim());
+    assert_eq!(json["outputs"]["all"].as_array().map(Vec::len), Some(3));
+    let alone = place.run("output all --format json").ends(0).json();
+    assert_eq!(alone, json["outputs"]["all"]);
+    assert_eq!(place.run("output --json").ends(0).json()["outputs"], json["outputs"], "the short form");
+    assert_eq!(place.run("output first --json").ends(0).json(), one.trim());
+    place.run("output nothing").ends(1).says("there are: all, first");
+    place.edit("[outputs]", "[outputs]\nbroken = \"machines.noed[0].id\"");
+    let json = place.run("output --format json").ends(1).json();
+    assert_eq!((&json["failed"][0]["name"], &json["outputs"]["first"]), (&"broken".into(), &one.trim().into()));
+}
+
+#[test]
+fn status_comes_as_text_as_json_and_as_markdown() {
+    let trio = Place::applied(TRIO);
+    let json = trio.run("status --format json").ends(0).json();
+    assert_eq!(json["format"], "evenkeel.status/1");
+    assert_eq!(trio.run("status --json").ends(0).json()["groups"], json["groups"], "the short form");
+    let members = json["groups"][0]["members"].as_array().expect("members");
+    let (text, markdown) = (trio.run("status").ends(0).out, trio.run("status --format markdown").ends(0).out);
+    for id in members.iter().filter_map(|m| m["object"].as_str()) {
+        assert!(text.contains(id) && markdown.contains(id), "{id}\n{text}\n{markdown}");
+    }
+    trio.run("status --json --format human").ends(64);
+}
+
+#[test]
+fn an_environment_variable_that_is_empty_is_not_set() {
+    let place = Place::with(TRIO);
+    place.run_with(&[("EVENKEEL_ENV", "")], "plan").ends(0).shows("0 → 3");
+    place.run_with(&[("EVENKEEL_SIM", "")], "validate").ends(0);
+    place.run_with(&[("EVENKEEL_SIM", "")], "plan --sim world.toml").ends(0);
+    place.run_with(&[("EVENKEEL_SIM", "")], "sim").ends(64).says("--sim");
+    place.run_with(&[("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "eu-west-3")], "-C other init").ends(0);
+    assert!(place.read("other/evenkeel.toml").contains("region = \"eu-west-3\""));
+    // What somebody typed is another thing.
+    place.args(&["plan", "--env", ""]).ends(64);
+    place.args(&["plan", "--sim", ""]).ends(64);
 }
 
 #[test]

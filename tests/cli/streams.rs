@@ -18,7 +18,9 @@ fn data_goes_to_stdout_and_talk_to_stderr() {
     assert!(saved.out.contains("3 to add") && !saved.out.contains("Saved"), "{saved}");
     let applied = trio.run("apply --yes").ends(0);
     assert!(!applied.out.contains("launched") && !applied.out.contains("Converged"), "{applied}");
-    for command in ["status --json", "plan --format json", "drift --format json", "output --json", "schema"] {
+    for command in
+        ["status --format json", "plan --format json", "drift --format json", "output --format json", "schema"]
+    {
         let said = trio.run(command).ends(0);
         assert!(said.json().is_object() && said.err.is_empty(), "{said}");
     }

@@ -130,6 +130,7 @@ impl Life {
             destroy: i.destroy,
             allow_empty: i.allow_empty,
             max_deletes: i.max_deletes,
+            deleted: i.deleted.clone(),
             force: i.force,
             force_conflicts: i.force_conflicts,
         };
@@ -221,6 +222,11 @@ impl Life {
 /// What is left is for a person.
 fn refused(left: &Plan) -> End {
     End::Refused(left.held.iter().map(|h| format!("{}: {}", h.change.address, h.waits_for)).collect())
+}
+
+/// Whether every point of a sweep is to be tried, not a sample: `EVENKEEL_TEST_SWEEP=all`.
+pub fn full() -> bool {
+    std::env::var("EVENKEEL_TEST_SWEEP").is_ok_and(|text| text == "all")
 }
 
 /// How long whoever reruns waits: until the plan says to look again, at least ten seconds, ten minutes where it does

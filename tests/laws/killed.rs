@@ -1,5 +1,6 @@
-//! The same with the real program and a real SIGKILL, for a sample of the calls: what the sim's in-process crash shows
-//! must be so on the disk, too.
+//! The same with the real program and a real SIGKILL: what the sim's in-process crash shows must be so on the disk, too.
+//!
+//! By default at a sample of the calls; `EVENKEEL_TEST_SWEEP=all` takes every one.
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -10,10 +11,10 @@ use evenkeel_sim::faults::{Effect, Fault, Moment};
 
 use super::crash::{Journey, journeys};
 use super::end::{Ending, ending};
-use super::harness::story;
+use super::harness::{full, story};
 
-/// Calls at which every journey is killed; each before and after its effect.
-const SAMPLE: usize = 4;
+/// Calls at which every journey is killed where not all are tried; each before and after its effect.
+const SAMPLE: usize = 8;
 /// Runs after which it must have ended well.
 const MOST_RUNS: usize = 6;
 
@@ -53,16 +54,21 @@ fn go(journey: &Journey, start: &World, expected: Option<&Ending>) -> (World, bo
     panic!("{} did not end well and as expected in {MOST_RUNS} runs", journey.name);
 }
 
-/// Kills a journey at a sample of its calls.
-fn sampled(name: &str) {
+/// Which of so many calls are struck: all, or a sample spread evenly over them.
+fn points(calls: usize) -> Vec<usize> {
+    if full() { (0..calls).collect() } else { (0..SAMPLE).map(|n| (calls - 1) * (2 * n + 1) / (2 * SAMPLE)).collect() }
+}
+
+/// Kills a journey at every call, or at a sample of them, before and after its effect.
+fn everywhere(name: &str) {
     let journey = journeys().into_iter().find(|j| j.name == name).expect("there is one of that name");
     let start = story(journey.begin(1));
     let (whole, killed, calls) = go(&journey, &start, None);
     assert!(!killed);
     let expected: Ending = ending(&whole, "7f3kq2x9");
-    for n in 0..SAMPLE {
+    let points = points(calls as usize);
+    for k in points.iter().copied() {
         for moment in [Moment::Before, Moment::After] {
-            let k = (calls as usize - 1) * (2 * n + 1) / (2 * SAMPLE);
             let at = format!("{name}: SIGKILL {moment:?} call {k} of {calls}");
             let mut world = start.clone();
             world.faults.push(Fault::once(Effect::Kill(moment)).after(k as u32));
@@ -71,35 +77,35 @@ fn sampled(name: &str) {
             assert_eq!(end.violations, [], "{at}");
         }
     }
-    println!("{name}: {} points of {}", 2 * SAMPLE, 2 * calls);
+    println!("{name}: {} points of {}", 2 * points.len(), 2 * calls);
 }
 
 #[test]
 fn the_program_killed_while_it_creates_costs_nothing_but_a_rerun() {
-    sampled("create");
+    everywhere("create");
 }
 
 #[test]
 fn the_program_killed_while_it_replaces_costs_nothing_but_a_rerun() {
-    sampled("replace");
+    everywhere("replace");
 }
 
 #[test]
 fn the_program_killed_while_it_rolls_costs_nothing_but_a_rerun() {
-    sampled("roll");
+    everywhere("roll");
 }
 
 #[test]
 fn the_program_killed_while_it_changes_in_place_costs_nothing_but_a_rerun() {
-    sampled("in-place");
+    everywhere("in-place");
 }
 
 #[test]
 fn the_program_killed_while_it_scales_in_costs_nothing_but_a_rerun() {
-    sampled("scale-in");
+    everywhere("scale-in");
 }
 
 #[test]
 fn the_program_killed_while_it_destroys_costs_nothing_but_a_rerun() {
-    sampled("destroy");
+    everywhere("destroy");
 }

@@ -17,6 +17,7 @@ use crate::front::lab::Served;
 use crate::laws::crash::Journey;
 use crate::laws::end::{Ending, ending, wrongs};
 use crate::laws::harness::desired;
+pub use crate::laws::harness::full;
 use crate::wire::guard::Guard;
 use crate::wire::place::{Place, Said};
 use crate::wire::proxy::{Call, Proxy};
@@ -31,11 +32,6 @@ pub const MOST_RUNS: usize = 8;
 pub const LONG: Duration = Duration::from_secs(180);
 /// Points under way at once: they wait more than they work.
 const AT_ONCE: usize = 6;
-
-/// Whether everything is to be tried, not a sample.
-pub fn full() -> bool {
-    std::env::var("EVENKEEL_TEST_SWEEP").is_ok_and(|text| text == "all")
-}
 
 /// A served world, IAM and a proxy before it, and the program in a folder with a declaration.
 pub struct Scene {

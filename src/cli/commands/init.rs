@@ -39,11 +39,8 @@ pub fn run(global: &Global, args: &args::Init, out: &Out) -> Ends {
             stack_name(&full.file_name().unwrap_or_default().to_string_lossy())
         }
     };
-    let region = args
-        .region
-        .clone()
-        .or_else(|| std::env::var("AWS_REGION").ok())
-        .or_else(|| std::env::var("AWS_DEFAULT_REGION").ok());
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let region = args.region.clone().or_else(|| set("AWS_REGION")).or_else(|| set("AWS_DEFAULT_REGION"));
     let region = region.unwrap_or_else(|| "us-east-1".into());
     if let Err(wrong) = Format::Region.check(&region) {
         return Err(Halt::new(Exit::Usage, format!("`{region}` is no region: {}", wrong.way_out)));

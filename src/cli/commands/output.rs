@@ -7,9 +7,11 @@ use evenkeel_core::declaration::evaluate;
 use evenkeel_core::objects::redact::is_secret;
 use evenkeel_core::observed::Live;
 use evenkeel_core::ready::live;
+use evenkeel_present::json;
+use evenkeel_present::output::{NoValue, Outputs};
 use serde_json::{Map, Value, json};
 
-use crate::args::{self, Global};
+use crate::args::{self, Global, OutputFormat};
 use crate::exit::{Ends, Exit, Halt};
 use crate::look::{Look, look};
 use crate::out::Out;
@@ -24,41 +26,36 @@ pub fn run(global: &Global, args: &args::Output, out: &Out) -> Ends {
         let seen = look(&session, &project, false, out).await?;
         session.close()?;
         let world = world(&project, &seen);
-        let (mut values, mut failed) = (Map::new(), false);
-        for (name, expression) in &project.desired.outputs {
-            if args.name.as_ref().is_some_and(|n| n != name) {
-                continue;
-            }
+        let (stack, secrets) = (&project.desired.stack, &project.secrets);
+        let mut all = Outputs::of((&stack.name, &stack.id), seen.observed.at, &seen.observed.gaps);
+        let asked = |name: &String| args.name.as_ref().is_none_or(|n| n == name);
+        for (name, expression) in project.desired.outputs.iter().filter(|(name, _)| asked(name)) {
             match evaluate(expression, &world) {
-                Ok(value) => drop(values.insert(name.clone(), value)),
-                Err(e) => {
-                    // The others are worth having all the same.
-                    failed = true;
+                Ok(value) => drop(all.outputs.insert(name, value)),
+                // The others are worth having all the same.
+                Err(says) => {
                     let at = project.desired.origins.get(&format!("outputs.{name}")).map_or("", String::as_str);
-                    out.problem(&format!("{at}: output `{name}`: {e}; see [outputs] in docs/declaration.md"));
+                    all.failed.push(NoValue { name, at, says });
                 }
             }
         }
-        match &args.name {
-            Some(_) if failed => {}
-            Some(name) => {
+        all.failed.iter().for_each(|one| out.problem(&one.words()));
+        let failed = !all.failed.is_empty();
+        let format = if args.json { OutputFormat::Json } else { args.format };
+        match (&args.name, format) {
+            (Some(_), _) if failed => {}
+            (Some(name), format) => {
+                let one = match format {
+                    OutputFormat::Human => all.one(name, secrets),
+                    OutputFormat::Json => all.one_json(name, secrets),
+                };
                 let names: Vec<_> = project.desired.outputs.keys().map(String::as_str).collect();
-                let value = values.get(name).ok_or_else(|| {
+                out.data(&one.ok_or_else(|| {
                     Halt::error(format!("there is no output `{name}`; there are: {}", names.join(", ")))
-                })?;
-                out.data(&project.secrets.line(&text(value, args.json)));
-                out.data("\n");
+                })?);
             }
-            None if args.json => {
-                out.data(&evenkeel_present::json::pretty(&Value::Object(values), &project.secrets));
-            }
-            None => {
-                for (name, value) in &values {
-                    let line = evenkeel_present::escape::escape(&format!("{name} = {}", text(value, false)));
-                    out.data(&project.secrets.line(&line));
-                    out.data("\n");
-                }
-            }
+            (None, OutputFormat::Human) => out.data(&all.text(secrets)),
+            (None, OutputFormat::Json) => out.data(&json::pretty(&all, secrets)),
         }
         Ok(match (failed, seen.observed.gaps.is_empty()) {
             (true, _) => Exit::Error,
@@ -66,14 +63,6 @@ pub fn run(global: &Global, args: &args::Output, out: &Out) -> Ends {
             (false, false) => Exit::Blind,
         })
     })
-}
-
-/// Text as it is, anything else as JSON.
-fn text(value: &Value, json: bool) -> String {
-    match value {
-        Value::String(s) if !json => s.clone(),
-        other => other.to_string(),
-    }
 }
 
 /// The objects of one group as expressions see them, by kind and name, without what secrets hold. Every one stands under

@@ -9,11 +9,11 @@ use evenkeel_core::ready;
 use evenkeel_core::rules::{Evidence, Rule};
 use evenkeel_core::survey::GroupSurvey;
 use evenkeel_core::value::Value;
-use evenkeel_present::json;
 use evenkeel_present::status::{GroupStatus, Member, NodeStatus, StatusReport, situation};
+use evenkeel_present::{json, render};
 use jiff::Timestamp;
 
-use crate::args::{self, Global};
+use crate::args::{self, Format, Global};
 use crate::exit::{Ends, Exit};
 use crate::look::{Look, look};
 use crate::out::Out;
@@ -30,10 +30,13 @@ pub fn run(global: &Global, args: &args::Status, out: &Out) -> Ends {
         let words = words(&session, &project, &seen).await;
         session.close()?;
         let report = report(&project, &seen, &words);
-        if args.json {
-            out.data(&json::pretty(&report.json(), &project.secrets));
-        } else {
-            out.page(&report.page(out.verbose), &project.secrets);
+        match if args.json { Format::Json } else { args.format } {
+            Format::Human => out.page(&report.page(out.verbose), &project.secrets),
+            Format::Json => out.data(&json::pretty(&report.json(), &project.secrets)),
+            Format::Markdown => {
+                let page = report.page(out.verbose);
+                out.data(&render::markdown(&page, &project.secrets, render::GITHUB_COMMENT));
+            }
         }
         Ok(if !seen.observed.gaps.is_empty() {
             Exit::Blind

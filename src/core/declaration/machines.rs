@@ -14,6 +14,7 @@ use super::spread;
 use super::stack;
 use super::tree::At;
 use super::userdata;
+use super::vars::Vars;
 use crate::desired::{Cluster, Disk, Follow, Image, MachineGroup, Metadata, Scope, Stack, WaitFor};
 
 /// `[machines]`.
@@ -212,6 +213,8 @@ pub struct Context<'c> {
     pub files: &'c BTreeMap<String, Vec<u8>>,
     /// What templates have at hand.
     pub templates: &'c serde_json::Value,
+    /// The variables, those without a value too.
+    pub vars: &'c Vars,
     /// `[kubernetes]`, by scope.
     pub clusters: &'c BTreeMap<String, Cluster>,
     /// `policy.balance.skew`.
@@ -265,7 +268,7 @@ pub fn read(name: &str, r: &Reader<'_>, c: &Context<'_>, problems: &mut Problems
     let user_data = r.node("user-data").and_then(|node| {
         let data = userdata::read(node, &format!("{path}.user-data"), vars, c.files, problems)?;
         let zones = spread::examples(&spread, region.as_deref());
-        userdata::check(node, &format!("{path}.user-data"), &data, count, &zones, problems);
+        userdata::check(node, &format!("{path}.user-data"), &data, count, &zones, c.vars, problems);
         Some(data)
     });
     let nodes = joining.map(|j| j.nodes);

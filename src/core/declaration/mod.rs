@@ -239,6 +239,7 @@ fn blocks(
         scopes: &scopes,
         files: &inputs.files,
         templates: &read.templates,
+        vars: &read.vars,
         clusters: &clusters,
         skew: policy.balance.skew,
     };

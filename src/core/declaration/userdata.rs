@@ -8,6 +8,7 @@ use super::jinja;
 use super::keys::{Block, Shape, key};
 use super::problems::Problems;
 use super::tree::{Node, Val};
+use super::vars::Vars;
 use crate::desired::UserData;
 
 /// EC2 takes 16 KiB of user data before base64.
@@ -127,7 +128,7 @@ fn mentions(data: &UserData, what: &str) -> bool {
 }
 
 /// The first name in a template that nothing stands behind.
-fn missing(data: &UserData) -> Option<String> {
+fn missing(data: &UserData) -> Vec<String> {
     let context = |name: &str| {
         let mut at = Some(&data.vars);
         for part in name.split('.') {
@@ -135,15 +136,23 @@ fn missing(data: &UserData) -> Option<String> {
         }
         at.is_some()
     };
-    let names = jinja::template_names(&data.template).ok()?;
+    let Ok(names) = jinja::template_names(&data.template) else { return Vec::new() };
     let known = |name: &str| matches!(name, "slot" | "zone") || context(name);
     // What stands behind a plain value (`vars.list[0]`) is the template's own affair.
     let plain = |name: &str| name.split('.').take(2).collect::<Vec<_>>().join(".");
-    names.iter().map(|n| plain(n)).find(|n| !known(n)).map(|n| n.escape_debug().to_string())
+    names.iter().map(|n| plain(n)).filter(|n| !known(n)).collect()
 }
 
 /// Renders it as slot 0 and the last slot would get it in each zone, and refuses what fails or is too long.
-pub fn check(node: &Node, path: &str, data: &UserData, count: u32, zones: &[String], problems: &mut Problems<'_>) {
+pub fn check(
+    node: &Node,
+    path: &str,
+    data: &UserData,
+    count: u32,
+    zones: &[String],
+    vars: &Vars,
+    problems: &mut Problems<'_>,
+) {
     let at = node.get("file").or_else(|| node.get("text")).map_or(node.at, |n| n.at);
     let zones = if depends_on_zone(data) { zones } else { &zones[..zones.len().min(1)] };
     let last = if depends_on_slot(data) { count.saturating_sub(1) } else { 0 };
@@ -151,7 +160,12 @@ pub fn check(node: &Node, path: &str, data: &UserData, count: u32, zones: &[Stri
         for slot in BTreeSet::from([0, last]) {
             match render_user_data(data, slot, zone) {
                 Err(says) => {
-                    let says = missing(data).map_or(says, |name| format!("`{name}` is not at hand"));
+                    let missing = missing(data);
+                    let named = missing.iter().find(|name| !vars.lacks(name));
+                    if named.is_none() && !missing.is_empty() {
+                        return;
+                    }
+                    let says = named.map_or(says, |name| format!("`{}` is not at hand", name.escape_debug()));
                     problems.error(
                         "E0305",
                         at,

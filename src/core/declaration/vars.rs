@@ -75,6 +75,14 @@ pub struct Vars {
     pub declared: BTreeSet<String>,
 }
 
+impl Vars {
+    /// Whether a name in a template (`vars.team`) is of a variable without a value: that is said at its declaration.
+    pub fn lacks(&self, name: &str) -> bool {
+        let of = name.strip_prefix("vars.").map(|rest| rest.split('.').next().unwrap_or_default());
+        of.is_some_and(|name| self.declared.contains(name) && !self.values.contains_key(name))
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Type {
     Text,

@@ -2,16 +2,16 @@
 //!
 //! Every candidate ends either in [`Admitted`] or in the plan's held list with the rule that holds it; none is lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Candidate, Draft, Power};
 use crate::address::{Address, Group, Kind};
-use crate::desired::Layout;
+use crate::desired::{Layout, is_cluster};
 use crate::health::moment;
 use crate::launch::Place;
-use crate::plan::{Action, Hold, Why};
+use crate::plan::{Action, Hold};
 use crate::policy::Policy;
 use crate::repair::{self, Outcome, Replacement};
 use crate::situation::{Attribute, Freeze, Values, launch_value};
@@ -125,7 +125,7 @@ fn floored<'a>(draft: &mut Draft<'a>, group: &Group, work: &mut GroupWork<'a>) {
 }
 
 fn superseded(c: &Candidate<'_>) -> bool {
-    c.change.reasons.iter().any(|r| matches!(r.why, Why::Duplicate | Why::Unhealthy))
+    c.change.is_superseded()
 }
 
 /// The first rule that speaks against a candidate.
@@ -369,19 +369,22 @@ fn capped<'a>(draft: &mut Draft<'a>, candidates: Vec<Candidate<'a>>) -> Vec<Cand
     if intent.destroy {
         return candidates;
     }
-    let counts = |c: &Candidate<'_>| match c.change.action {
-        Action::Delete | Action::Quarantine => !superseded(c),
-        Action::Create | Action::Update | Action::Replace | Action::Restamp | Action::Release | Action::Attach => false,
-    };
-    let owned: usize = draft.survey.groups.values().map(|g| g.members().count()).sum();
-    let owned = u32::try_from(owned).unwrap_or(u32::MAX);
+    let counts = |c: &Candidate<'_>| c.change.deletes();
+    let alive: BTreeSet<&str> =
+        draft.survey.groups.values().flat_map(|g| g.members().map(|(_, m)| m.object.id.as_str())).collect();
+    // What this run has deleted already was there when it began.
+    let before = intent.deleted.iter().filter(|(scope, _)| !is_cluster(scope));
+    let before: BTreeSet<&str> = before.flat_map(|(_, ids)| ids.iter().map(String::as_str)).collect();
+    let owned = u32::try_from(alive.union(&before).count()).unwrap_or(u32::MAX);
     let policy = &draft.ask.desired.policy;
     let most = intent.max_deletes.map_or_else(|| policy.deletes(owned), |a| a.floor_of(owned));
-    let deletes = candidates.iter().filter(|c| counts(c)).count();
+    // One that was begun and is still there is no second one.
+    let again = |c: &Candidate<'_>| c.change.object.as_deref().is_some_and(|id| before.contains(id));
+    let deletes = candidates.iter().filter(|c| counts(c) && !again(c)).count() + before.len();
     if deletes <= most as usize {
         return candidates;
     }
-    let (over, rest): (Vec<_>, Vec<_>) = candidates.into_iter().partition(counts);
+    let (over, rest): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|c| counts(c) && !again(c));
     for c in over {
         draft.hold(
             c.change,

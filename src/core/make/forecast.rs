@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::admit::Admitted;
 use super::{Candidate, Draft, Power};
 use crate::address::{Group, Kind};
+use crate::pace;
 use crate::place;
 use crate::plan::{Action, Call, Do, Forecast, ObjectDoes, Step, Takes, Why};
 use crate::survey::Member;
@@ -90,52 +91,27 @@ fn one(draft: &Draft<'_>, admitted: &Admitted<'_>, group: &Group) -> Forecast {
     }
 }
 
-/// EC2's published request limits for one region: bucket and refill a second of `RunInstances`, of instances
-/// launched, of `TerminateInstances` and of the other changing calls (EC2 API throttling, "Request token bucket
-/// sizes and refill rates").
-const RUN: (u32, u32) = (5, 2);
-const INSTANCES: (u32, u32) = (1000, 2);
-const TERMINATE: (u32, u32) = (100, 5);
-const OTHER: (u32, u32) = (50, 5);
-
 /// What the steps cost.
 pub(super) fn takes(steps: &[Step]) -> Takes {
-    let mut t = Takes::default();
-    let (mut run, mut instances, mut terminate, mut other) = (0, 0, 0, 0);
+    let mut t = Takes { least_ms: pace::least_ms(steps), ..Takes::default() };
     for call in steps.iter().filter_map(|s| match &s.does {
         Do::Call(c) => Some(c),
         Do::Wait(_) => None,
     }) {
         t.calls += 1;
         match call {
-            Call::Launch(l) => {
-                run += 1;
-                instances += l.tag.slots.len();
-                t.launches += l.tag.slots.len();
-            }
-            Call::Terminate(ids) => {
-                terminate += 1;
-                t.deletes += u32::try_from(ids.len()).unwrap_or(u32::MAX);
-            }
-            Call::DeleteVolume(_) => {
-                other += 1;
-                t.deletes += 1;
-            }
-            Call::CreateVolume(_) => {
-                other += 1;
-                t.launches += 1;
-            }
-            // A cluster's own flow control, which no client can know, decides how long these take.
+            Call::Launch(l) => t.launches += l.tag.slots.len(),
+            Call::CreateVolume(_) => t.launches += 1,
+            Call::Terminate(ids) => t.deletes += u32::try_from(ids.len()).unwrap_or(u32::MAX),
+            Call::DeleteVolume(_) => t.deletes += 1,
             Call::Object(on) => t.deletes += u32::from(matches!(on.does, ObjectDoes::Delete { .. })),
             Call::Stop(_)
             | Call::Start(_)
             | Call::Change { .. }
             | Call::Tag { .. }
             | Call::Attach { .. }
-            | Call::Detach { .. } => other += 1,
+            | Call::Detach { .. } => {}
         }
     }
-    let ms = |n: u32, (bucket, rate): (u32, u32)| u64::from(n.saturating_sub(bucket)) * 1000 / u64::from(rate);
-    t.least_ms = ms(run, RUN).max(ms(instances, INSTANCES)).max(ms(terminate, TERMINATE)).max(ms(other, OTHER));
     t
 }

@@ -13,6 +13,7 @@ mod nodes;
 mod objects;
 mod order;
 mod seats;
+pub mod silent;
 mod volumes;
 
 #[cfg(test)]
@@ -55,6 +56,8 @@ pub struct Intent {
     pub allow_empty: bool,
     /// Raises `max-deletes` for this run.
     pub max_deletes: Option<Amount>,
+    /// What earlier rounds of the same run have deleted, ids by scope ([`Plan::deleted`]): it counts towards the cap.
+    pub deleted: BTreeMap<String, BTreeSet<String>>,
     /// These are replaced although nothing is wrong with them.
     pub replace: BTreeSet<Address>,
     /// Objects that other tools mark as theirs too are taken.
@@ -216,6 +219,7 @@ pub fn make(ask: &Ask<'_>) -> Made {
     let machines: Vec<_> = survey.groups.keys().filter(|g| g.kind == Kind::Machines).cloned().collect();
     for group in &machines {
         candidates.extend(machines::wishes(&mut draft, group));
+        silent::notes(&mut draft, group);
     }
     let volumes: Vec<_> = survey.groups.keys().filter(|g| g.kind == Kind::Volumes).cloned().collect();
     for group in &volumes {

@@ -410,12 +410,18 @@ impl<'a> Place<'a> {
         let gone: Vec<(&ObjectName, &Live)> =
             ours.iter().filter(|(o, _)| destroy || !named.contains_key(**o)).map(|(o, l)| (*o, *l)).collect();
         let emptied = !destroy && !draft.ask.intent.allow_empty && named.is_empty() && gone.len() > 1;
-        let owned = u32::try_from(ours.len()).unwrap_or(u32::MAX);
+        // What this run has deleted already was there when it began.
+        let nothing = BTreeSet::new();
+        let before = draft.ask.intent.deleted.get(self.scope).unwrap_or(&nothing);
+        let over = before.iter().filter(|id| !ours.values().any(|l| l.uid == **id)).count();
+        let owned = u32::try_from(ours.len() + over).unwrap_or(u32::MAX);
         let policy = &draft.ask.desired.policy;
-        let mut room = draft.ask.intent.max_deletes.map_or_else(|| policy.deletes(owned), |a| a.floor_of(owned));
-        if destroy {
-            room = draft.ask.intent.max_deletes.map_or(u32::MAX, |a| a.floor_of(owned));
-        }
+        let most = match draft.ask.intent.max_deletes {
+            Some(amount) => amount.floor_of(owned),
+            None if destroy => u32::MAX,
+            None => policy.deletes(owned),
+        };
+        let mut room = most.saturating_sub(u32::try_from(before.len()).unwrap_or(u32::MAX));
         let mut work = Vec::new();
         for (object, live) in gone {
             let address = group_of(&live.body).object(object.clone());
@@ -467,13 +473,14 @@ impl<'a> Place<'a> {
                 draft.hold(change, Hold::Quarantine, says);
                 continue;
             };
-            if room == 0 {
-                let most = draft.ask.desired.policy.deletes(owned);
+            // One that was begun and is still there is no second one.
+            let again = before.contains(&live.uid);
+            if room == 0 && !again {
                 let says = format!("--max-deletes: this run may take {most} of {owned} objects");
                 draft.hold(change, Hold::DeleteCap, says);
                 continue;
             }
-            room -= 1;
+            room -= u32::from(!again);
             let api_version = live.body.get("apiVersion").and_then(Json::as_str).unwrap_or_default().to_owned();
             work.push(Work { object: object.clone(), api_version, change, doing });
         }

@@ -398,12 +398,14 @@ fn homeless<'a>(
         _ => return None,
     };
     let id = home.as_ref().map_or(String::new(), |id| format!(" ({id})"));
-    // Nothing in a file takes a volume from its machine: either the world did, or it was never brought there.
+    // Nothing in a file takes a volume from its machine: either the world did, or it was never brought there, as far as
+    // anybody here remembers.
     let slots = draft.survey.groups.get(&machine.group).and_then(|g| g.slots.get(&machine.slot));
     let lost = home.is_none() && slots.is_some_and(|all| all.iter().any(|m| !m.alive()));
     let young = draft.ask.now.duration_since(keeper.object.created).as_secs()
         <= i64::try_from(draft.ask.desired.policy.grace).unwrap_or(i64::MAX);
-    let why = match (lost, young || keeper.quarantined_until().is_some()) {
+    let never = young && !draft.ask.history.hung.contains(&keeper.object.id);
+    let why = match (lost, never || keeper.quarantined_until().is_some()) {
         (true, _) => Why::Unhealthy,
         (false, true) => Why::Declared,
         (false, false) => Why::Drifted,

@@ -2,10 +2,11 @@
 //!
 //! It refuses to weigh reasons: it looks at what the steps would do to volumes, and counts what goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{CAP, Case, DATA, EMPTY, FENCE, Objections, is_id};
 use crate::address::{Group, Kind};
+use crate::desired::is_cluster;
 use crate::observed::Phase;
 use crate::plan::{Action, Call, Do, Target, Until, Wait};
 use crate::stamp::tag;
@@ -115,6 +116,8 @@ pub(super) fn deletes(case: &Case<'_>, out: &mut Objections) {
     }
     let mut count = 0u32;
     let mut emptied: BTreeMap<&Group, u32> = BTreeMap::new();
+    let earlier = case.asked.deleted.iter().filter(|(scope, _)| !is_cluster(scope));
+    let earlier: BTreeSet<&str> = earlier.flat_map(|(_, ids)| ids.iter().map(String::as_str)).collect();
     let mut goes = |id: &str| {
         let Some(own) = case.own.get(id) else { return };
         let wanted = own.group.as_ref().map_or(0, |g| case.wanted(g));
@@ -122,7 +125,7 @@ pub(super) fn deletes(case: &Case<'_>, out: &mut Objections) {
         let slot = own.address.as_ref().filter(|a| a.slot < wanted);
         let other = |a| case.own.values().any(|o| o.alive() && o.address.as_ref() == Some(a) && o.object.id != id);
         if !slot.is_some_and(|a| case.made.contains_key(a) || other(a)) {
-            count += 1;
+            count += u32::from(!earlier.contains(id));
             if let Some(g) = own.group.as_ref().filter(|_| wanted == 0) {
                 *emptied.entry(g).or_default() += 1;
             }
@@ -144,10 +147,13 @@ pub(super) fn deletes(case: &Case<'_>, out: &mut Objections) {
             | Call::Object(_) => {}
         }
     }
-    let owned = u32::try_from(case.own.values().filter(|o| o.alive()).count()).unwrap_or(u32::MAX);
+    let there = |id: &str| case.own.get(id).is_some_and(|o| o.alive());
+    let owned = case.own.values().filter(|o| o.alive()).count() + earlier.iter().filter(|id| !there(id)).count();
+    let owned = u32::try_from(owned).unwrap_or(u32::MAX);
+    let all = u32::try_from(earlier.len()).unwrap_or(u32::MAX).saturating_add(count);
     let most = case.asked.max_deletes.map_or_else(|| case.desired.policy.deletes(owned), |a| a.floor_of(owned));
-    if count > most {
-        out.plan(CAP, format!("{count} would go, {most} of {owned} may"));
+    if count > 0 && all > most {
+        out.plan(CAP, format!("{all} would go in this run, {most} of {owned} may"));
     }
     for (group, gone) in emptied.into_iter().filter(|_| !case.asked.allow_empty) {
         let live = case.members(group).count();

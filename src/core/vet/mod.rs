@@ -101,7 +101,7 @@ pub(crate) const FORECAST: &str = "V21";
 pub(crate) const DRAIN: &str = "V22";
 
 /// What the user asked beyond the file, as far as it lifts a rule.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Asked {
     /// Everything of the stack shall go, its data too.
     pub destroy: bool,
@@ -109,6 +109,8 @@ pub struct Asked {
     pub allow_empty: bool,
     /// Raises `max-deletes` for this run.
     pub max_deletes: Option<Amount>,
+    /// What earlier rounds of the same run have deleted, ids by scope.
+    pub deleted: BTreeMap<String, BTreeSet<String>>,
     /// What other tools mark as theirs too is taken.
     pub force: bool,
     /// Fields of Kubernetes objects that another manager holds are taken.
@@ -169,7 +171,7 @@ pub(crate) fn examined(
     structure::graph(plan, &mut out);
     // With a broken graph, indices lead nowhere and "before" means nothing: there is no more to be said.
     if !out.0.iter().any(|o| o.rule == GRAPH) {
-        let case = Case::of(plan, desired, observed, past, *asked, now);
+        let case = Case::of(plan, desired, observed, past, asked.clone(), now);
         structure::reasons(&case, &mut out);
         structure::serves(&case, &mut out);
         structure::scopes(&case, &mut out);
@@ -254,12 +256,12 @@ impl<'a> Case<'a> {
             plan,
             desired,
             observed,
-            asked,
+            asked: asked.clone(),
             now,
             past,
             above: Above::of(&plan.steps),
             objects: observed.objects.iter().map(|o| (o.id.as_str(), o)).collect(),
-            own: owners::own(plan, desired, observed, &past.objects, asked, now),
+            own: owners::own(plan, desired, observed, &past.objects, &asked, now),
             ends: BTreeMap::new(),
             made: BTreeMap::new(),
             awaited: BTreeMap::new(),

@@ -1,6 +1,6 @@
 //! Kubernetes objects: whose they are, what may go, and that each call does what its change says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
@@ -39,7 +39,8 @@ pub(super) fn objects(case: &Case<'_>, out: &mut Objections) {
             ObjectDoes::Delete { uid } => {
                 owned(case, i, on, live, uid, out);
                 let remade = case.changes(step).all(|c| c.action == Action::Replace);
-                if !remade {
+                let earlier = case.asked.deleted.get(&step.scope).is_some_and(|ids| ids.contains(uid));
+                if !remade && !earlier {
                     *gone.entry(step.scope.as_str()).or_default() += 1;
                 }
                 deleted(case, i, step, on, live, remade, out);
@@ -77,15 +78,19 @@ fn acts<'a>(case: &Case<'a>) -> impl Iterator<Item = (u32, &'a Step, &'a OnObjec
 
 /// How many go, and whether anything is left.
 fn limits(case: &Case<'_>, scope: &str, seen: &ClusterSeen, gone: u32, out: &mut Objections) {
-    let ours = seen.objects.values().filter(|l| is_ours(case, &l.body)).count();
+    let ours: BTreeSet<&str> =
+        seen.objects.values().filter(|l| is_ours(case, &l.body)).map(|l| l.uid.as_str()).collect();
+    let earlier = || case.asked.deleted.get(scope).into_iter().flatten();
+    let ours = ours.len() + earlier().filter(|id| !ours.contains(id.as_str())).count();
     let ours = u32::try_from(ours).unwrap_or(u32::MAX);
+    let all = u32::try_from(earlier().count()).unwrap_or(u32::MAX).saturating_add(gone);
     let most = match case.asked.max_deletes {
         Some(amount) => amount.floor_of(ours),
         None if case.asked.destroy => u32::MAX,
         None => case.desired.policy.deletes(ours),
     };
-    if gone > most {
-        out.plan(CAP, format!("{gone} objects would go, {most} of {ours} may"));
+    if gone > 0 && all > most {
+        out.plan(CAP, format!("{all} objects would go in this run, {most} of {ours} may"));
     }
     let wished = case.desired.wishes(scope).count();
     if !case.asked.destroy && !case.asked.allow_empty && wished == 0 && gone > 1 {

@@ -83,7 +83,7 @@ pub(super) fn own<'a>(
     desired: &Desired,
     observed: &'a Observed,
     past: &History,
-    asked: Asked,
+    asked: &Asked,
     now: Timestamp,
 ) -> BTreeMap<&'a str, Own<'a>> {
     let stack = &desired.stack.id;

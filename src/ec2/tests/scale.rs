@@ -1,6 +1,7 @@
 //! What a plan and a launch cost in calls, held as a promise. The benchmark `scale` prints the same with time and memory.
 
 use evenkeel_core::event::Outcome;
+use evenkeel_engine::clock::Clock;
 use evenkeel_sim::runtime;
 
 use crate::fleet::{Fleet, file};
@@ -23,7 +24,11 @@ fn a_plan_of_a_thousand_machines_and_volumes_reads_nine_calls_at_most() {
     runtime().unwrap().block_on(async {
         let fleet = Fleet::new(&file(1000, true));
         let plan = fleet.plan(&fleet.look().await);
+        let began = fleet.sim.clock().now();
         assert_eq!(fleet.run(&plan).await, Outcome::Complete);
+        let took = fleet.sim.clock().now().duration_since(began).as_millis();
+        let least = i128::from(plan.plan.takes.least_ms);
+        assert!((180_000..=took).contains(&least), "it took {took} ms and was said to take {least} at least");
         let mark = fleet.mark();
         let seen = fleet.look().await;
         let (reading, changing) = fleet.since(&mark);

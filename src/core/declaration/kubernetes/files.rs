@@ -11,6 +11,7 @@ use super::super::keys::nearest;
 use super::super::problems::Problems;
 use super::super::reader::Reader;
 use super::super::tree::{At, Node};
+use super::super::vars::Vars;
 use super::object::Lines;
 use super::pattern::Pattern;
 use super::piece::Piece;
@@ -116,7 +117,7 @@ fn one(
         Ok(filled) => filled,
         Err((says, line)) => {
             let source = problems.source(Source { name: shows, text: text.clone() });
-            template_error(&text, &says, line, path, context, source, problems);
+            template_error(&text, &says, line_at(&text, line, source), path, context, c.vars, problems);
             if text.contains("Secret") {
                 problems.hide(source, secret::hidden(&text));
                 problems.silence(source);
@@ -180,30 +181,40 @@ fn taint(text: &str, documents: &[Piece], context: &Json, c: &Context<'_>, probl
     documents.iter().zip(&again).for_each(|(a, b)| secret::differing(a, b, problems));
 }
 
+/// The line of a text, from 1, without its indentation.
+fn line_at(text: &str, line: usize, file: usize) -> At {
+    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    let end = start + text[start..].lines().next().map_or(0, str::len);
+    At { file, start: end - text[start..end].trim_start().len(), end }
+}
+
 fn template_error(
     text: &str,
     says: &str,
-    line: usize,
+    at: At,
     path: &str,
     context: &Json,
-    file: usize,
+    vars: &Vars,
     problems: &mut Problems<'_>,
 ) {
-    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
-    let end = start + text[start..].lines().next().map_or(0, str::len);
-    let start = end - text[start..end].trim_start().len();
-    let at = At { file, start, end };
-    let missing = jinja::template_names(text).ok().and_then(|names| {
-        let plain = |name: &str| name.split('.').take(2).collect::<Vec<_>>().join(".");
-        let known = |name: &str| {
-            let mut at = Some(context);
-            name.split('.').for_each(|part| at = at.and_then(|v| v.get(part)));
-            at.is_some()
-        };
-        names.iter().map(|n| plain(n)).find(|n| !known(n))
-    });
+    let missing = jinja::template_names(text).map_or_else(
+        |_| Vec::new(),
+        |names| {
+            let plain = |name: &str| name.split('.').take(2).collect::<Vec<_>>().join(".");
+            let known = |name: &str| {
+                let mut at = Some(context);
+                name.split('.').for_each(|part| at = at.and_then(|v| v.get(part)));
+                at.is_some()
+            };
+            names.iter().map(|n| plain(n)).filter(|n| !known(n)).collect()
+        },
+    );
+    let named = missing.iter().find(|name| !vars.lacks(name));
+    if named.is_none() && !missing.is_empty() {
+        return;
+    }
     let at_hand = "at hand are group, namespace, vars.…, stack.name, stack.id and env";
-    let (says, way_out) = match missing {
+    let (says, way_out) = match named {
         Some(name) => {
             let vars = context.get("vars").and_then(Json::as_object);
             let near = name.strip_prefix("vars.").and_then(|n| nearest(n, vars?.keys().map(String::as_str)));

@@ -193,6 +193,19 @@ fn each_mistake_elsewhere_has_a_place_and_a_way_out() {
 }
 
 #[test]
+fn what_names_a_variable_without_a_value_is_not_told_beside_it() {
+    let asked = "[vars]\nteam = { description = \"who\" }\n";
+    for (script, told) in [
+        ("{{ vars.team }} {{ vars.team.lead }}", vec!["E0201"]),
+        ("{{ vars.team }} {{ solt }}", vec!["E0201", "E0305"]),
+        ("{{ vars.team }} {{ vars.taem }}", vec!["E0201", "E0305"]),
+    ] {
+        let text = format!("{HEAD}{asked}{WEB}user-data = {{ text = \"{script}\" }}\n");
+        assert_eq!(codes(&main(&text)), told, "{script}");
+    }
+}
+
+#[test]
 fn a_text_too_long_is_refused_unread() {
     assert!(codes(&main(&"#".repeat((1 << 20) + 1))).contains(&"E0004"));
 }

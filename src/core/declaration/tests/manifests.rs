@@ -336,6 +336,8 @@ fn templates_are_filled_in_where_they_are_asked_for() {
         assert_eq!(said(&inputs), [("E1009", "a.yaml.j2:2:3".to_owned())], "{bad}");
         assert!(declare(&inputs).diagnostics[0].way_out.contains(way_out), "{bad}");
     }
+    let asked = lines("").replace("n = 7", "n = {}");
+    assert_eq!(codes(&with(&[("a.yaml.j2", &text)], &asked)), ["E0201"], "the cause alone");
     let broken = with(&[("a.yaml.j2", "{% for i in [1, 2] %}\na: {{ i }}\n{% endfor %}\n")], &lines(""));
     let filled = |line: u32| format!("a.yaml.j2 (filled in):{line}:1");
     assert_eq!(said(&broken), [("E1101", filled(2)), ("E1005", filled(4))]);

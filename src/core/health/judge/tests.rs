@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::health::{History, remember};
 use crate::value::Fields;
 
 /// All times are minutes after this one.
