@@ -83,7 +83,7 @@ pub async fn look(session: &Session, project: &Project, deep: bool, out: &Out) -
     let forgotten = scopes::forgotten(&history.scopes, &scopes, &observed);
     observed.gaps.extend(forgotten);
     let judged = survey(&project.desired, &observed, &history, false, now);
-    let (blind, memory) = (judged.blind(), judged.memory);
+    let (blind, memory) = (judged.blind(), judged.remember(&project.desired, &observed, &history, now));
     let said = |gap: &Gap| observed.gaps.iter().any(|g| (&g.scope, g.kind) == (&gap.scope, gap.kind));
     let blind: Vec<Gap> = blind.into_iter().filter(|gap| !said(gap)).collect();
     observed.gaps.extend(blind);

@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use crate::address::{Address, Group, Kind};
 use crate::launch::{group_mark, token_prefix};
 use crate::observed::Object;
+use crate::shared::Shared;
 use crate::stamp::{LaunchTag, tag};
 
 /// Whose an object is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
     /// Ours: this slot, by this launch.
-    Slot(Address, LaunchTag),
+    Slot(Address, Shared<LaunchTag>),
     /// Launched by us, but its marks were taken away or cannot be read; the group is known if its token says so.
     Stripped(Option<Group>),
     /// Bears our marks, but we did not launch it: somebody copied the tags. Never touched.
@@ -68,6 +69,17 @@ fn manager_but(tags: &BTreeMap<String, String>, ours: impl Fn(&str) -> bool) -> 
 /// Whose `object` is, seen by `stack`. `groups` are the names that a token's group mark may stand for. `declared`
 /// says which tags the user wants on a group: those are never taken for another tool's.
 pub fn claim(object: &Object, stack: &str, groups: &[Group], declared: impl Fn(&Group, &str) -> bool) -> Claim {
+    claim_by(object, stack, groups, declared, |mark| mark.parse::<LaunchTag>().ok().map(Shared::from))
+}
+
+/// The same; `read` reads the mark of a launch.
+pub fn claim_by<'a>(
+    object: &'a Object,
+    stack: &str,
+    groups: &[Group],
+    declared: impl Fn(&Group, &str) -> bool,
+    read: impl FnOnce(&'a str) -> Option<Shared<LaunchTag>>,
+) -> Claim {
     let prefix = token_prefix(stack);
     let token = object.token.as_deref().filter(|t| !t.is_empty());
     let launched_by_us = token.map(|t| t.starts_with(&prefix));
@@ -84,7 +96,7 @@ pub fn claim(object: &Object, stack: &str, groups: &[Group], declared: impl Fn(&
         let mark = token?.strip_prefix(&prefix)?.split('-').next()?;
         groups.iter().find(|g| g.kind == object.kind && group_mark(g) == mark).cloned()
     };
-    let launch: Option<LaunchTag> = object.tags.get(tag::LAUNCH).and_then(|l| l.parse().ok());
+    let launch = object.tags.get(tag::LAUNCH).and_then(|mark| read(mark));
     // What is left of the marks still counts where the token vouches for it: a machine that lost one tag keeps its slot.
     let ours = marked.is_some() || launched_by_us == Some(true);
     let group = group.or_else(by_token);
@@ -153,8 +165,12 @@ mod tests {
     fn the_launch_index_picks_the_slot() {
         let web = Group::machines("web");
         let launch = LaunchTag::first(Slots::new([0, 2, 4]));
-        assert_eq!(whose(&object(Some("ek-abc23456-x-y"), 1, &OURS)), Claim::Slot(web.slot(2), launch.clone()));
-        assert_eq!(whose(&object(None, 2, &OURS)), Claim::Slot(web.slot(4), launch), "no token shown is no evidence");
+        assert_eq!(whose(&object(Some("ek-abc23456-x-y"), 1, &OURS)), Claim::Slot(web.slot(2), launch.clone().into()));
+        assert_eq!(
+            whose(&object(None, 2, &OURS)),
+            Claim::Slot(web.slot(4), launch.into()),
+            "no token shown is no evidence"
+        );
         assert_eq!(whose(&object(None, 3, &OURS)), Claim::Stripped(Some(web)));
     }
 

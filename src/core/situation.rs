@@ -20,7 +20,7 @@ use crate::stamp::tag;
 const ORDINARY: f64 = 0.02;
 
 /// Something that machines can have in common.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Hash)]
 #[serde(rename_all = "kebab-case")]
 pub enum Attribute {
     /// Availability zone.
@@ -67,7 +67,7 @@ pub struct Member {
     /// Its group.
     pub group: Group,
     /// What it is and where.
-    pub values: Values,
+    pub values: Shared<Values>,
     /// How it is.
     pub verdict: Shared<Verdict>,
     /// A person holds it: it counts on neither side.

@@ -21,7 +21,7 @@ use crate::nodes::{Joined, Nodes};
 use crate::observed::{Gap, Object, Observed, Signal};
 use crate::plan::Note;
 use crate::scopes::{self, LookedAt};
-use crate::shared::{Fast, Pool, Shared};
+use crate::shared::{Fast, FastMap, Pool, Shared};
 use crate::situation::{self, Freeze, Outages, Situation};
 use crate::stamp::{LaunchTag, Vector, tag};
 
@@ -76,8 +76,8 @@ pub struct Survey<'a> {
     pub groups: BTreeMap<Group, GroupSurvey<'a>>,
     /// What the machines of each scope have in common.
     pub situations: BTreeMap<String, Situation>,
-    /// What the next look should remember.
-    pub memory: Memory,
+    /// What the next look should remember of each scope's situation.
+    outages: BTreeMap<String, Outages>,
     /// Objects that are not ours to touch, and why; duplicates are not among them.
     pub notes: Vec<Note>,
     /// Ids of objects held back because something else owns them.
@@ -192,14 +192,14 @@ pub fn survey<'a>(desired: &Desired, seen: &'a Observed, memory: &Memory, force:
         past: &memory.objects,
         nodes: Nodes::of(seen),
         now,
-        launches: Pool::default(),
-        vectors: Pool::default(),
+        launches: FastMap::default(),
+        vectors: FastMap::default(),
         verdicts: Pool::default(),
     };
     let mut out = Survey {
         groups: BTreeMap::new(),
         situations: BTreeMap::new(),
-        memory: memory.clone(),
+        outages: memory.outages.clone(),
         notes: vec![],
         foreign: BTreeSet::new(),
         occupied: BTreeMap::new(),
@@ -222,7 +222,8 @@ pub fn survey<'a>(desired: &Desired, seen: &'a Observed, memory: &Memory, force:
     let mut hanging = vec![];
     for object in &seen.objects {
         let note = |kind: &str, says: String| Note { kind: kind.into(), about: object.id.clone(), says };
-        match identity::claim(object, &desired.stack.id, &groups, declared) {
+        let claim = identity::claim_by(object, &desired.stack.id, &groups, declared, |mark| known.launch(mark));
+        match claim {
             Claim::Slot(address, launch) => out.add(&mut known, address, object, Some(launch)),
             // Nobody's by its marks, or ours in part. Where it hangs may tell more.
             Claim::Stripped(_) | Claim::Unmarked if object.kind == Kind::Volumes => hanging.push(object),
@@ -269,7 +270,6 @@ pub fn survey<'a>(desired: &Desired, seen: &'a Observed, memory: &Memory, force:
         }
     }
     out.assess(desired, seen, now);
-    out.recall(desired, seen, now);
     out
 }
 
@@ -279,9 +279,20 @@ struct Known<'k, 'a> {
     past: &'k History,
     nodes: Nodes<'a>,
     now: Timestamp,
-    launches: Pool<LaunchTag>,
-    vectors: Pool<Vector>,
+    /// Marks that were read.
+    launches: FastMap<&'a str, Option<Shared<LaunchTag>>>,
+    vectors: FastMap<&'a str, Option<Shared<Vector>>>,
     verdicts: Pool<Verdict>,
+}
+
+impl<'a> Known<'_, 'a> {
+    fn launch(&mut self, mark: &'a str) -> Option<Shared<LaunchTag>> {
+        self.launches.entry(mark).or_insert_with(|| mark.parse().ok().map(|l: LaunchTag| l.into())).clone()
+    }
+
+    fn vector(&mut self, stamp: &'a str) -> Option<Shared<Vector>> {
+        self.vectors.entry(stamp).or_insert_with(|| stamp.parse().ok().map(|v: Vector| v.into())).clone()
+    }
 }
 
 /// The object as its own marks alone describe it; where our token shows who launched it, the stack's mark is taken as
@@ -347,7 +358,13 @@ impl<'a> Survey<'a> {
             .collect()
     }
 
-    fn add(&mut self, known: &mut Known<'_, 'a>, address: Address, object: &'a Object, launch: Option<LaunchTag>) {
+    fn add(
+        &mut self,
+        known: &mut Known<'_, 'a>,
+        address: Address,
+        object: &'a Object,
+        launch: Option<Shared<LaunchTag>>,
+    ) {
         let desired = known.desired;
         // `renamed-from`: the marks say the old name, the file the new one; the stamp is put right by a restamp.
         let group = desired.renamed.get(&address.group).cloned().unwrap_or(address.group);
@@ -361,8 +378,7 @@ impl<'a> Survey<'a> {
         let past = known.past.get(&object.id);
         let verdict = health::judge_with(object, &others, wait, past, &desired.policy, known.now);
         let verdict = known.verdicts.share(verdict);
-        let vector = object.tags.get(tag::SPEC).and_then(|t| t.parse::<Vector>().ok()).map(|v| known.vectors.share(v));
-        let launch = launch.map(|l| known.launches.share(l));
+        let vector = object.tags.get(tag::SPEC).and_then(|stamp| known.vector(stamp));
         self.ids.insert(&object.id);
         // A group that the file does not name is where its first object is.
         let fresh = || GroupSurvey { scope: object.scope.clone(), ..GroupSurvey::default() };
@@ -374,43 +390,47 @@ impl<'a> Survey<'a> {
 
     fn assess(&mut self, desired: &Desired, seen: &Observed, now: Timestamp) {
         let mut by_scope: BTreeMap<String, Vec<situation::Member>> = BTreeMap::new();
+        let mut values = Pool::default();
         for (group, g) in self.groups.iter().filter(|(g, _)| g.kind == Kind::Machines) {
             for (_, m) in g.members() {
-                let member = situation::Member::of(m.object, group, m.verdict.clone());
+                let mut member = situation::Member::of(m.object, group, m.verdict.clone());
+                member.values = values.share(member.values);
                 by_scope.entry(m.object.scope.clone()).or_default().push(member);
             }
         }
         for (scope, seen) in &seen.scopes {
             let members = by_scope.remove(scope).unwrap_or_default();
             let mut found = situation::assess(&members, &seen.zones, &desired.policy, now);
-            let outages = self.memory.outages.entry(scope.clone()).or_default();
+            let outages = self.outages.entry(scope.clone()).or_default();
             situation::remember(&mut found, outages, &desired.policy, now);
             self.situations.insert(scope.clone(), found);
         }
     }
 
-    /// Writes this look into the memory; what is gone is forgotten.
-    fn recall(&mut self, desired: &Desired, seen: &Observed, now: Timestamp) {
+    /// What the next look should remember: what was remembered `before`, and this look. What is gone is forgotten.
+    pub fn remember(&self, desired: &Desired, seen: &Observed, before: &Memory, now: Timestamp) -> Memory {
+        let mut next = Memory { outages: self.outages.clone(), ..before.clone() };
         for g in self.groups.values() {
             for (_, m) in g.members() {
-                health::remember(&mut self.memory.objects, m.object, &m.verdict, now);
+                health::remember(&mut next.objects, m.object, &m.verdict, now);
                 if m.object.attached.is_some() {
-                    self.memory.hung.insert(m.object.id.clone());
+                    next.hung.insert(m.object.id.clone());
                 }
             }
         }
-        let alive: BTreeSet<&str> = seen.objects.iter().filter(|o| o.phase.alive()).map(|o| o.id.as_str()).collect();
-        self.memory.objects.retain(|id, _| alive.contains(id.as_str()));
-        self.memory.hung.retain(|id| alive.contains(id.as_str()));
-        self.memory.lessons.forget(&alive, now);
-        scopes::remember(&mut self.memory.scopes, &desired.stack.id, seen);
-        self.keep(desired);
+        let alive = seen.objects.iter().filter(|o| o.phase.alive()).map(|o| o.id.as_str());
+        let alive: HashSet<&str, Fast> = alive.collect();
+        next.objects.retain(|id, _| alive.contains(id.as_str()));
+        next.hung.retain(|id| alive.contains(id.as_str()));
+        next.lessons.forget(&alive, now);
+        scopes::remember(&mut next.scopes, &desired.stack.id, seen);
+        self.keep(desired, &mut next);
+        next
     }
 
     /// Notes the volume of each slot; one that is not seen now stays noted for as long as the file has its group.
-    fn keep(&mut self, desired: &Desired) {
-        let all = &mut self.memory.volumes;
-        let ended = &self.memory.lessons;
+    fn keep(&self, desired: &Desired, next: &mut Memory) {
+        let (all, ended) = (&mut next.volumes, &next.lessons);
         let declared = |group: &Group| desired.volumes.contains_key(&group.name);
         all.retain(|address, id| declared(&address.group) && !ended.ended(id));
         for (group, g) in self.groups.iter().filter(|(g, _)| g.kind == Kind::Volumes && declared(g)) {

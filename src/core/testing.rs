@@ -210,7 +210,8 @@ impl World {
 
     /// Writes down how everything is, as a program that keeps a history does at every look.
     pub fn remember(&mut self) {
-        self.past = survey(&self.desired, &self.seen, &self.past, self.intent.force, self.at).memory;
+        let judged = survey(&self.desired, &self.seen, &self.past, self.intent.force, self.at);
+        self.past = judged.remember(&self.desired, &self.seen, &self.past, self.at);
     }
 
     pub fn later(&mut self, seconds: i64) {

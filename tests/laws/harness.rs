@@ -243,7 +243,8 @@ fn pause(left: &Plan, now: Timestamp) -> Duration {
 
 /// Writes down what a look saw, as the program does.
 fn remember(desired: &Desired, look: &Look, disk: &mut Disk) {
-    disk.history = survey(desired, &look.observed, &disk.history, false, look.now).memory;
+    let judged = survey(desired, &look.observed, &disk.history, false, look.now);
+    disk.history = judged.remember(desired, &look.observed, &disk.history, look.now);
 }
 
 /// What a look saw of machines, in words.

@@ -321,7 +321,7 @@ fn a_member_is_read_from_what_was_seen() {
         (Attribute::Type, "t3"),
         (Attribute::Launch, "machines.web 1:imabcdef"),
     ];
-    assert_eq!(m.values, expected.map(|(a, v)| (a, v.to_owned())).into());
+    assert_eq!(m.values, expected.map(|(a, v)| (a, v.to_owned())).into_iter().collect());
 }
 
 fn any_members() -> impl Strategy<Value = Vec<Member>> {
