@@ -4,6 +4,7 @@
 //! proves is the code that users run. It never plans, never retries, and names no SDK.
 
 pub mod api;
+mod by_id;
 mod kinds;
 mod limits;
 mod lookups;

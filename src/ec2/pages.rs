@@ -44,6 +44,8 @@ where
             Err(failure) => return Walked { items, failed: Some(failure) },
         };
         let empty = page.items.is_empty();
+        // Many pages follow each other; growing by halves again would keep room for pages that never come.
+        items.reserve_exact(page.items.len());
         items.extend(page.items);
         let Some(next) = page.next_token.filter(|t| !t.is_empty()) else { return Walked { items, failed: None } };
         if !tokens.insert(next.clone()) && !empty {

@@ -16,7 +16,6 @@ use evenkeel_core::digest::Digest;
 use evenkeel_core::failure::{Class, Failure};
 use evenkeel_core::launch::token_prefix;
 use evenkeel_core::observed::{Gap, Object};
-use evenkeel_core::shared::FastMap;
 use evenkeel_core::stamp::tag;
 use evenkeel_core::value::Value;
 use evenkeel_engine::budget::Family;
@@ -25,6 +24,7 @@ use evenkeel_engine::provider::{Eyes, Reading, Wants};
 use futures::StreamExt;
 
 use crate::api::{DeepAttributes, Ec2Read, Filter, Instance, InstanceStatus, Query, Tags, Volume};
+use crate::by_id::ById;
 use crate::kinds::{Alike, machine, volume};
 use crate::limits;
 use crate::pages::{Walked, by_ids, walk};
@@ -134,13 +134,13 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
         &self,
         calls: &Calls,
         stack: &str,
-        known: &FastMap<String, Instance>,
+        known: &ById<Instance>,
         statuses: &Walked<InstanceStatus>,
     ) -> Walked<Instance> {
         let prefix = token_prefix(stack);
         let mut walked = Walked { items: Vec::new(), failed: None };
         let strangers: BTreeSet<String> =
-            statuses.items.iter().filter(|s| !known.contains_key(&s.id)).map(|s| s.id.clone()).collect();
+            statuses.items.iter().filter(|s| !known.has(&s.id)).map(|s| s.id.clone()).collect();
         if statuses.failed.is_none() && strangers.len() <= limits::IDS {
             if strangers.is_empty() {
                 return walked;
@@ -208,13 +208,6 @@ fn is_ours(stack: &str, token: &str, tags: &Tags) -> bool {
     token.starts_with(&token_prefix(stack)) || tags.get(tag::STACK).is_some_and(|s| s == stack)
 }
 
-/// By id. The instances themselves are large, and stay where they are.
-fn in_order(machines: &FastMap<String, Instance>) -> Vec<&Instance> {
-    let mut all: Vec<&Instance> = machines.values().collect();
-    all.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-    all
-}
-
 /// What the gaps of one read are filled with.
 struct Gaps<'a> {
     scope: &'a str,
@@ -261,32 +254,32 @@ impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
         gaps.all.extend(answers.gaps);
         reading.labels = answers.labels;
 
-        let mut machines: FastMap<String, Instance> = instances.items.into_iter().map(|i| (i.id.clone(), i)).collect();
+        let mut machines = ById::of(instances.items);
         if instances.failed.is_none() {
             let found = self.stripped(calls, &wants.stack, &machines, &statuses).await;
-            machines.extend(found.items.into_iter().map(|i| (i.id.clone(), i)));
+            machines.extend(found.items);
             // One of ours may be among them, so what is missing may be there.
             gaps.add(Some(Kind::Machines), "machines without tags", found.failed, false);
-            let gone = |id: &&String| id.starts_with("i-") && !machines.contains_key(*id);
+            let gone = |id: &&String| id.starts_with("i-") && !machines.has(id);
             let gone: BTreeSet<String> = wants.known.iter().filter(gone).cloned().collect();
             if !gone.is_empty() {
                 match self.instances_by_id(calls, gone).await {
                     Ok(found) => {
                         let ours = found.into_iter().filter(|i| is_ours(&wants.stack, &i.client_token, &i.tags));
-                        machines.extend(ours.map(|i| (i.id.clone(), i)));
+                        machines.extend(ours);
                     }
                     Err(failure) => gaps.add(Some(Kind::Machines), "machines seen before", Some(failure), false),
                 }
             }
         }
-        let mut disks: FastMap<String, Volume> = volumes.items.into_iter().map(|v| (v.id.clone(), v)).collect();
-        let mut own: BTreeSet<String> = disks.values().filter(|v| !volume::is_part(v)).map(|v| v.id.clone()).collect();
+        let mut disks = ById::of(volumes.items);
+        let mut own: BTreeSet<String> = disks.iter().filter(|v| !volume::is_part(v)).map(|v| v.id.clone()).collect();
         if volumes.failed.is_none() {
-            let alive = || machines.values().filter(|i| machine::phase(i.state).alive());
+            let alive = || machines.iter().filter(|i| machine::phase(i.state).alive());
             let parts: BTreeSet<&str> = alive().flat_map(machine::parts).collect();
             let hanging: BTreeSet<&str> = alive().flat_map(machine::hanging).collect();
             let known = wants.known.iter().map(String::as_str).filter(|id| id.starts_with("vol-"));
-            let unseen = hanging.iter().copied().chain(known).filter(|id| !disks.contains_key(*id));
+            let unseen = hanging.iter().copied().chain(known).filter(|id| !disks.has(id));
             let unseen: BTreeSet<String> = unseen.map(str::to_owned).collect();
             if !unseen.is_empty() {
                 let all_parts = unseen.iter().all(|id| parts.contains(id.as_str()));
@@ -299,7 +292,7 @@ impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
                             if stays || (is_ours(&wants.stack, "", &v.tags) && !volume::is_part(&v)) {
                                 own.insert(v.id.clone());
                             }
-                            disks.insert(v.id.clone(), v);
+                            disks.insert(v);
                         }
                     }
                     Err(failure) => {
@@ -313,14 +306,13 @@ impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
         }
         self.account_has.store(statuses.items.len(), Ordering::Relaxed);
         let without = if statuses.failed.is_some() { "not seen" } else { "not listed" };
-        let rows: FastMap<String, InstanceStatus> =
-            statuses.items.into_iter().filter(|s| machines.contains_key(&s.id)).map(|s| (s.id.clone(), s)).collect();
+        let rows = ById::of(statuses.items.into_iter().filter(|s| machines.has(&s.id)).collect());
         gaps.add(Some(Kind::Machines), "instance status", statuses.failed, true);
         gaps.add(Some(Kind::Machines), "instances", instances.failed, false);
         gaps.add(Some(Kind::Volumes), "volumes", volumes.failed, false);
 
         let mut alike = Alike::default();
-        for i in in_order(&machines) {
+        for i in machines.in_order() {
             // Half a list of statuses is as good as its rows.
             let row = rows.get(&i.id).map_or(machine::Status::None(without), machine::Status::Row);
             reading.objects.push(machine::object(&wants.scope, i, row, &disks, &mut alike));
@@ -356,8 +348,8 @@ impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
                 // The phase is what fences need; health is what some waits need, and those see no data.
                 Err(failure) => (Vec::new(), format!("not seen: {failure}")),
             };
-            let rows: FastMap<_, _> = rows.into_iter().map(|s| (s.id.clone(), s)).collect();
-            let (none, mut alike) = (FastMap::default(), Alike::default());
+            let rows = ById::of(rows);
+            let (none, mut alike) = (ById::default(), Alike::default());
             let object = |i| {
                 let i: &Instance = i;
                 let row = rows.get(&i.id).map_or(machine::Status::None(&why), machine::Status::Row);

@@ -8,7 +8,7 @@ use evenkeel_core::address::Kind;
 use evenkeel_core::failure::Failure;
 use evenkeel_core::launch::{Launch, Place};
 use evenkeel_core::observed::{Object, Phase, Reading, Reporter, Signal, Source};
-use evenkeel_core::shared::{FastMap, Shared};
+use evenkeel_core::shared::Shared;
 use evenkeel_core::stamp::tag;
 use evenkeel_core::value::{Fields, Value};
 
@@ -17,6 +17,7 @@ use crate::api::{
     BlockDevice, Check, Instance, InstanceChange, InstanceState, InstanceStatus, Metadata, ModifyVolume, RunInstances,
     Volume,
 };
+use crate::by_id::ById;
 
 /// The link to the root volume; the other links are device names.
 pub const ROOT: &str = "root";
@@ -47,7 +48,7 @@ pub(crate) fn object<'a>(
     scope: &str,
     i: &'a Instance,
     status: Status<'_>,
-    volumes: &'a FastMap<String, Volume>,
+    volumes: &'a ById<Volume>,
     alike: &mut Alike<'a>,
 ) -> Object {
     let root = root_device(i);
@@ -126,7 +127,7 @@ struct Disk<'a> {
 }
 
 impl<'a> Shown<'a> {
-    fn of(i: &'a Instance, root: Option<&str>, volumes: &'a FastMap<String, Volume>) -> Self {
+    fn of(i: &'a Instance, root: Option<&str>, volumes: &'a ById<Volume>) -> Self {
         // A volume of its own has been attached later and outlives the machine; a disk came with the launch.
         let disks = i.devices.iter().filter(|(name, on)| Some(name.as_str()) != root && on.delete_on_termination);
         let known = disks.map(|(name, on)| Some((name.as_str(), Disk::of(volumes.get(&on.volume)?))));
@@ -486,7 +487,7 @@ mod tests {
     }
 
     fn shown(i: &Instance) -> Object {
-        let none = FastMap::default();
+        let none = ById::default();
         object("", i, Status::None("not listed"), &none, &mut Alike::default())
     }
 
@@ -524,7 +525,7 @@ mod tests {
                 ebs: (check, None),
                 events: vec![],
             };
-            let (i, none) = (instance(InstanceState::Running), FastMap::default());
+            let (i, none) = (instance(InstanceState::Running), ById::default());
             let seen = object("", &i, Status::Row(&row), &none, &mut Alike::default());
             let all: Vec<_> = seen.signals.iter().map(|s| (s.source, s.reporter, s.reading, s.since)).collect();
             assert_eq!(
@@ -549,7 +550,7 @@ mod tests {
             ebs: (Check::Ok, None),
             events: vec![event("[Completed] x"), event("[Canceled] x"), event(" [Completed] x"), event("soon")],
         };
-        let (i, none) = (instance(InstanceState::Running), FastMap::default());
+        let (i, none) = (instance(InstanceState::Running), ById::default());
         let seen = object("", &i, Status::Row(&row), &none, &mut Alike::default());
         assert_eq!(seen.signals.iter().filter(|s| s.source == Source::ScheduledEvent).count(), 1);
     }
