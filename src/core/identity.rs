@@ -51,6 +51,10 @@ pub fn manager(tags: &BTreeMap<String, String>) -> Option<&'static str> {
 /// The same, and tags with these keys say nothing.
 fn manager_but(tags: &BTreeMap<String, String>, ours: impl Fn(&str) -> bool) -> Option<&'static str> {
     let fits = |pattern: &str, key: &str, value: &str| {
+        // Every pattern begins as its key does; nearly every tag is out by that.
+        if pattern.as_bytes().first() != key.as_bytes().first() {
+            return false;
+        }
         if let Some((k, v)) = pattern.split_once('=') {
             key == k && value.eq_ignore_ascii_case(v)
         } else if let Some(start) = pattern.strip_suffix('*') {
