@@ -436,7 +436,7 @@ fn waves<'a>(
     let started: usize = sizes.iter().map(|n| *n as usize).sum();
     draft.look_again_by(pace.not_before);
     if started < all.len() {
-        let settling = settling(&survey, policy, now);
+        let settling = settling(survey, policy, now);
         draft.look_again_by(settling.as_ref().and_then(|(_, until)| *until));
         let words: Vec<String> =
             pace.evidence.iter().map(|e| e.says.clone()).chain(settling.map(|(says, _)| says)).collect();

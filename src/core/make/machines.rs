@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::seats::{Slot, choose, placed, reseat, slot, stuck};
-use super::{Candidate, Draft, Lineage, Power, lost, moved, reasons, with_script};
+use super::{Candidate, Draft, Lineage, Power, Wanted, lost, moved, reasons, with_script};
 use crate::address::{Address, Group};
 use crate::desired::{Follow, Image, MachineGroup};
 use crate::diff::{Difference, Differences, diff};
@@ -18,7 +18,7 @@ use crate::shared::Shared;
 use crate::slots::Slots;
 use crate::stamp::{LaunchTag, Vector, tag};
 use crate::survey::{GroupSurvey, Member};
-use crate::value::{Fields, Value};
+use crate::value::Value;
 
 /// Urgency of a candidate: hard-dead, announced end, unhealthy, flapping, declared or drifted, uneven (chapter 04).
 pub(super) mod urgency {
@@ -51,13 +51,13 @@ pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<
         let says = format!("count {} → {}", live.unwrap_or(u32::MAX), declared.count);
         out.push(leave(draft, &group.slot(slot), m, vec![Reason { why: Why::Declared, says }]));
     }
-    let mut slots: Vec<Slot<'a>> = (0..declared.count).map(|s| slot(draft, &survey, group, s)).collect();
+    let mut slots: Vec<Slot<'a>> = (0..declared.count).map(|s| slot(draft, survey, group, s)).collect();
     reseat(draft, &mut slots);
     let spec = expected::machines(draft.ask.desired, &group.name, declared, draft.ask.observed);
     match spec {
         Ok(spec) => {
             draft.specs.insert(group.name.clone(), spec.clone());
-            out.extend(filled(draft, group, declared, &survey, &spec, slots));
+            out.extend(filled(draft, group, declared, survey, &spec, slots));
         }
         Err(says) => {
             for s in slots {
@@ -188,7 +188,7 @@ fn specified(
     spec: &MachineSpec,
     slot: u32,
     zone: &str,
-) -> Result<(Shared<Fields>, Shared<Vector>), String> {
+) -> Result<Wanted, String> {
     let script = expected::script(draft.key(), declared, slot, zone)?;
     let index = (group.to_owned(), script.as_ref().map(|s| s.digest.clone()));
     if let Some(known) = draft.wanted.get(&index) {

@@ -180,6 +180,9 @@ impl Default for Lineage {
     }
 }
 
+/// What the slots of a group should be, and their stamp.
+pub(crate) type Wanted = (Shared<Fields>, Shared<Vector>);
+
 /// A plan in the making.
 pub(crate) struct Draft<'a> {
     pub ask: &'a Ask<'a>,
@@ -195,8 +198,8 @@ pub(crate) struct Draft<'a> {
     pub zones: BTreeMap<Address, String>,
     /// What was held against the file.
     pub compared: compared::Compared,
-    /// What the slots of a machine group should be, and their stamp, by boot script.
-    pub wanted: BTreeMap<(String, Option<Digest>), (Shared<Fields>, Shared<Vector>)>,
+    /// What the slots of each machine group should be, by boot script.
+    pub wanted: BTreeMap<(String, Option<Digest>), Wanted>,
 }
 
 /// Makes the plan.

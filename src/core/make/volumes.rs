@@ -47,7 +47,7 @@ pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<
         let why = Reason { why: Why::Declared, says: format!("only {count} are in the file") };
         out.extend(leave(draft, &group.slot(slot), &m, why));
     }
-    let zones = match zones(draft, group, declared, &survey, count) {
+    let zones = match zones(draft, group, declared, survey, count) {
         Ok(zones) => zones,
         Err(says) => {
             let change =
