@@ -1,6 +1,6 @@
 //! How an object is: a verdict, with its evidence and when to look again, and what it asks for.
 //!
-//! [`judge`] comes to it. It refuses to decide what is done about one.
+//! [`judge()`] comes to it. It refuses to decide what is done about one.
 
 use std::collections::BTreeSet;
 

@@ -8,11 +8,11 @@ use std::hash::Hash;
 use evenkeel_core::observed::Signal;
 use evenkeel_core::shared::{FastMap, Pool, Shared};
 use evenkeel_core::stamp::tag;
-use evenkeel_core::value::Fields;
+use evenkeel_core::value::{Fields, Value};
 use jiff::Timestamp;
 
 use super::{machine, volume};
-use crate::api::{Check, InstanceState, Tags};
+use crate::api::{Check, InstanceState, Tags, Volume};
 
 /// A machine's state and its checks, where no event is announced.
 pub(crate) type Checks = (InstanceState, [(Check, Option<Timestamp>); 3]);
@@ -44,6 +44,43 @@ impl<K: Eq + Hash, T> Made<K, T> {
         let made = Shared::from(make(&key));
         self.0.insert(key, made.clone());
         made
+    }
+}
+
+/// All that is told of a disk.
+#[derive(PartialEq, Eq, Hash)]
+pub(crate) struct Disk<'a> {
+    pub size: u32,
+    pub volume_type: &'a str,
+    pub iops: Option<u32>,
+    pub throughput: Option<u32>,
+    pub encrypted: bool,
+    pub kms_key: Option<&'a str>,
+}
+
+impl<'a> Disk<'a> {
+    pub(crate) fn of(v: &'a Volume) -> Self {
+        Self {
+            size: v.size,
+            volume_type: &v.volume_type,
+            iops: v.iops,
+            throughput: v.throughput,
+            encrypted: v.encrypted,
+            kms_key: v.kms_key.as_deref(),
+        }
+    }
+
+    /// As one of the `disks`.
+    pub(crate) fn value(&self) -> Value {
+        let all = [
+            ("size", Value::from(self.size)),
+            ("type", self.volume_type.into()),
+            ("iops", self.iops.into()),
+            ("throughput", self.throughput.into()),
+            ("encrypted", self.encrypted.into()),
+            ("kms-key", self.kms_key.into()),
+        ];
+        Value::Map(all.into_iter().filter(|(_, v)| !v.is_nothing()).map(|(k, v)| (k.to_owned(), v)).collect())
     }
 }
 

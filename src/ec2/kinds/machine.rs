@@ -12,6 +12,7 @@ use evenkeel_core::shared::Shared;
 use evenkeel_core::stamp::tag;
 use evenkeel_core::value::{Fields, Value};
 
+use super::alike::Disk;
 use super::{Alike, Spec, protected, tags_field, user_tags, wrong};
 use crate::api::{
     BlockDevice, Check, Instance, InstanceChange, InstanceState, InstanceStatus, Metadata, ModifyVolume, RunInstances,
@@ -115,17 +116,6 @@ pub(crate) struct Shown<'a> {
     disks: Option<Vec<(&'a str, Disk<'a>)>>,
 }
 
-/// All that is told of a disk.
-#[derive(PartialEq, Eq, Hash)]
-struct Disk<'a> {
-    size: u32,
-    volume_type: &'a str,
-    iops: Option<u32>,
-    throughput: Option<u32>,
-    encrypted: bool,
-    kms_key: Option<&'a str>,
-}
-
 impl<'a> Shown<'a> {
     fn of(i: &'a Instance, root: Option<&str>, volumes: &'a ById<Volume>) -> Self {
         // A volume of its own has been attached later and outlives the machine; a disk came with the launch.
@@ -182,31 +172,6 @@ impl<'a> Shown<'a> {
             fields.insert("disks".into(), Value::Map(all.collect()));
         }
         fields
-    }
-}
-
-impl<'a> Disk<'a> {
-    fn of(v: &'a Volume) -> Self {
-        Self {
-            size: v.size,
-            volume_type: &v.volume_type,
-            iops: v.iops,
-            throughput: v.throughput,
-            encrypted: v.encrypted,
-            kms_key: v.kms_key.as_deref(),
-        }
-    }
-
-    fn value(&self) -> Value {
-        let all = [
-            ("size", Value::from(self.size)),
-            ("type", self.volume_type.into()),
-            ("iops", self.iops.into()),
-            ("throughput", self.throughput.into()),
-            ("encrypted", self.encrypted.into()),
-            ("kms-key", self.kms_key.into()),
-        ];
-        Value::Map(all.into_iter().filter(|(_, v)| !v.is_nothing()).map(|(k, v)| (k.to_owned(), v)).collect())
     }
 }
 

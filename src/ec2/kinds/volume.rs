@@ -11,6 +11,7 @@ use evenkeel_core::observed::{Attached, Object, Phase};
 use evenkeel_core::stamp::tag;
 use evenkeel_core::value::Fields;
 
+use super::alike::Disk;
 use super::{Alike, Spec, protected, tags_field, user_tags, wrong};
 use crate::api::{AttachState, Attachment, CreateVolume, ModifyVolume, Volume, VolumeState};
 
@@ -49,12 +50,7 @@ pub(crate) fn attached(v: &Volume) -> Option<Attached> {
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct Shown<'a> {
     zone: &'a str,
-    size: u32,
-    volume_type: &'a str,
-    iops: Option<u32>,
-    throughput: Option<u32>,
-    encrypted: bool,
-    kms_key: Option<&'a str>,
+    disk: Disk<'a>,
     snapshot: Option<&'a str>,
     tags: Vec<(&'a str, &'a str)>,
     protect: bool,
@@ -66,12 +62,7 @@ impl<'a> Shown<'a> {
     fn of(v: &'a Volume, attached: Option<&Attached>) -> Self {
         Self {
             zone: &v.zone,
-            size: v.size,
-            volume_type: &v.volume_type,
-            iops: v.iops,
-            throughput: v.throughput,
-            encrypted: v.encrypted,
-            kms_key: v.kms_key.as_deref(),
+            disk: Disk::of(v),
             snapshot: v.snapshot.as_deref().filter(|s| !s.is_empty()),
             tags: user_tags(&v.tags),
             protect: protected(&v.tags),
@@ -82,12 +73,12 @@ impl<'a> Shown<'a> {
     fn fields(&self) -> Fields {
         let mut fields = Fields::from([
             ("zone".into(), self.zone.into()),
-            ("size".into(), self.size.into()),
-            ("type".into(), self.volume_type.into()),
-            ("iops".into(), self.iops.into()),
-            ("throughput".into(), self.throughput.into()),
-            ("encrypted".into(), self.encrypted.into()),
-            ("kms-key".into(), self.kms_key.into()),
+            ("size".into(), self.disk.size.into()),
+            ("type".into(), self.disk.volume_type.into()),
+            ("iops".into(), self.disk.iops.into()),
+            ("throughput".into(), self.disk.throughput.into()),
+            ("encrypted".into(), self.disk.encrypted.into()),
+            ("kms-key".into(), self.disk.kms_key.into()),
             ("from-snapshot".into(), self.snapshot.into()),
             ("tags".into(), tags_field(&self.tags)),
             ("protect".into(), self.protect.into()),
