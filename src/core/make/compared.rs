@@ -55,3 +55,31 @@ impl Compared {
         answer
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_compared_before_is_answered_as_at_first() {
+        let fields = |image: &str, key: &str| {
+            Shared::from(Fields::from([("image".into(), image.into()), ("key".into(), key.into())]))
+        };
+        let all = [fields("ami-1", "a"), fields("ami-1", "b"), fields("ami-2", "a")];
+        let stamp = |f: &Shared<Fields>| Some(Shared::from(Vector::of(Kind::Machines, "k", f)));
+        let stamps: Vec<_> = all.iter().map(stamp).chain([None]).collect();
+        let mut compared = Compared::default();
+        for _ in 0..2 {
+            for (want, live) in all.iter().flat_map(|want| all.iter().map(move |live| (want, live))) {
+                for (last, left_out) in stamps.iter().flat_map(|last| [(last, None), (last, Some("image"))]) {
+                    let last = last.as_ref();
+                    let answer = compared.diff(left_out, Kind::Machines, "k", want, live, last);
+                    let fresh = diff_without(left_out, Kind::Machines, "k", want, live, last.map(|v| &**v));
+                    assert_eq!(answer, fresh);
+                }
+            }
+            // 3 wishes, 3 looks, 4 stamps, with and without the image are 72, and only so many are kept.
+            assert_eq!(compared.0.len(), MOST);
+        }
+    }
+}
