@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use aws_sdk_ec2::types as sdk;
 use aws_smithy_types::DateTime;
 use evenkeel_core::failure::Failure;
-use evenkeel_core::shared::{FastMap, Shared};
+use evenkeel_core::shared::Shared;
 use evenkeel_ec2::api;
+use evenkeel_ec2::fast::FastMap;
 use jiff::Timestamp;
 
 use crate::errors::misread;

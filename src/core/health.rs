@@ -20,7 +20,7 @@ pub(crate) use times::{after, age, before};
 pub use times::{moment, span};
 
 /// How an object is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, PartialOrd, Ord)]
 #[serde(rename_all = "kebab-case", tag = "is")]
 pub enum State {
     /// On its way up; not counted as healthy nor as unhealthy.
@@ -70,7 +70,7 @@ pub enum Planned {
 }
 
 /// A verdict.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, PartialOrd, Ord)]
 pub struct Verdict {
     /// How it is.
     pub state: State,

@@ -4,7 +4,7 @@
 //! Learned from a run's events, kept beside the verdicts' memory, heeded by the next plan. Without it everything is
 //! tried again where it failed, and nothing else. It refuses to be a signal of anybody's health.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,6 @@ use crate::health::{after, age, moment, span};
 use crate::launch::Launch;
 use crate::plan::{Call, Do, Plan};
 use crate::progress::Progress;
-use crate::shared::Fast;
 use crate::value::{Fields, Value};
 
 /// How long a zone without room is kept clear of, in seconds (chapter "Launch failure").
@@ -203,7 +202,7 @@ impl Lessons {
     }
 
     /// Forgets what is too old to be heeded, and machines that are no more.
-    pub fn forget(&mut self, alive: &HashSet<&str, Fast>, now: Timestamp) {
+    pub fn forget(&mut self, alive: &BTreeSet<&str>, now: Timestamp) {
         self.no_room.retain(|n| n.holds(now));
         self.used.retain(|u| now < after(u.at, USED));
         self.wrong.retain(|w| alive.contains(w.id.as_str()));

@@ -361,7 +361,7 @@ pub enum Reading {
 }
 
 /// One health signal.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, PartialOrd, Ord)]
 pub struct Signal {
     /// What it is about.
     pub source: Source,

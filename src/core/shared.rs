@@ -3,9 +3,8 @@
 //! The machines of a group bear the same tags and show the same fields. Ten thousand copies of them would be most of
 //! what a look keeps in memory, and comparing one with the file ten thousand times most of what a plan computes.
 
-use std::collections::{BTreeMap, HashMap, HashSet, btree_map};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::fmt;
-use std::hash::Hash;
 use std::ops::{Deref, DerefMut};
 use std::slice;
 use std::sync::Arc;
@@ -89,22 +88,17 @@ impl<'a, T: Clone> IntoIterator for &'a mut Shared<Vec<T>> {
     }
 }
 
-/// How what may come from the world is hashed: quickly, and with a seed of the process's own.
-pub type Fast = foldhash::fast::RandomState;
-/// A map that is asked often.
-pub type FastMap<K, V> = HashMap<K, V, Fast>;
-
 /// Finds the one that is equal among those that it was given before.
 #[derive(Debug)]
-pub struct Pool<T>(HashSet<Shared<T>, Fast>);
+pub struct Pool<T>(BTreeSet<Shared<T>>);
 
 impl<T> Default for Pool<T> {
     fn default() -> Self {
-        Self(HashSet::default())
+        Self(BTreeSet::new())
     }
 }
 
-impl<T: Eq + Hash> Pool<T> {
+impl<T: Ord> Pool<T> {
     /// `value`, or an equal one that came earlier.
     pub fn share(&mut self, value: impl Into<Shared<T>>) -> Shared<T> {
         let value = value.into();

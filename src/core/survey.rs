@@ -4,7 +4,7 @@
 
 mod stripped;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ use crate::nodes::{Joined, Nodes};
 use crate::observed::{Gap, Object, Observed, Signal};
 use crate::plan::Note;
 use crate::scopes::{self, LookedAt};
-use crate::shared::{Fast, FastMap, Pool, Shared};
+use crate::shared::{Pool, Shared};
 use crate::situation::{self, Freeze, Outages, Situation};
 use crate::stamp::{LaunchTag, Vector, tag};
 
@@ -85,7 +85,7 @@ pub struct Survey<'a> {
     /// Slots that such an object holds by our own marks: nothing is launched beside it. Its id, and whose it is.
     pub occupied: BTreeMap<Address, (String, String)>,
     /// Ids of all members.
-    ids: HashSet<&'a str, Fast>,
+    ids: BTreeSet<&'a str>,
     /// The survey of a group that nobody knows.
     none: GroupSurvey<'a>,
 }
@@ -192,8 +192,8 @@ pub fn survey<'a>(desired: &Desired, seen: &'a Observed, memory: &Memory, force:
         past: &memory.objects,
         nodes: Nodes::of(seen),
         now,
-        launches: FastMap::default(),
-        vectors: FastMap::default(),
+        launches: BTreeMap::new(),
+        vectors: BTreeMap::new(),
         verdicts: Pool::default(),
     };
     let mut out = Survey {
@@ -203,7 +203,7 @@ pub fn survey<'a>(desired: &Desired, seen: &'a Observed, memory: &Memory, force:
         notes: vec![],
         foreign: BTreeSet::new(),
         occupied: BTreeMap::new(),
-        ids: HashSet::default(),
+        ids: BTreeSet::new(),
         none: GroupSurvey::default(),
     };
     for (name, g) in &desired.machines {
@@ -280,8 +280,8 @@ struct Known<'k, 'a> {
     nodes: Nodes<'a>,
     now: Timestamp,
     /// Marks that were read.
-    launches: FastMap<&'a str, Option<Shared<LaunchTag>>>,
-    vectors: FastMap<&'a str, Option<Shared<Vector>>>,
+    launches: BTreeMap<&'a str, Option<Shared<LaunchTag>>>,
+    vectors: BTreeMap<&'a str, Option<Shared<Vector>>>,
     verdicts: Pool<Verdict>,
 }
 
@@ -419,7 +419,7 @@ impl<'a> Survey<'a> {
             }
         }
         let alive = seen.objects.iter().filter(|o| o.phase.alive()).map(|o| o.id.as_str());
-        let alive: HashSet<&str, Fast> = alive.collect();
+        let alive: BTreeSet<&str> = alive.collect();
         next.objects.retain(|id, _| alive.contains(id.as_str()));
         next.hung.retain(|id| alive.contains(id.as_str()));
         next.lessons.forget(&alive, now);

@@ -3,9 +3,8 @@
 //! The answers are large and there are ten thousand of them: they stay in the list that they came in, and only their
 //! places are looked up.
 
-use evenkeel_core::shared::FastMap;
-
 use crate::api::{Instance, InstanceStatus, Volume};
+use crate::fast::FastMap;
 
 /// What has an id.
 pub(crate) trait Named {

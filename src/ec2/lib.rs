@@ -5,6 +5,7 @@
 
 pub mod api;
 mod by_id;
+pub mod fast;
 mod kinds;
 mod limits;
 mod lookups;

@@ -6,13 +6,14 @@
 use std::hash::Hash;
 
 use evenkeel_core::observed::Signal;
-use evenkeel_core::shared::{FastMap, Pool, Shared};
+use evenkeel_core::shared::{Pool, Shared};
 use evenkeel_core::stamp::tag;
 use evenkeel_core::value::{Fields, Value};
 use jiff::Timestamp;
 
 use super::{machine, volume};
 use crate::api::{Check, InstanceState, Tags, Volume};
+use crate::fast::FastMap;
 
 /// A machine's state and its checks, where no event is announced.
 pub(crate) type Checks = (InstanceState, [(Check, Option<Timestamp>); 3]);
