@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, Group, Kind, ObjectName};
+use crate::desired::is_cluster;
 use crate::digest::Digest;
 use crate::launch::{Launch, NewVolume};
 use crate::objects::managed::Holder;
@@ -519,7 +520,10 @@ impl Plan {
     pub fn deleted(&self, begun: impl Fn(u32) -> bool) -> BTreeMap<String, BTreeSet<String>> {
         let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (i, change) in (0u32..).zip(&self.changes).filter(|(i, c)| c.deletes() && begun(*i)) {
-            let scope = self.steps.iter().find(|s| s.changes.contains(&i)).map(|s| s.scope.clone());
+            // A machine's node is drained first, in its cluster; that is no delete of an object there.
+            let of_its_kind = |s: &&Step| is_cluster(&s.scope) == change.address.group.kind.is_kubernetes();
+            let serves = self.steps.iter().filter(|s| s.changes.contains(&i)).find(of_its_kind);
+            let scope = serves.map(|s| s.scope.clone());
             if let (Some(scope), Some(id)) = (scope, &change.object) {
                 all.entry(scope).or_default().insert(id.clone());
             }

@@ -37,7 +37,9 @@ pub(super) fn parting<'a>(draft: &Draft<'a>, member: &Member<'a>) -> Option<Part
         State::Unhealthy { .. } | State::Flapping => (forced, policy.repair_timeout),
         State::Planned { not_before, kind: crate::health::Planned::Vacate } => {
             let left = age(draft.ask.now, *not_before).saturating_sub(BEFORE_END);
-            (Drain { empty_dir: true, force: true, ..asked }, policy.timeout.min(left).max(1))
+            // It ends with whatever is on it, and not before its end is near: a pod that may not go has until then.
+            let near = left <= policy.timeout;
+            (Drain { empty_dir: true, force: near, ..asked }, policy.timeout.min(left).max(1))
         }
         State::Planned { .. }
         | State::Starting { .. }

@@ -383,12 +383,6 @@ impl<'a> Place<'a> {
         if let Some(first) = change.fields.first_mut().filter(|_| !blamed) {
             first.forces_replacement = Some(because.clone());
         }
-        if !is_ours(&live.body, draft.key()) {
-            let says =
-                format!("a person: {because}, and it does not bear this stack's marks; delete it, and it is made anew");
-            draft.hold(change, Hold::Foreign, says);
-            return None;
-        }
         if let Some(loses) = holds_data(sort) {
             let says = format!("a person: {because}, and {loses}; make one of another name and copy it");
             draft.hold(change, Hold::Protection, says);
@@ -397,6 +391,12 @@ impl<'a> Place<'a> {
         if is_protected(&live.body) {
             let says = format!("`evenkeel unprotect {}`", change.address);
             draft.hold(change, Hold::Protection, says);
+            return None;
+        }
+        if !is_ours(&live.body, draft.key()) {
+            let says =
+                format!("a person: {because}, and it does not bear this stack's marks; delete it, and it is made anew");
+            draft.hold(change, Hold::Foreign, says);
             return None;
         }
         Some(work(change, Doing::Remake(w, uid)))

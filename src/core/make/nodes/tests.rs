@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use jiff::SignedDuration;
+
 use crate::desired::{Image, WaitFor};
 use crate::failure::{Class, Failure};
-use crate::observed::{Answer, Found, Gap, Phase, Reading, Truth};
+use crate::observed::{Answer, Found, Gap, Phase, Reading, Reporter, Signal, Source, Truth};
 use crate::plan::{Action, Call, Do, Drain, Hold, ObjectDoes, Plan, Until};
 use crate::policy::Amount;
 use crate::testing::{World, told};
@@ -88,6 +90,37 @@ fn a_group_that_shrinks_drains_whoever_goes() {
     assert_eq!(steps(&plan, &id), ["cordon", GENTLE, "terminate", "Terminated", "delete node"]);
     w.apply(&plan);
     assert_eq!((w.nodes().len(), w.plan().is_empty()), (3, true));
+}
+
+#[test]
+fn a_drained_machine_counts_as_one_of_its_own_scope_that_went() {
+    let mut w = joined(3);
+    w.desired.machines.get_mut("web").unwrap().count = 2;
+    let plan = w.plan();
+    let gone = w.id_of("machines.web/2");
+    assert!(steps(&plan, &gone).contains(&"cordon".to_owned()), "{}", told(&plan));
+    let all = plan.deleted(|_| true);
+    assert_eq!(all.into_iter().collect::<Vec<_>>(), [(String::new(), BTreeSet::from([gone]))]);
+}
+
+#[test]
+fn a_retirement_ends_a_machine_under_its_pods_only_when_it_is_near() {
+    for (hours, force) in [(14 * 24, false), (0, true)] {
+        let mut w = joined(3);
+        let (id, at) = (w.id_of("machines.web/1"), w.at);
+        w.find(&id).signals.push(Signal {
+            source: Source::ScheduledEvent,
+            reporter: Reporter::Ec2Control,
+            reading: Reading::Bad,
+            since: None,
+            hard: false,
+            says: "instance-retirement".into(),
+            not_before: Some(at + SignedDuration::from_hours(hours) + SignedDuration::from_mins(10)),
+        });
+        let plan = w.plan();
+        let drained = format!("Drained(Drain {{ empty_dir: true, unmanaged: false, force: {force} }})");
+        assert!(steps(&plan, &id).contains(&drained), "{hours} h: {:?}", steps(&plan, &id));
+    }
 }
 
 #[test]

@@ -357,6 +357,21 @@ fn what_does_not_bear_our_marks_is_not_deleted_to_be_made_anew() {
 }
 
 #[test]
+fn nobody_is_told_to_delete_data_that_does_not_bear_our_marks() {
+    let claim = |class: &str| {
+        json!({ "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": { "name": "c", "namespace": "default" },
+            "spec": { "storageClassName": class } })
+    };
+    let stage = Stage::new().wish(claim("new"));
+    let mut live = stage.marked(claim("old"));
+    live["metadata"]["labels"].as_object_mut().unwrap().remove(applyset::STACK);
+    let plan = stage.live_of(live, "evenkeel").plan();
+    let held = &plan.held[0];
+    assert!(held.by == Hold::Protection && held.waits_for.contains("copy it"), "{held:?}");
+    assert!(!held.waits_for.contains("delete it"), "{held:?}");
+}
+
+#[test]
 fn an_object_in_a_namespace_that_nobody_makes_is_not_tried() {
     let body = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "c", "namespace": "shop" } });
     let mut stage = Stage::new().wish(body.clone());
