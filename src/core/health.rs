@@ -20,7 +20,7 @@ pub(crate) use times::{after, age, before};
 pub use times::{moment, span};
 
 /// How an object is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, PartialOrd, Ord)]
 #[serde(rename_all = "kebab-case", tag = "is")]
 pub enum State {
     /// On its way up; not counted as healthy nor as unhealthy.
@@ -58,7 +58,7 @@ pub enum State {
 }
 
 /// What the provider has announced, from the most urgent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Planned {
     /// It will be stopped or retired: replace it before.
@@ -70,7 +70,7 @@ pub enum Planned {
 }
 
 /// A verdict.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, PartialOrd, Ord)]
 pub struct Verdict {
     /// How it is.
     pub state: State,

@@ -11,7 +11,7 @@ use serde::Serialize;
 macro_rules! rules {
     ($($name:ident $id:literal $says:literal)*) => {
         /// A rule. Its text is its id: `H1`.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Rule {
             $(#[doc = $says] $name,)*
         }
@@ -88,7 +88,7 @@ impl Serialize for Rule {
 }
 
 /// A rule that spoke, and its words.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Evidence {
     /// Which rule.
     pub rule: Rule,

@@ -20,7 +20,7 @@ use crate::stamp::tag;
 const ORDINARY: f64 = 0.02;
 
 /// Something that machines can have in common.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Attribute {
     /// Availability zone.

@@ -127,7 +127,7 @@ fn mentions(data: &UserData, what: &str) -> bool {
             .map_or(true, |names| names.iter().any(|n| n == what || n.split('.').next() == Some(what)))
 }
 
-/// The first name in a template that nothing stands behind.
+/// The names in a template that nothing stands behind.
 fn missing(data: &UserData) -> Vec<String> {
     let context = |name: &str| {
         let mut at = Some(&data.vars);
