@@ -438,11 +438,17 @@ fn may_differ(asked: &Asked<'_>, live: &Live, stack: &str) -> bool {
     compare::compare_knowing(&wish, &live.body, known).may_differ()
 }
 
+/// Whether a new object's namespace or definition is not there. Other things can be missing too (the role of a binding),
+/// of which the server's own words say more.
+fn lacks_ground(failure: &Failure) -> bool {
+    let says = |words: &str| failure.says.contains(words);
+    failure.class == Class::NotFound && (says("namespaces \"") || says("could not find the requested resource"))
+}
+
 fn trial(answer: Result<Json, Refusal>, there: bool, stack: &str) -> Trial {
     match answer {
         Ok(body) => Trial::Becomes(redact::redacted(body, stack)),
-        // Its namespace or its definition is not there.
-        Err(refusal) if refusal.failure.class == Class::NotFound && !there => Trial::TooEarly,
+        Err(refusal) if !there && lacks_ground(&refusal.failure) => Trial::TooEarly,
         Err(Refusal { failure, causes }) => {
             Trial::Refused(failure, causes.into_iter().map(|c| (c.field, c.message)).collect())
         }

@@ -90,6 +90,17 @@ fn status_tells_the_last_words_of_what_keeps_crashing() {
 }
 
 #[test]
+fn what_may_not_be_read_takes_no_other_words_along() {
+    let other = "---\napiVersion: apps/v1\nkind: StatefulSet\nmetadata: { name: db }\nspec:\n  serviceName: db\n  selector: { matchLabels: { app: db } }\n  template:\n    metadata: { labels: { app: db } }\n    spec: { containers: [{ name: db, image: 'web:1' }] }\n";
+    let place = with("wait = \"40s\"\n", &format!("{WEB}{other}"));
+    place.run("sim kubectl crash-image web:1 --log no-database").ends(0);
+    place.run("apply --yes").ends(7);
+    let fault = r#"{"add-fault":{"fault":{"effect":{"fail":"denied"},"on":["GetObject"],"about":"StatefulSet.apps"}}}"#;
+    place.args(&["sim", "do", fault]).ends(0);
+    place.run("status").ends(9).shows("StatefulSet/default/db").shows("its log ends: no-database");
+}
+
+#[test]
 fn what_a_table_does_not_prune_is_let_go_and_said() {
     let place = with("prune = false\n", &format!("{}{}", config("a"), config("b")));
     place.run("apply --yes").ends(0);

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::journey::application;
 use super::lab::{self, Cluster};
 use super::stack::Stack;
+use crate::laws::harness::full;
 use crate::wire::proxy::{Fault, Proxy, When};
 use crate::wire::tls;
 
@@ -215,13 +216,9 @@ fn faults() -> Vec<Fault> {
     ]
 }
 
-fn is_exhaustive() -> bool {
-    std::env::var("EVENKEEL_TEST_SWEEP").is_ok_and(|text| text == "all")
-}
-
 fn sweep(journey: Journey) {
     let Some(cluster) = lab::shared() else { return };
-    let all = is_exhaustive();
+    let all = full();
     let whole = go(cluster, journey, 0, None).expect("it goes well where nothing goes wrong");
     assert!(whole.runs == 1 && whole.calls >= 2, "{} runs, {} calls", whole.runs, whole.calls);
     let faults = faults();
@@ -280,7 +277,7 @@ fn a_run_killed_at_any_call_is_simply_run_again() {
                 points.push((journey, 201 + points.len(), Nth::Change(nth), Fault::Kill(when)));
             }
         }
-        let every = if is_exhaustive() { 1 } else { whole.all.div_ceil(LOOKS) };
+        let every = if full() { 1 } else { whole.all.div_ceil(LOOKS) };
         for nth in (0..whole.all).step_by(every) {
             let when = if points.len() % 2 == 0 { When::Before } else { When::After };
             points.push((journey, 201 + points.len(), Nth::Any(nth), Fault::Kill(when)));

@@ -121,6 +121,15 @@ pub fn template_names(text: &str) -> Result<BTreeSet<String>, String> {
     Ok(template.undeclared_variables(true).into_iter().filter(|n| !known.contains(n)).collect())
 }
 
+/// The names that a template takes from outside and `context` does not have: `vars.team`. What stands behind a plain
+/// value (`vars.list[0]`) is the template's own affair. None where the template does not parse.
+pub fn missing_names(text: &str, context: &serde_json::Value) -> Vec<String> {
+    let plain = |name: &String| name.split('.').take(2).collect::<Vec<_>>().join(".");
+    let known = |name: &str| name.split('.').try_fold(context, |at, part| at.get(part)).is_some();
+    let Ok(names) = template_names(text) else { return Vec::new() };
+    names.iter().map(plain).filter(|name| !known(name)).collect()
+}
+
 /// The inside of a text that is one expression and nothing else: `{{ vars.count }}`.
 pub fn whole(text: &str) -> Option<&str> {
     let inside = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;

@@ -127,22 +127,6 @@ fn mentions(data: &UserData, what: &str) -> bool {
             .map_or(true, |names| names.iter().any(|n| n == what || n.split('.').next() == Some(what)))
 }
 
-/// The names in a template that nothing stands behind.
-fn missing(data: &UserData) -> Vec<String> {
-    let context = |name: &str| {
-        let mut at = Some(&data.vars);
-        for part in name.split('.') {
-            at = at.and_then(|v| v.get(part));
-        }
-        at.is_some()
-    };
-    let Ok(names) = jinja::template_names(&data.template) else { return Vec::new() };
-    let known = |name: &str| matches!(name, "slot" | "zone") || context(name);
-    // What stands behind a plain value (`vars.list[0]`) is the template's own affair.
-    let plain = |name: &str| name.split('.').take(2).collect::<Vec<_>>().join(".");
-    names.iter().map(|n| plain(n)).filter(|n| !known(n)).collect()
-}
-
 /// Renders it as slot 0 and the last slot would get it in each zone, and refuses what fails or is too long.
 pub fn check(
     node: &Node,
@@ -160,7 +144,8 @@ pub fn check(
         for slot in BTreeSet::from([0, last]) {
             match render_user_data(data, slot, zone) {
                 Err(says) => {
-                    let missing = missing(data);
+                    let mut missing = jinja::missing_names(&data.template, &data.vars);
+                    missing.retain(|name| !matches!(name.as_str(), "slot" | "zone"));
                     let named = missing.iter().find(|name| !vars.lacks(name));
                     if named.is_none() && !missing.is_empty() {
                         return;

@@ -197,18 +197,7 @@ fn template_error(
     vars: &Vars,
     problems: &mut Problems<'_>,
 ) {
-    let missing = jinja::template_names(text).map_or_else(
-        |_| Vec::new(),
-        |names| {
-            let plain = |name: &str| name.split('.').take(2).collect::<Vec<_>>().join(".");
-            let known = |name: &str| {
-                let mut at = Some(context);
-                name.split('.').for_each(|part| at = at.and_then(|v| v.get(part)));
-                at.is_some()
-            };
-            names.iter().map(|n| plain(n)).filter(|n| !known(n)).collect()
-        },
-    );
+    let missing = jinja::missing_names(text, context);
     let named = missing.iter().find(|name| !vars.lacks(name));
     if named.is_none() && !missing.is_empty() {
         return;
