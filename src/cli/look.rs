@@ -77,6 +77,9 @@ pub async fn look(session: &Session, project: &Project, deep: bool, out: &Out) -
             ));
         }
     }
+    if let Some(says) = scopes::strayed(&history.scopes, &project.desired.scopes, &observed) {
+        return Err(Halt::new(Exit::Refused, says));
+    }
     if let Some(halt) = nothing_seen(session, project, &observed, out) {
         return Err(halt);
     }
@@ -228,15 +231,13 @@ impl Look {
     }
 }
 
-const HISTORY: &str = "history.json";
-
 fn keep(project: &Project, history: &Memory) -> std::io::Result<()> {
     let folder = project.state();
     let text = serde_json::to_string(history).expect("a history has string keys and no failing serializers");
     std::fs::create_dir_all(&folder)?;
     let mut file = tempfile::NamedTempFile::new_in(&folder)?;
     std::io::Write::write_all(&mut file, text.as_bytes())?;
-    file.persist(folder.join(HISTORY)).map_err(|e| e.error)?;
+    file.persist(project.history()).map_err(|e| e.error)?;
     Ok(())
 }
 
@@ -248,7 +249,7 @@ pub fn learn(project: &Project, plan: &Plan, events: &[Event]) -> bool {
 }
 
 fn remembered(project: &Project) -> Memory {
-    let text = std::fs::read_to_string(project.state().join(HISTORY)).unwrap_or_default();
+    let text = std::fs::read_to_string(project.history()).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_default()
 }
 

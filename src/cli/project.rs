@@ -25,6 +25,8 @@ pub struct Project {
     pub desired: Desired,
     /// Hides its secrets.
     pub secrets: Redactor,
+    /// The world is the embedded sim's.
+    is_sim: bool,
 }
 
 /// The folder to work in.
@@ -154,12 +156,17 @@ impl Project {
             out.rendered(&words);
         }
         let folder = base(&path(global));
-        Ok(Self { folder, desired, secrets: Redactor::new(&secrets) })
+        Ok(Self { folder, desired, secrets: Redactor::new(&secrets), is_sim: global.sim.is_some() })
     }
 
     /// Where evenkeel keeps what is only of use here: locks, journals, history. Nothing is lost without it.
     pub fn state(&self) -> PathBuf {
         self.folder.join(".evenkeel").join(&self.desired.stack.id)
+    }
+
+    /// Where the memory of earlier looks is kept. What the sim has shown says nothing about the world.
+    pub fn history(&self) -> PathBuf {
+        self.state().join(if self.is_sim { "history.sim.json" } else { "history.json" })
     }
 
     /// Everywhere to look: accounts and regions, and clusters.

@@ -4,12 +4,12 @@
 //! A memory and no state: without it nothing is said. It refuses to guess about accounts that today's credentials do
 //! not reach.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::desired::{is_cluster, table_of};
+use crate::desired::{Scope, is_cluster, table_of};
 use crate::failure::{Class, Failure};
 use crate::health::{age, span};
 use crate::make::is_ours;
@@ -64,7 +64,7 @@ pub fn forgotten(known: &[LookedAt], aliases: &BTreeSet<String>, seen: &Observed
     let account = |k: &LookedAt| seen.scopes.values().any(|s| s.account == k.account);
     let gone = known.iter().filter(|k| !place(k) && (account(k) || !aliases.contains(&k.scope)));
     gone.map(|k| {
-        let things = if k.objects == 1 { "1 object".to_owned() } else { format!("{} objects", k.objects) };
+        let things = objects(k.objects);
         let says = format!(
             "is not looked at any more, and had {things} of this stack when last seen, {} ago: put it back into the file, \
              take its groups out and apply; or remove the history beside the declaration if they are meant to stay",
@@ -80,6 +80,47 @@ pub fn forgotten(known: &[LookedAt], aliases: &BTreeSet<String>, seen: &Observed
         }
     })
     .collect()
+}
+
+/// Whether today's credentials or environment lead to a place where this stack has nothing, while it has objects where they
+/// led before, and the file says neither. Whoever went on there would build everything a second time. Says so, with a way
+/// out.
+pub fn strayed(known: &[LookedAt], file: &BTreeMap<String, Scope>, seen: &Observed) -> Option<String> {
+    let left = |(scope, s): &(&String, &ScopeSeen)| {
+        let ours = seen.objects.iter().any(|o| o.scope == **scope && o.phase.alive());
+        !is_cluster(scope) && !s.account.is_empty() && !ours && !known.iter().any(|k| k.is(scope, s))
+    };
+    seen.scopes.iter().filter(left).find_map(|(scope, s)| {
+        let written = file.get(scope);
+        let other = |k: &&LookedAt| {
+            if k.account == s.account {
+                written.is_none_or(|w| w.region.is_none())
+            } else {
+                written.is_none_or(|w| w.account.is_none())
+            }
+        };
+        let then = known.iter().filter(|k| k.scope == *scope).find(other)?;
+        let things = objects(then.objects);
+        let ago = span(age(then.at, seen.at));
+        let table = table_of(scope);
+        Some(if then.account == s.account {
+            format!(
+                "the region is {}, where nothing of this stack is; {ago} ago it had {things} in {}: use that region, or \
+                 write `region = \"{}\"` into {table} if the stack is to move",
+                s.region, then.region, s.region
+            )
+        } else {
+            format!(
+                "these credentials are of account {}, where nothing of this stack is; {ago} ago it had {things} in account \
+                 {}: use the other credentials, or write `account = \"{}\"` into {table} if it is to stand there as well",
+                s.account, then.account, s.account
+            )
+        })
+    })
+}
+
+fn objects(n: u32) -> String {
+    if n == 1 { "1 object".to_owned() } else { format!("{n} objects") }
 }
 
 #[cfg(test)]
@@ -136,6 +177,34 @@ mod tests {
         known[0].scope = "old".into();
         assert!(forgotten(&known, &aliases(&["old"]), &seen).is_empty());
         assert_eq!(forgotten(&known, &aliases(&["new"]), &seen).len(), 1, "a name that was taken out of the file");
+    }
+
+    #[test]
+    fn credentials_or_a_region_from_outside_that_lead_elsewhere_build_nothing_a_second_time() {
+        let w = fleet();
+        let known = known(&w);
+        let file = |region: Option<&str>, account: Option<&str>| {
+            let (region, account) = (region.map(str::to_owned), account.map(str::to_owned));
+            BTreeMap::from([(String::new(), Scope { region, account, ..Scope::default() })])
+        };
+        let at = |account: &str, region: &str| elsewhere(&w, account, region);
+        let other = at("999999999999", "us-east-1");
+        let says = strayed(&known, &file(Some("us-east-1"), None), &other).unwrap();
+        assert!(says.contains("3 objects in account 123456789012"), "{says}");
+        assert!(says.contains("`account = \"999999999999\"` into [aws]"), "{says}");
+        assert_eq!(strayed(&known, &file(None, Some("999999999999")), &other), None, "the file says so");
+        let moved = at("123456789012", "eu-west-1");
+        let says = strayed(&known, &BTreeMap::new(), &moved).unwrap();
+        assert!(says.contains("in us-east-1: use that region") && says.contains("`region = \"eu-west-1\"`"), "{says}");
+        assert_eq!(strayed(&known, &file(Some("eu-west-1"), None), &moved), None);
+        assert_eq!(strayed(&known, &file(None, None), &w.seen), None, "where it was");
+        assert_eq!(strayed(&[], &file(None, None), &other), None, "a first look");
+        let mut here = w.seen.clone();
+        here.scopes.get_mut("").unwrap().account = "999999999999".into();
+        assert_eq!(strayed(&known, &file(None, None), &here), None, "it has objects of this stack too");
+        let mut both = known.clone();
+        remember(&mut both, &w.desired.stack.id, &here);
+        assert_eq!(strayed(&both, &file(None, None), &other), None, "it had objects there as well");
     }
 
     #[test]
