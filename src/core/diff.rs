@@ -33,6 +33,8 @@ pub struct Differences {
     pub restamp: bool,
     /// Fields that no list showed and whose digest agrees with the file.
     pub unread: Vec<&'static str>,
+    /// Fields that ask for no encryption and were launched so, and are encrypted all the same: the account's default.
+    pub encrypted: Vec<&'static str>,
 }
 
 impl Difference {
@@ -104,7 +106,9 @@ pub fn diff_without(
             }
             continue;
         };
-        if wish.is_nothing() && last.and_then(|l| l.get(field.code)).is_none() {
+        if wish.is_nothing() && (field.stays || last.and_then(|l| l.get(field.code)).is_none()) {
+            // Of what the file names no more, the stamp must not say that it was asked for.
+            out.restamp |= applied == Some(false);
             continue;
         }
         // Protection outlives its line in the file and is put on by hand too: only `unprotect` lifts it.
@@ -117,6 +121,11 @@ pub fn diff_without(
         };
         if same(field, wish, shown) && dropped.is_empty() {
             out.restamp |= applied != Some(true);
+            continue;
+        }
+        let is_disk = matches!(field.name, "encrypted" | "root-encrypted" | "disks");
+        if is_disk && applied == Some(true) && covers(wish, &plain(wish, shown)) {
+            out.encrypted.push(field.name);
             continue;
         }
         let why = match (applied, last) {
@@ -149,6 +158,23 @@ fn covers(wish: &Value, shown: &Value) -> bool {
     match (wish, shown) {
         (Value::Map(w), Value::Map(s)) => w.iter().all(|(k, v)| s.get(k).is_some_and(|s| covers(v, s))),
         _ => wish == shown || (wish.is_nothing() && shown.is_nothing()) || is_key_of(wish, shown),
+    }
+}
+
+/// What is shown, as if it were not encrypted where the wish says so. Nothing changes a disk's encryption after its
+/// creation, and an account that encrypts by default does so whatever is asked for.
+/// <https://docs.aws.amazon.com/ebs/latest/userguide/encryption-by-default.html>
+fn plain(wish: &Value, shown: &Value) -> Value {
+    match (wish, shown) {
+        (Value::Bool(false), Value::Bool(true)) => Value::Bool(false),
+        (Value::Map(w), Value::Map(s)) => {
+            let of = |(k, v): (&String, &Value)| {
+                let inner = w.get(k).filter(|_| k == "encrypted" || matches!(v, Value::Map(_)));
+                (k.clone(), inner.map_or_else(|| v.clone(), |w| plain(w, v)))
+            };
+            Value::Map(s.iter().map(of).collect())
+        }
+        (_, _) => shown.clone(),
     }
 }
 
@@ -291,6 +317,53 @@ mod tests {
         assert_eq!(told(&tags(&[("team", "b"), ("old", "x")]), &both), both["tags"]);
         assert_eq!(told(&tags(&[("team", "a")]), &both), both["tags"], "what goes is told");
         assert_eq!(told(&tags(&[("team", "b")]), &tags(&[("team", "b")])), tags(&[("team", "a")])["tags"]);
+    }
+
+    #[test]
+    fn what_the_file_leaves_to_ec2_again_stays_as_it_is_and_only_the_stamp_moves() {
+        let kinds = [Kind::Machines, Kind::Volumes];
+        let fields = kinds.into_iter().flat_map(|kind| schema::fields(kind).iter().map(move |f| (kind, f)));
+        let staying: Vec<_> = fields.filter(|(_, f)| f.stays).collect();
+        assert_eq!(staying.len(), 11);
+        for (kind, field) in staying {
+            let live = one(field.name, 6000_u32);
+            let last = Vector::of(kind, "k", &live);
+            let d = diff(kind, "k", &one(field.name, Value::Null), &live, Some(&last));
+            assert!(d.fields.is_empty() && d.restamp, "{}: {d:?}", field.name);
+            let none = Vector::of(kind, "k", &Fields::new());
+            let d = diff(kind, "k", &one(field.name, Value::Null), &live, Some(&none));
+            assert_eq!(d, Differences::default(), "{}", field.name);
+        }
+        // A group of disks that the file no longer has is another matter.
+        let disks = one("disks", Value::Map(BTreeMap::from([("/dev/sdb".into(), Value::Map(BTreeMap::new()))])));
+        let last = Vector::of(Kind::Machines, "k", &disks);
+        assert_eq!(diff(Kind::Machines, "k", &Fields::new(), &disks, Some(&last)).fields.len(), 1);
+    }
+
+    #[test]
+    fn an_account_that_encrypts_whatever_is_asked_for_is_no_drift() {
+        let disk = |encrypted: bool, size: u32| {
+            let disk = BTreeMap::from([("encrypted".to_owned(), encrypted.into()), ("size".to_owned(), size.into())]);
+            Value::Map(BTreeMap::from([("/dev/sdb".to_owned(), Value::Map(disk))]))
+        };
+        for (kind, name, plain, sealed) in [
+            (Kind::Machines, "root-encrypted", false.into(), true.into()),
+            (Kind::Volumes, "encrypted", false.into(), true.into()),
+            (Kind::Machines, "disks", disk(false, 10), disk(true, 10)),
+        ] {
+            let (want, live) = (one(name, plain), one(name, sealed));
+            let d = diff(kind, "k", &want, &live, Some(&Vector::of(kind, "k", &want)));
+            assert_eq!((d.fields.len(), d.encrypted.as_slice()), (0, &[name][..]));
+            // Whoever had asked for encryption and asks for none now has changed the file.
+            let d = diff(kind, "k", &want, &live, Some(&Vector::of(kind, "k", &live)));
+            assert_eq!((d.fields.len(), d.encrypted.len()), (1, 0), "{name}");
+            assert!(d.fields[0].forces_replacement().is_some());
+            // What was asked for and is not encrypted is drift.
+            assert_eq!(diff(kind, "k", &live, &want, Some(&Vector::of(kind, "k", &live))).fields.len(), 1, "{name}");
+        }
+        let (want, live) = (one("disks", disk(false, 10)), one("disks", disk(true, 20)));
+        let d = diff(Kind::Machines, "k", &want, &live, Some(&Vector::of(Kind::Machines, "k", &want)));
+        assert_eq!(d.fields.len(), 1, "its size has moved as well");
     }
 
     #[test]

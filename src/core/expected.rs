@@ -107,6 +107,7 @@ pub fn without_lookups(desired: &Desired, name: &str, group: &MachineGroup) -> F
     fields.insert("root-iops".into(), group.root.iops.into());
     fields.insert("root-throughput".into(), group.root.throughput.into());
     fields.insert("root-encrypted".into(), group.root.encrypted.into());
+    fields.insert("root-kms-key".into(), group.root.kms_key.clone().into());
     fields.insert("disks".into(), disks(&group.disks));
     fields.insert("tags".into(), tags(&desired.stack.name, name, &group.tags));
     fields.insert("public-ip".into(), group.public_ip.into());

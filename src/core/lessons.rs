@@ -24,6 +24,16 @@ const NO_ROOM: u64 = 180;
 /// How long a used token is remembered, in seconds. EC2 promises a day at least; a week is on the safe side, and after
 /// that it would be learned again.
 const USED: u64 = 7 * 24 * 3600;
+/// How long EBS lets no volume be modified again, in seconds:
+/// <https://docs.aws.amazon.com/ebs/latest/userguide/modify-volume-requirements.html>
+const RESTS: u64 = 6 * 3600;
+/// How long a volume is let alone that EBS says was modified lately, in seconds: by whom and when is not known.
+const MODIFIED: u64 = 3600;
+/// What EBS says then.
+const TOO_OFTEN: &str = "VolumeModificationRateExceeded";
+/// What EBS modifies of a volume, and of a machine's root volume.
+const MODIFIES: [&str; 8] =
+    ["size", "type", "iops", "throughput", "root-size", "root-type", "root-iops", "root-throughput"];
 /// How long our own ends are remembered, in seconds. EC2 lists what was terminated for about an hour.
 const ENDED: u64 = 24 * 3600;
 
@@ -40,6 +50,14 @@ pub struct Lessons {
     /// What runs have ended: it is gone because the file, or a person, said so, and not because the world moved.
     /// By id, with when the call was made.
     pub ended: BTreeMap<String, Timestamp>,
+    /// Volumes, and machines for their root volumes, that EBS does not modify again before a time.
+    pub resting: BTreeMap<String, Timestamp>,
+}
+
+/// Whether EBS modifies a volume for this field of its own or of its machine.
+pub fn modifies(kind: Kind, field: &str) -> bool {
+    // A machine's own type is EC2's matter.
+    MODIFIES.contains(&field) && (kind == Kind::Volumes || field.starts_with("root-"))
 }
 
 /// A slot was launched before with a token that EC2 remembers, with another content (a newer image, as a rule).
@@ -121,6 +139,9 @@ impl Lessons {
             if let Happened::Started { step } = &event.happened {
                 self.ends(plan, *step, event.at);
             }
+            if let Happened::Done { step, .. } = &event.happened {
+                self.rests(plan, *step, after(event.at, RESTS));
+            }
             progress.apply(&event.happened);
         }
         new
@@ -135,6 +156,23 @@ impl Lessons {
         self.ended.extend(ids.iter().map(|id| (id.clone(), at)));
     }
 
+    fn rests(&mut self, plan: &Plan, step: u32, until: Timestamp) -> bool {
+        let Some(Do::Call(Call::Change { id, kind, fields, .. })) = plan.steps.get(step as usize).map(|s| &s.does)
+        else {
+            return false;
+        };
+        if !fields.keys().any(|f| modifies(*kind, f)) {
+            return false;
+        }
+        let known = self.resting.insert(id.clone(), until);
+        known.is_none_or(|before| before < until)
+    }
+
+    /// Until when EBS lets this volume, or this machine's root volume, rest.
+    pub fn resting(&self, id: &str, now: Timestamp) -> Option<Timestamp> {
+        self.resting.get(id).copied().filter(|until| *until > now)
+    }
+
     /// Whether a run has ended this machine or volume.
     pub fn ended(&self, id: &str) -> bool {
         self.ended.contains_key(id)
@@ -142,6 +180,9 @@ impl Lessons {
 
     fn failed(&mut self, plan: &Plan, step: u32, progress: &Progress, failure: &Failure, at: Timestamp) -> bool {
         let Some(step_of) = plan.steps.get(step as usize) else { return false };
+        if failure.code == TOO_OFTEN {
+            return self.rests(plan, step, after(at, MODIFIED));
+        }
         if let (Do::Call(Call::Change { id, kind: Kind::Machines, fields, .. }), Class::Invalid) =
             (&step_of.does, failure.class)
         {
@@ -207,6 +248,7 @@ impl Lessons {
         self.used.retain(|u| now < after(u.at, USED));
         self.wrong.retain(|w| alive.contains(w.id.as_str()));
         self.ended.retain(|_, at| now < after(*at, ENDED));
+        self.resting.retain(|_, until| now < *until);
     }
 
     /// The newest generation of a slot whose token is used up; 0 for none.

@@ -132,8 +132,6 @@ pub struct Survival {
     pub any_machine: bool,
     /// Enough are left after any zone.
     pub any_zone: bool,
-    /// Replicas that would be enough to lose any zone, over as many zones as there are; `None` with fewer than two.
-    pub capacity_for_any_zone: Option<u32>,
 }
 
 /// What losing any machine or any zone would leave, of the ready ones in `counts`, against `needed`.
@@ -147,22 +145,15 @@ pub fn survive(counts: &BTreeMap<String, u32>, needed: u32) -> Survival {
         any_machine: left_after_machine >= needed,
         any_zone: !left_after_zone.is_empty() && left_after_zone.values().all(|l| *l >= needed),
         left_after_zone,
-        capacity_for_any_zone: capacity_for_zone_loss(counts.len(), needed),
     }
 }
 
-/// Replicas needed so that `required` are left after any one of `zones` is lost: `z × ceil(r / (z − 1))`. `None` for
-/// fewer than two zones: nothing would be enough. Stops at the largest number that fits.
-pub fn capacity_for_zone_loss(zones: usize, required: u32) -> Option<u32> {
-    let z = u64::try_from(zones).unwrap_or(u64::MAX);
-    let others = z.checked_sub(1).filter(|o| *o > 0)?;
-    Some(narrow(z.saturating_mul(u64::from(required).div_ceil(others))))
-}
-
-/// Whether a majority of `members` is left after losing any one zone, of members spread as in `counts`.
-pub fn quorum_survives_any_zone(counts: &BTreeMap<String, u32>) -> bool {
-    let members: u64 = counts.values().map(|c| u64::from(*c)).sum();
-    members > 0 && counts.values().all(|c| (members - u64::from(*c)) * 2 > members)
+/// The fewest members, but not fewer than `least`, of which a majority is left after any one of `zones` is lost, spread
+/// evenly. `None` for fewer than three zones: no number is enough.
+pub fn count_for_zone_loss(zones: usize, least: u32) -> Option<u32> {
+    let z = u32::try_from(zones).ok().filter(|z| *z >= 3)?;
+    // Six, or twice as many as there are zones, are enough wherever fewer are not.
+    (least.max(1)..=least.saturating_add(z.saturating_mul(2))).find(|n| n - n.div_ceil(z) > n / 2)
 }
 
 fn narrow(n: u64) -> u32 {

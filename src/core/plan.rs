@@ -260,9 +260,9 @@ pub struct Forecast {
     pub floor: u32,
     /// Ready now.
     pub ready: u32,
-    /// Members that must be left after a loss: a majority of `wanted`.
+    /// Members that must be left after a loss: a majority of `wanted` machines, one of volumes that are replicas.
     pub needed: u32,
-    /// Left after losing any one machine.
+    /// Left after losing any one member.
     pub left_after_machine: u32,
     /// Zone → left after losing it.
     pub left_after_zone: BTreeMap<String, u32>,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::digest::Digest;
-use crate::health::{State, Verdict, after, age, span};
+use crate::health::{Planned, State, Verdict, after, age, span};
 use crate::observed::Phase;
 use crate::policy::Policy;
 use crate::rules::{Evidence, Rule};
@@ -172,13 +172,12 @@ impl Pace {
 }
 
 /// Why something is to be replaced, most urgent first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
     /// Dead: nothing to lose.
     Dead,
     /// The provider will end it.
-    Planned {
+    Retiring {
         /// From then on.
         not_before: Timestamp,
     },
@@ -187,47 +186,37 @@ pub enum Urgency {
     /// Unwell again and again.
     Flapping,
     /// Well, but not as declared.
-    Drift,
+    Changed,
+    /// Well and as declared, but in a zone too many.
+    Uneven,
 }
 
 impl Urgency {
     /// What a verdict asks for; `None`: nothing by itself.
-    pub fn of(verdict: &Verdict) -> Option<Self> {
-        match &verdict.state {
+    pub fn of(verdict: &State) -> Option<Self> {
+        match verdict {
             State::Gone | State::Unhealthy { hard: true, .. } => Some(Self::Dead),
-            State::Planned { not_before, kind: crate::health::Planned::Vacate } => {
-                Some(Self::Planned { not_before: *not_before })
-            }
+            State::Planned { not_before, kind: Planned::Vacate } => Some(Self::Retiring { not_before: *not_before }),
             State::Unhealthy { hard: false, .. } => Some(Self::Unhealthy),
             State::Flapping => Some(Self::Flapping),
-            State::Starting { .. } | State::Healthy | State::Suspect { .. } | State::Planned { .. } | State::Blind => {
-                None
-            }
+            State::Planned { kind: Planned::Reboot | Planned::Maintenance, .. }
+            | State::Starting { .. }
+            | State::Healthy
+            | State::Suspect { .. }
+            | State::Blind => None,
         }
     }
-}
 
-/// Something to be replaced.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Candidate {
-    /// Why.
-    pub urgency: Urgency,
-    /// When it was launched.
-    pub created: Timestamp,
-    /// The provider's id.
-    pub id: String,
-}
-
-/// Sorts into the order of repair: by urgency; among the unhealthy the newest first, for it holds the least work
-/// (Cluster API's choice); among the others the oldest first; then by id.
-pub fn order(candidates: &mut [Candidate]) {
-    candidates.sort_by(|a, b| {
-        let by_age = match a.urgency {
-            Urgency::Unhealthy => b.created.cmp(&a.created),
-            Urgency::Dead | Urgency::Planned { .. } | Urgency::Flapping | Urgency::Drift => a.created.cmp(&b.created),
+    /// Whose turn comes first: by urgency, and among the unhealthy the newest, for it holds the least work (Cluster API's
+    /// choice); among others that are ill the oldest. Those that are well go by their address.
+    pub fn turn(self, created: Timestamp) -> (Self, i64) {
+        let age = match self {
+            Self::Unhealthy => -created.as_second(),
+            Self::Dead | Self::Retiring { .. } | Self::Flapping => created.as_second(),
+            Self::Changed | Self::Uneven => 0,
         };
-        a.urgency.cmp(&b.urgency).then(by_age).then_with(|| a.id.cmp(&b.id))
-    });
+        (self, age)
+    }
 }
 
 /// What the next launch of a lineage must look like, and when it may be.
@@ -302,46 +291,6 @@ pub fn restarts(phase: Phase, bad: Option<Timestamp>, now: Timestamp) -> bool {
         Phase::Stopped => true,
         Phase::Stopping => bad.is_none_or(|since| age(since, now) < STUCK),
         Phase::Starting | Phase::Up | Phase::Leaving | Phase::Gone | Phase::Failed => false,
-    }
-}
-
-/// A group's room to move while it changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Room {
-    /// Declared count.
-    pub wanted: u32,
-    /// How many of them may be missing.
-    pub max_unavailable: u32,
-    /// How many more may live.
-    pub surge: u32,
-    /// Not terminated; members of impaired zones left out.
-    pub alive: u32,
-    /// Ready now.
-    pub ready: u32,
-}
-
-impl Room {
-    /// How many more may be launched (rule R8).
-    pub fn launches(&self) -> u32 {
-        let most = u64::from(self.wanted) + u64::from(self.surge);
-        u32::try_from(most.saturating_sub(u64::from(self.alive))).unwrap_or(u32::MAX)
-    }
-
-    /// The fewest ready ones that may be left.
-    pub fn floor(&self) -> u32 {
-        self.wanted.saturating_sub(self.max_unavailable)
-    }
-
-    /// Whether a member may be terminated (rule R9). One that is not ready takes nothing from the ready ones, but
-    /// may be working still, so it goes only after its replacement is ready; a dead one goes at any time.
-    pub fn may_terminate(&self, member: &Verdict, replaced: bool) -> bool {
-        if member.dead() {
-            true
-        } else if member.ready() {
-            self.ready > self.floor()
-        } else {
-            replaced || self.ready >= self.floor()
-        }
     }
 }
 

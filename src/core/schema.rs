@@ -45,12 +45,18 @@ pub struct Field {
     pub seen: Seen,
     /// Its value may be secret: it is carried as a keyed digest everywhere.
     pub secret: bool,
+    /// Left out of the file it is as EC2 chose or an earlier file said: no call gives EC2's choice back.
+    pub stays: bool,
     /// One line for docs and the JSON Schema.
     pub about: &'static str,
 }
 
 const fn f(name: &'static str, code: &'static str, change: Change, about: &'static str) -> Field {
-    Field { name, code, change, seen: Seen::Listed, secret: false, about }
+    Field { name, code, change, seen: Seen::Listed, secret: false, stays: false, about }
+}
+
+const fn stays(name: &'static str, code: &'static str, change: Change, about: &'static str) -> Field {
+    Field { stays: true, ..f(name, code, change, about) }
 }
 
 /// The fields of `kind`, in the order in which a plan shows them.
@@ -84,13 +90,15 @@ const MACHINES: &[Field] = &[
         change: Change::Replace("boot scripts run at the first boot only"),
         seen: Seen::Deep,
         secret: true,
+        stays: false,
         about: "The boot script, rendered; shown as a keyed digest.",
     },
-    f("root-size", "rs", Change::Grow, "The root disk's size in GiB."),
-    f("root-type", "rt", Change::Live, "The root disk's volume type."),
-    f("root-iops", "ri", Change::Live, "The root disk's provisioned IOPS."),
-    f("root-throughput", "rh", Change::Live, "The root disk's throughput in MiB/s."),
-    f("root-encrypted", "re", FIXED, "Whether the root disk is encrypted."),
+    stays("root-size", "rs", Change::Grow, "The root disk's size in GiB."),
+    stays("root-type", "rt", Change::Live, "The root disk's volume type."),
+    stays("root-iops", "ri", Change::Live, "The root disk's provisioned IOPS."),
+    stays("root-throughput", "rh", Change::Live, "The root disk's throughput in MiB/s."),
+    stays("root-encrypted", "re", FIXED, "Whether the root disk is encrypted."),
+    stays("root-kms-key", "rk", FIXED, "The root disk's KMS key."),
     f("disks", "di", FIXED, "Data disks that die with the machine."),
     f("tags", "tg", Change::Live, "The user's tags."),
     Field {
@@ -99,6 +107,7 @@ const MACHINES: &[Field] = &[
         change: FIXED,
         seen: Seen::Never,
         secret: false,
+        stays: false,
         about: "Whether it asks for a public address.",
     },
     f("metadata", "md", Change::Live, "The metadata service's settings."),
@@ -109,6 +118,7 @@ const MACHINES: &[Field] = &[
         change: Change::Live,
         seen: Seen::Listed,
         secret: false,
+        stays: false,
         about: "Termination protection; a tag says it to lists.",
     },
     f("market", "mk", FIXED, "on-demand or spot."),
@@ -120,11 +130,11 @@ const VOLUMES: &[Field] = &[
     f("zone", "zo", Change::Replace("a volume cannot move"), "The availability zone."),
     f("size", "si", Change::Grow, "Size in GiB."),
     f("type", "ty", Change::Live, "The volume type."),
-    f("iops", "io", Change::Live, "Provisioned IOPS."),
-    f("throughput", "th", Change::Live, "Throughput in MiB/s."),
-    f("encrypted", "en", Change::Replace("EBS sets it at creation only"), "Whether it is encrypted."),
-    f("kms-key", "kk", Change::Replace("EBS sets it at creation only"), "The KMS key."),
-    f("from-snapshot", "fs", Change::Replace("EBS sets it at creation only"), "The snapshot it is made from."),
+    stays("iops", "io", Change::Live, "Provisioned IOPS."),
+    stays("throughput", "th", Change::Live, "Throughput in MiB/s."),
+    stays("encrypted", "en", Change::Replace("EBS sets it at creation only"), "Whether it is encrypted."),
+    stays("kms-key", "kk", Change::Replace("EBS sets it at creation only"), "The KMS key."),
+    stays("from-snapshot", "fs", Change::Replace("EBS sets it at creation only"), "The snapshot it is made from."),
     f("device", "de", Change::Live, "The device name at its machine; detach and attach again."),
     f("tags", "tg", Change::Live, "The user's tags."),
     f("protect", "pr", Change::Live, "Never deleted while it stands; a tag says it to lists."),

@@ -362,7 +362,8 @@ impl Writer<'_> {
     /// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html>. AWS's own key (`aws/ebs`)
     /// needs nothing.
     fn keys(&mut self) {
-        let disks = self.machines.iter().flat_map(|g| g.disks.values()).filter_map(|d| d.kms_key.as_deref());
+        let disks = self.machines.iter().flat_map(|g| g.disks.values().chain([&g.root]));
+        let disks = disks.filter_map(|d| d.kms_key.as_deref());
         let named: BTreeSet<&str> = disks.chain(self.volumes.iter().filter_map(|g| g.kms_key.as_deref())).collect();
         let (aliases, keys): (Vec<&str>, Vec<&str>) =
             named.into_iter().filter(|k| !k.ends_with("alias/aws/ebs")).partition(|k| k.contains("alias/"));

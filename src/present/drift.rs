@@ -168,7 +168,9 @@ impl<'a> DriftReport<'a> {
         let mut drift = Vec::new();
         let mut pending = Vec::new();
         let changes = plan.changes.iter().map(|c| (c, None));
-        for (change, by) in changes.chain(plan.held.iter().map(|h| (&h.change, Some(h.by)))) {
+        // What was not asked about is no finding.
+        let held = plan.held.iter().filter(|h| h.by != Hold::Filter);
+        for (change, by) in changes.chain(held.map(|h| (&h.change, Some(h.by)))) {
             drift.extend(findings(change, by));
             pending.extend(waiting(change, by));
         }

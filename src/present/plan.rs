@@ -10,6 +10,7 @@ use evenkeel_core::address::{Address, Group, Kind};
 use evenkeel_core::desired::is_cluster;
 use evenkeel_core::expected::{LOOKED_UP, UNANSWERED};
 use evenkeel_core::observed::Gap;
+use evenkeel_core::place::count_for_zone_loss;
 use evenkeel_core::plan::{Action, Change, FieldChange, Forecast, Held, Hold, Plan, Why};
 use evenkeel_core::rehearsal::Ledger;
 use evenkeel_core::value::Value;
@@ -94,7 +95,7 @@ fn in_short(f: &Forecast) -> Text {
     match losses(f) {
         None => Text::new(),
         Some(Losses { machine: Some(_), .. }) if f.needed >= f.after => Text::from(", all needed"),
-        Some(Losses { machine: Some(_), .. }) => Text::from(", does not survive losing a machine"),
+        Some(Losses { machine: Some(_), .. }) => Text::from(format!(", does not survive losing a {}", thing(f))),
         Some(Losses { zones, .. }) => match zones.first() {
             None => Text::from(", survives any zone"),
             Some(zone) => Text::from(format!(", does not survive losing {zone}")),
@@ -528,19 +529,28 @@ fn afterwards(plan: &Plan, names: &Names) -> Vec<Text> {
     plan.forecast
         .iter()
         .filter_map(|f| {
+            let thing = thing(f);
+            let any = || Text::of(Role::Good, format!("survives any {thing}")).dim(" · ");
             let lines = match losses(f)? {
-                Losses { machine: None, zones, .. } if zones.is_empty() => {
-                    Text::of(Role::Good, "survives any machine").dim(" · ").and(survives_zones(f))
+                Losses { machine: None, zones, .. } if zones.is_empty() => any().and(survives_zones(f)),
+                Losses { machine: None, zones, worst } => any().and(loses(f, &zones, worst)),
+                Losses { machine: Some(left), .. } => {
+                    Text::of(Role::Warning, format!("does not survive losing a {thing}"))
+                        .plain(format!(": {left} of {} left, {} needed", f.after, f.needed))
                 }
-                Losses { machine: None, zones, worst } => {
-                    Text::of(Role::Good, "survives any machine").dim(" · ").and(loses(f, &zones, worst))
-                }
-                Losses { machine: Some(left), .. } => Text::of(Role::Warning, "does not survive losing a machine")
-                    .plain(format!(": {left} of {} left, {} needed", f.after, f.needed)),
             };
             Some(named(plan, f, names).and(lines))
         })
         .collect()
+}
+
+/// What a group is made of, in a word.
+fn thing(f: &Forecast) -> &'static str {
+    match f.group.kind {
+        Kind::Machines => "machine",
+        Kind::Volumes => "volume",
+        Kind::Workloads | Kind::Manifests => "object",
+    }
 }
 
 fn survives_zones(f: &Forecast) -> Text {
@@ -554,8 +564,10 @@ fn loses(f: &Forecast, zones: &[String], left: u32) -> Text {
         0 | 1 => String::new(),
         n => format!(" (nor {})", count(n as u64 - 1, "other zone", "other zones")),
     };
+    let would = count_for_zone_loss(f.zones.values().filter(|(_, after)| *after > 0).count(), f.wanted).filter(|n| f.group.kind == Kind::Machines && *n > f.after);
+    let would = would.map_or_else(String::new, |n| format!("; {n} over these zones would"));
     Text::of(Role::Warning, format!("does not survive losing {first}"))
-        .plain(format!("{more}: {left} of {} left, {} needed", f.after, f.needed))
+        .plain(format!("{more}: {left} of {} left, {} needed{would}", f.after, f.needed))
 }
 
 fn takes(plan: &Plan) -> Text {

@@ -95,7 +95,7 @@ fn what_may_not_be_read_takes_no_other_words_along() {
     let place = with("wait = \"40s\"\n", &format!("{WEB}{other}"));
     place.run("sim kubectl crash-image web:1 --log no-database").ends(0);
     place.run("apply --yes").ends(7);
-    let fault = r#"{"add-fault":{"fault":{"effect":{"fail":"denied"},"on":["GetObject"],"about":"StatefulSet.apps"}}}"#;
+    let fault = r#"{"add-fault":{"fault":{"effect":{"fail":"denied"},"on":["GetObject"],"kind":"StatefulSet.apps"}}}"#;
     place.args(&["sim", "do", fault]).ends(0);
     place.run("status").ends(9).shows("StatefulSet/default/db").shows("its log ends: no-database");
 }

@@ -299,3 +299,13 @@ fn a_saved_plan_that_only_holds_back_ends_as_what_holds_it_says() {
     trio.run("plan -o p").ends(0).shows("1 held");
     trio.run("apply p --yes").ends(6);
 }
+
+#[test]
+fn what_was_not_asked_about_is_no_finding() {
+    let trio = Place::applied(TRIO);
+    trio.run("sim tag node/0 team=x").ends(0);
+    trio.edit("count = 3", "count = 4\ntags = { team = \"y\" }");
+    trio.run("plan --exit-code").ends(4);
+    trio.run("plan --exit-code --target node/3").ends(2);
+    trio.run("plan --exit-code --exclude node/*").ends(0);
+}

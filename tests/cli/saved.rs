@@ -154,3 +154,17 @@ fn a_place_that_cannot_be_written_is_named() {
     trio.run("apply nowhere").ends(1).says("nowhere");
     trio.run("show dir").ends(1).says("dir");
 }
+
+#[test]
+fn a_volume_is_not_modified_again_within_six_hours_and_the_plan_says_when() {
+    let shop = Place::applied(SHOP);
+    let grow = |from: &str, to: &str| shop.edit(&format!("size = \"{from}\""), &format!("size = \"{to}\""));
+    grow("50GiB", "60GiB");
+    shop.run("plan").ends(0).shows("then no other change for 6h");
+    shop.run("apply --yes").ends(0);
+    grow("60GiB", "70GiB");
+    shop.run("plan").ends(0).shows("no volume again so soon").shows("6 held");
+    shop.run("sim advance 6h").ends(0);
+    shop.run("apply --yes").ends(0).says("Converged");
+    shop.run("plan --exit-code").ends(0);
+}

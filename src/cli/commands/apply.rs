@@ -152,7 +152,8 @@ impl Job<'_> {
         let _held = lock(self.project, self.run, Some(&plan.id.0), self.out).await?;
         let seen = self.look().await?;
         // Boot scripts never stand in a plan; they come from the files beside the declaration.
-        let payloads = seen.plan(self.project, &Intent::default())?.payloads;
+        // They are rendered for slots too that only a forced plan fills.
+        let payloads = seen.plan(self.project, &Intent { force: true, ..Intent::default() })?.payloads;
         // The plan may be of a part of the stack; only of that part is it to be proved that nothing is left.
         let addresses: Vec<String> = plan.changes.iter().map(|c| c.address.to_string()).collect();
         let target = Some(globs(&addresses)?.unwrap_or_default());

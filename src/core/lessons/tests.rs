@@ -362,3 +362,37 @@ fn a_volume_that_an_earlier_look_saw_is_missing_in_the_world() {
     w.intent.destroy = false;
     assert!(!reasons(&w.plan()).contains(&Why::Drifted), "{}", told(&w.plan()));
 }
+
+#[test]
+fn what_ebs_modified_rests_for_six_hours_and_is_held_till_then() {
+    let mut w = World::new(2);
+    w.desired.volumes.insert("data".into(), volume());
+    w.settle();
+    let grow = |w: &mut World, size: u32| w.desired.volumes.get_mut("data").unwrap().size = Some(size);
+    grow(&mut w, 60);
+    let plan = w.plan();
+    assert!(plan.changes.iter().all(|c| c.how == "then no other change for 6h"), "{}", told(&plan));
+    let done = |step: u32, at| Event { at, happened: Happened::Done { step, made: BTreeMap::new() } };
+    let at = w.at;
+    let events: Vec<Event> = (0..plan.steps.len() as u32).map(|step| done(step, at)).collect();
+    w.past.lessons.learn(&plan, &events);
+    w.apply(&plan);
+    w.remember();
+    grow(&mut w, 70);
+    w.desired.machines.get_mut("web").unwrap().monitoring = true;
+    w.later(4 * 3600 - 60);
+    let plan = w.plan();
+    assert!(plan.held.len() == 2 && plan.held.iter().all(|h| h.by == Hold::Time), "{}", told(&plan));
+    assert_eq!((plan.changes.len(), plan.look_again_at), (2, Some(after(at, RESTS))), "machines are not EBS's matter");
+    w.later(60);
+    assert_eq!((w.plan().held.len(), w.plan().changes.len()), (0, 4));
+    // Where somebody else modified it, EBS says only that it was too soon.
+    let plan = w.plan();
+    let step = plan.steps.iter().position(|s| matches!(&s.does, Do::Call(Call::Change { kind: Kind::Volumes, .. })));
+    let failure = Failure::new(Class::Busy, TOO_OFTEN, "wait");
+    let event = Event { at: w.at, happened: Happened::Failed { step: step.unwrap() as u32, failure } };
+    assert!(w.past.lessons.learn(&plan, [&event]), "the next plan holds it");
+    assert_eq!(w.plan().held.len(), 1);
+    w.later(i64::try_from(MODIFIED).unwrap());
+    assert_eq!(w.plan().held.len(), 0);
+}

@@ -11,6 +11,7 @@ use crate::address::{Address, Group, Kind};
 use crate::desired::{Layout, is_cluster};
 use crate::health::moment;
 use crate::launch::Place;
+use crate::lessons::modifies;
 use crate::plan::{Action, Hold};
 use crate::policy::Policy;
 use crate::repair::{self, Outcome, Replacement};
@@ -143,6 +144,7 @@ fn objection(draft: &mut Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)>
         .or_else(|| no_room(draft, c))
         .or_else(|| token_used(draft, c))
         .or_else(|| refused(draft, c))
+        .or_else(|| resting(draft, c))
         .or_else(|| too_soon(draft, c))
 }
 
@@ -319,6 +321,16 @@ fn token_used(draft: &mut Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)
     Some((Hold::Time, says))
 }
 
+/// EBS modifies no volume twice within hours. What else is to change goes with it in one call, and waits too.
+fn resting(draft: &mut Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
+    let kind = c.change.address.group.kind;
+    let id = c.change.object.as_deref().filter(|_| c.change.action == Action::Update)?;
+    let modified = c.differences.fields.iter().any(|d| modifies(kind, d.field.name));
+    let until = draft.ask.history.lessons.resting(id, draft.ask.now).filter(|_| modified)?;
+    draft.look_again_by(Some(until));
+    Some((Hold::Time, format!("EBS, which modifies no volume again so soon; tried again from {}", moment(until))))
+}
+
 /// A change in place that EC2 does not take: asked again, it would be refused again.
 fn refused(draft: &Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
     let machine = c.change.action == Action::Update && c.change.address.group.kind == Kind::Machines;
@@ -407,10 +419,8 @@ fn waves<'a>(
     let policy = &draft.ask.desired.policy;
     let count = draft.ask.desired.machines.get(&group.name).map_or(0, |g| g.count);
     all.sort_by_key(|c| {
-        let age = c.member.as_ref().map(|m| m.object.created);
-        // Newest first among the ill: least likely to hold work.
-        let by_age = age.map_or(0, |t| if c.repair { -t.as_second() } else { 0 });
-        (c.urgency, by_age, c.change.address.clone())
+        let created = c.member.as_ref().map_or(Timestamp::UNIX_EPOCH, |m| m.object.created);
+        (c.urgency.turn(created), c.change.address.clone())
     });
     let now = draft.ask.now;
     // Machines of an impaired zone are on neither side of the breaker, and use up no surge.

@@ -5,24 +5,64 @@ use std::collections::BTreeMap;
 use super::admit::Admitted;
 use super::{Candidate, Draft, Power};
 use crate::address::{Group, Kind};
+use crate::desired::Layout;
 use crate::pace;
 use crate::place;
 use crate::plan::{Action, Call, Do, Forecast, ObjectDoes, Step, Takes, Why};
 use crate::survey::Member;
 
-/// One forecast a machine group that is declared or loses members.
+/// One forecast a machine group, or group of spread volumes, that is declared or loses members.
 pub(super) fn forecast(draft: &Draft<'_>, admitted: &Admitted<'_>) -> Vec<Forecast> {
-    draft
-        .survey
-        .groups
-        .keys()
-        .filter(|g| g.kind == Kind::Machines)
-        .map(|group| one(draft, admitted, group))
-        .filter(|f| f.before + f.after + f.wanted > 0)
-        .collect()
+    let one = |group: &Group| match group.kind {
+        Kind::Machines => Some(machines(draft, admitted, group)),
+        Kind::Volumes => replicas(draft, admitted, group),
+        Kind::Workloads | Kind::Manifests => None,
+    };
+    draft.survey.groups.keys().filter_map(one).filter(|f| f.before + f.after + f.wanted > 0).collect()
 }
 
-fn one(draft: &Draft<'_>, admitted: &Admitted<'_>, group: &Group) -> Forecast {
+/// Of volumes that are replicas of each other: one that is left has the data. Those of machines go where these are.
+fn replicas(draft: &Draft<'_>, admitted: &Admitted<'_>, group: &Group) -> Option<Forecast> {
+    let Layout::Replicas { count, .. } = draft.ask.desired.volumes.get(&group.name)?.layout else { return None };
+    let wanted = if draft.ask.intent.destroy { 0 } else { count };
+    let mut zones: BTreeMap<String, (u32, u32)> = BTreeMap::new();
+    // What is in quarantine is on its way out.
+    for (_, m) in draft.survey.group(group).members().filter(|(_, m)| m.quarantined_until().is_none()) {
+        let z = zones.entry(m.object.zone.clone()).or_default();
+        (z.0, z.1) = (z.0 + 1, z.1 + 1);
+    }
+    let before = zones.values().map(|z| z.0).sum();
+    let mut leaving = 0;
+    for c in admitted.volumes.iter().filter(|c| c.change.address.group == *group) {
+        let out = c.member.as_ref().filter(|m| m.quarantined_until().is_none());
+        match c.change.action {
+            Action::Create | Action::Release => zones.entry(c.change.zone.clone()).or_default().1 += 1,
+            Action::Delete | Action::Quarantine => {
+                if let Some(z) = out.and_then(|m| zones.get_mut(&m.object.zone)) {
+                    (z.1, leaving) = (z.1.saturating_sub(1), leaving + 1);
+                }
+            }
+            Action::Update | Action::Replace | Action::Restamp | Action::Attach => {}
+        }
+    }
+    let after: BTreeMap<String, u32> = zones.iter().map(|(z, (_, n))| (z.clone(), *n)).collect();
+    let needed = wanted.min(1);
+    let survival = place::survive(&after, needed);
+    Some(Forecast {
+        group: group.clone(),
+        before,
+        after: after.values().sum(),
+        wanted,
+        zones,
+        floor: before - leaving,
+        ready: before,
+        needed,
+        left_after_machine: survival.left_after_machine,
+        left_after_zone: survival.left_after_zone,
+    })
+}
+
+fn machines(draft: &Draft<'_>, admitted: &Admitted<'_>, group: &Group) -> Forecast {
     let survey = draft.survey.group(group);
     let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let wanted =

@@ -8,27 +8,17 @@ use crate::address::{Address, Group};
 use crate::desired::{Follow, Image, MachineGroup};
 use crate::diff::{Difference, Differences, diff};
 use crate::expected::{self, MachineSpec};
-use crate::health::{Planned, State, moment};
+use crate::health::{State, moment};
 use crate::launch::Place;
 use crate::observed::{Phase, Source};
 use crate::plan::{Action, Change, Hold, Note, Reason, Why};
-use crate::repair;
+use crate::repair::{self, Urgency};
 use crate::schema;
 use crate::shared::Shared;
 use crate::slots::Slots;
 use crate::stamp::{LaunchTag, Vector, tag};
 use crate::survey::{GroupSurvey, Member};
 use crate::value::Value;
-
-/// Urgency of a candidate: hard-dead, announced end, unhealthy, flapping, declared or drifted, uneven (chapter 04).
-pub(super) mod urgency {
-    pub const DEAD: u8 = 0;
-    pub const RETIRING: u8 = 1;
-    pub const UNHEALTHY: u8 = 2;
-    pub const FLAPPING: u8 = 3;
-    pub const CHANGED: u8 = 4;
-    pub const UNEVEN: u8 = 5;
-}
 
 /// All wishes for the machines of `group`.
 pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<'a>> {
@@ -301,7 +291,7 @@ fn vacant<'a>(
     };
     let mut c = Candidate::new(change, None);
     c.vector = vector;
-    c.urgency = if lost.is_some() { urgency::DEAD } else { urgency::CHANGED };
+    c.urgency = if lost.is_some() { Urgency::Dead } else { Urgency::Changed };
     c.lineage = lineage;
     c.place = Some(place);
     Some(c)
@@ -336,7 +326,7 @@ fn elsewhere<'a>(
     c.beside = std::iter::once(keeper).chain(&s.others).map(|m| m.object.id.clone()).collect();
     c.beside.sort();
     c.lineage.generation = generation(draft, survey, &s.address);
-    (c.vector, c.urgency, c.place) = (vector, urgency::DEAD, Some(place));
+    (c.vector, c.urgency, c.place) = (vector, Urgency::Dead, Some(place));
     vec![c, first]
 }
 
@@ -356,7 +346,7 @@ fn superseded<'a>(draft: &Draft<'a>, address: &Address, keeper: &Member<'a>, oth
         c.change.how += " once its successor is ready";
         c.successor = Some(keeper.object.id.clone());
     }
-    c.urgency = urgency::DEAD;
+    c.urgency = Urgency::Dead;
     // One that serves in another zone is what an outage left over: in no hurry right after it.
     c.repair = other.ready() && other.object.zone != keeper.object.zone;
     c
@@ -391,9 +381,10 @@ fn kept<'a>(
     for field in &differences.unread {
         *draft.unread.entry((s.address.group.clone(), (*field).to_owned())).or_default() += 1;
     }
+    super::silent::encrypted(draft, &s.address.group, &differences);
     let shown = draft.field_changes(&differences);
     let mut why = reasons(&shown);
-    let mut urgency = urgency::CHANGED;
+    let mut urgency = Urgency::Changed;
     let (mut repair, mut restart) = (false, false);
     let ill = illness(&keeper.verdict.state);
     let is_ill = ill.is_some();
@@ -406,7 +397,7 @@ fn kept<'a>(
     }
     if let Some(reason) = uneven {
         if why.is_empty() {
-            (urgency, repair) = (urgency::UNEVEN, reason.why == Why::Uneven);
+            (urgency, repair) = (Urgency::Uneven, reason.why == Why::Uneven);
         }
         why.push(reason.clone());
     }
@@ -417,7 +408,9 @@ fn kept<'a>(
     let asked = draft.ask.intent.replace.contains(&s.address);
     // Without leave to be missing, a change that needs a stop is made by a new machine, launch first.
     let stop = differences.fields.iter().any(crate::diff::Difference::needs_stop);
-    let may_stop = draft.ask.desired.policy.unavailable(declared.count) > 0 || !keeper.ready();
+    // A one-time request for a spot machine, as ours are, does not let it be stopped.
+    let may_stop =
+        !declared.spot && (draft.ask.desired.policy.unavailable(declared.count) > 0 || !keeper.ready());
     // One without a readable mark gets it first: a replacement must be able to say whom it replaces.
     let named = keeper.launch.is_some();
     let replace = named && ((is_ill && !restart) || uneven.is_some() || fixed || asked || (stop && !may_stop));
@@ -439,7 +432,11 @@ fn kept<'a>(
     change.fields = shown;
     if stop && !may_stop && !fixed {
         for f in change.fields.iter_mut().filter(|f| f.field == "type") {
-            f.forces_replacement = Some("a stop would break the floor (policy.max-unavailable)".into());
+            f.forces_replacement = Some(if declared.spot {
+                "a spot machine cannot be stopped".into()
+            } else {
+                "a stop would break the floor (policy.max-unavailable)".into()
+            });
         }
     }
     let bound = draft.survey.bound(draft.ask.desired, &s.address);
@@ -502,24 +499,16 @@ fn image(
     out.fields.insert(0, Difference { field, live: Some(live.clone()), want: want.clone(), why, dropped: vec![] });
 }
 
-fn illness(state: &State) -> Option<(Reason, u8)> {
-    match state {
-        State::Unhealthy { causes, hard } => {
-            let says = if causes.is_empty() { "not well".to_owned() } else { causes.join(", ") };
-            Some((Reason { why: Why::Unhealthy, says }, if *hard { urgency::DEAD } else { urgency::UNHEALTHY }))
-        }
-        State::Flapping => Some((Reason { why: Why::Unhealthy, says: "flapping".into() }, urgency::FLAPPING)),
-        State::Planned { not_before, kind: Planned::Vacate } => {
-            let says = format!("EC2 retires it at {}", moment(*not_before));
-            Some((Reason { why: Why::Retiring, says }, urgency::RETIRING))
-        }
-        State::Planned { kind: Planned::Reboot | Planned::Maintenance, .. }
-        | State::Starting { .. }
-        | State::Healthy
-        | State::Suspect { .. }
-        | State::Gone
-        | State::Blind => None,
-    }
+fn illness(state: &State) -> Option<(Reason, Urgency)> {
+    let urgency = Urgency::of(state)?;
+    let (why, says) = match state {
+        State::Unhealthy { causes, .. } if causes.is_empty() => (Why::Unhealthy, "not well".to_owned()),
+        State::Unhealthy { causes, .. } => (Why::Unhealthy, causes.join(", ")),
+        State::Flapping => (Why::Unhealthy, "flapping".into()),
+        State::Planned { not_before, .. } => (Why::Retiring, format!("EC2 retires it at {}", moment(*not_before))),
+        State::Starting { .. } | State::Healthy | State::Suspect { .. } | State::Gone | State::Blind => return None,
+    };
+    Some((Reason { why, says }, urgency))
 }
 
 /// Whether the marks themselves are not what they should be.

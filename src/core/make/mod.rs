@@ -36,6 +36,7 @@ use crate::launch::Place;
 use crate::observed::Observed;
 use crate::plan::{Action, Basis, Change, FORMAT, FieldChange, Held, Hold, Note, Plan, Reason, Step, Why};
 use crate::policy::Amount;
+use crate::repair::Urgency;
 use crate::shared::Shared;
 use crate::stamp::Vector;
 use crate::survey::{Member, Memory, Survey, survey};
@@ -120,8 +121,8 @@ pub(crate) struct Candidate<'a> {
     pub lineage: Lineage,
     /// What a change in place does to a machine's running.
     pub power: Power,
-    /// Smaller is more urgent.
-    pub urgency: u8,
+    /// Why it is to be replaced, if it is.
+    pub urgency: Urgency,
     /// The world alone asks for it (health, balance), so that an outage may hold it.
     pub repair: bool,
 }
@@ -139,7 +140,7 @@ impl<'a> Candidate<'a> {
             beside: vec![],
             lineage: Lineage::default(),
             power: Power::Keeps,
-            urgency: machines::urgency::CHANGED,
+            urgency: Urgency::Changed,
             repair: false,
         }
     }

@@ -44,6 +44,11 @@ pub(super) fn asked(c: &Candidate<'_>, which: impl Fn(&Difference) -> bool) -> F
     fields.map(|d| (d.field.name.to_owned(), first(d))).collect()
 }
 
+/// Whether a change is one of tags alone, of which many go in one call.
+fn tags_only(c: &Candidate<'_>) -> bool {
+    c.power == Power::Keeps && asked(c, |_| true).is_empty()
+}
+
 struct Order<'d, 'a> {
     draft: &'d mut Draft<'a>,
     changes: Vec<Change>,
@@ -401,6 +406,8 @@ impl<'a> Order<'_, 'a> {
     /// Changes in place; those that stop a machine, so many at a time.
     fn update(&mut self, scope: &str, all: Vec<Candidate<'a>>, stops: u32) {
         let (stopping, live): (Vec<_>, Vec<_>) = all.into_iter().partition(|c| c.power == Power::Stops);
+        let (tags, live): (Vec<_>, Vec<_>) = live.into_iter().partition(tags_only);
+        self.stamp(scope, tags, &[]);
         for c in live {
             self.change_in_place(scope, &[], c);
         }

@@ -1,13 +1,14 @@
-//! What a hand has put on where the file says nothing. It is nobody's drift, for the file wishes nothing there; it is told,
-//! so that whoever looks for drift hears of it, and stays.
+//! What is otherwise than the file reads and yet nobody's drift: it is told, so that whoever looks for drift hears of it, and
+//! stays.
 //!
-//! Only what is known without doubt is told: the stamp says that nothing was applied, and the list shows something that
+//! A hand may have put something on where the file says nothing. Only what is known without doubt is told: the stamp says that nothing was applied, and the list shows something that
 //! EC2 gives nobody by itself.
 
 use std::collections::BTreeMap;
 
 use super::Draft;
 use crate::address::{Group, Kind};
+use crate::diff::Differences;
 use crate::plan::Note;
 use crate::schema;
 use crate::survey::{GroupSurvey, Member};
@@ -15,6 +16,8 @@ use crate::value::Value;
 
 /// The sort of these notes.
 pub const KIND: &str = "left-out";
+/// The sort of the notes about encryption that nobody asked for.
+const ENCRYPTED: &str = "encrypted";
 
 /// What EC2 calls the group of a VPC that a machine gets where none is named. No other may be called so.
 const DEFAULT_GROUP: &str = "default";
@@ -54,6 +57,14 @@ pub(super) fn notes(draft: &mut Draft<'_>, group: &Group) {
         let on = if more == 0 { few } else { format!("{few} and {more} more") };
         let says = format!("{field} {value} was put on {on} by hand; the file names none, so it stays");
         draft.notes.push(Note { kind: KIND.into(), about: group.to_string(), says });
+    }
+}
+
+/// A note where disks are encrypted although the file says that they are not to be: EC2 may do so whatever it is asked.
+pub(super) fn encrypted(draft: &mut Draft<'_>, group: &Group, differences: &Differences) {
+    for field in &differences.encrypted {
+        let says = format!("{field}: encrypted although the file says false, for the account encrypts by default");
+        draft.notes.push(Note { kind: ENCRYPTED.into(), about: group.to_string(), says });
     }
 }
 

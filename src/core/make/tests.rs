@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::*;
 use crate::desired::{Follow, Image, Layout, Lookup, Spread, VolumeGroup};
-use crate::observed::{Answer, Found, Reading};
+use crate::observed::{Answer, Found, Reading, Reporter, Signal, Source};
 use crate::plan::{Call, Do, Step};
 use crate::stamp::tag;
 use crate::testing::{World, told, volume};
@@ -214,6 +214,73 @@ fn a_type_change_stops_only_where_one_may_be_missing() {
     assert!(plan.changes.iter().all(|c| c.action == Action::Update));
     assert_eq!(plan.forecast[0].floor, 2);
     w.settle();
+}
+
+#[test]
+fn a_spot_machine_is_never_stopped_for_its_type() {
+    let mut w = World::new(3);
+    w.desired.policy.max_unavailable = Amount::Count(1);
+    w.desired.machines.get_mut("web").unwrap().spot = true;
+    w.settle();
+    w.desired.machines.get_mut("web").unwrap().types = vec!["m5.large".into()];
+    let plan = w.plan();
+    let why = |c: &Change| c.fields.iter().find(|f| f.field == "type").and_then(|f| f.forces_replacement.clone());
+    assert!(!plan.changes.is_empty() && plan.changes.iter().all(|c| c.action == Action::Replace), "{}", told(&plan));
+    assert_eq!(why(&plan.changes[0]).as_deref(), Some("a spot machine cannot be stopped"));
+    w.settle();
+}
+
+#[test]
+fn equal_tags_are_set_in_one_call() {
+    let mut w = World::new(6);
+    w.desired.volumes.insert("data".into(), volume());
+    w.settle();
+    w.desired.machines.get_mut("web").unwrap().tags.insert("team".into(), "y".into());
+    w.desired.volumes.get_mut("data").unwrap().tags.insert("team".into(), "y".into());
+    let plan = w.plan();
+    assert_eq!((plan.changes.len(), plan.steps.len(), plan.takes.calls), (12, 2, 2), "{}", told(&plan));
+    w.settle();
+}
+
+#[test]
+fn what_ec2_retires_sooner_is_replaced_sooner() {
+    let mut w = World::new(6);
+    w.settle();
+    let soon = w.at + SignedDuration::from_hours(30);
+    for (slot, at) in [(1, soon + SignedDuration::from_hours(200)), (4, soon)] {
+        let id = w.id_of(&format!("machines.web/{slot}"));
+        let retires = Signal {
+            source: Source::ScheduledEvent,
+            reporter: Reporter::Ec2Control,
+            reading: Reading::Bad,
+            since: None,
+            hard: false,
+            says: "instance-retirement".into(),
+            not_before: Some(at),
+        };
+        w.find(&id).signals.push(retires);
+    }
+    let plan = w.plan();
+    let launched: Vec<String> = launches(&plan);
+    assert_eq!(launched, ["g2 s4 r=i-0004 a2 c=i-0004 b", "g2 s1 r=i-0003 a2 c=i-0003 b"], "{}", told(&plan));
+}
+
+#[test]
+fn replicas_of_a_volume_are_forecast_too() {
+    let mut w = World::new(1);
+    let layout = Layout::Replicas { count: 3, spread: Spread::Zones(vec!["a".into(), "b".into(), "c".into()]) };
+    w.desired.volumes.insert("data".into(), VolumeGroup { layout, ..volume() });
+    let of = |plan: &Plan| {
+        let f = plan.forecast.iter().find(|f| f.group.kind == Kind::Volumes).unwrap();
+        (f.before, f.after, f.floor, f.needed, f.left_after_zone.values().min().copied())
+    };
+    assert_eq!(of(&w.plan()), (0, 3, 0, 1, Some(2)));
+    w.settle();
+    assert_eq!(of(&w.plan()), (3, 3, 3, 1, Some(2)));
+    let one = Layout::Replicas { count: 1, spread: Spread::Zones(vec!["a".into(), "b".into(), "c".into()]) };
+    w.desired.volumes.get_mut("data").unwrap().layout = one;
+    w.intent.max_deletes = Some(Amount::Percent(100));
+    assert_eq!(of(&w.plan()), (3, 1, 1, 1, Some(0)), "what goes into quarantine is on its way out");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::desired::{Layout, VolumeGroup};
 use crate::expected;
 use crate::health::moment;
 use crate::launch::Place;
+use crate::lessons::modifies;
 use crate::observed::Phase;
 use crate::place::{self, Domain};
 use crate::plan::{Action, Hold, Reason, Why};
@@ -286,6 +287,7 @@ fn kept<'a>(
     let left_out = keeper.object.attached.is_none().then_some("device");
     let (key, live) = (draft.key(), &keeper.object.fields);
     let differences = draft.compared.diff(left_out, Kind::Volumes, key, fields, live, keeper.vector.as_ref());
+    super::silent::encrypted(draft, &address.group, &differences);
     let shown = draft.field_changes(&differences);
     let make = |draft: &Draft<'a>, action: Action, why: Vec<Reason>| {
         let mut change = draft.change(address, action, why);
@@ -319,6 +321,9 @@ fn kept<'a>(
         if moves {
             draft.hold(change, Hold::Unresolved, "a new device name needs a detach: `--replace` its machine");
         } else {
+            if differences.fields.iter().any(|d| modifies(Kind::Volumes, d.field.name)) {
+                change.how = "then no other change for 6h".into();
+            }
             let mut c = Candidate::new(change, Some(keeper.clone()));
             (c.differences, c.vector) = (differences, vector.clone());
             out.push(c);

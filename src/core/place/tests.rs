@@ -189,20 +189,21 @@ fn losing_things_is_counted() {
 }
 
 #[test]
-fn capacity_for_a_lost_zone_is_the_chapters_formula() {
-    let table = [(2, 3, Some(6)), (3, 4, Some(6)), (3, 5, Some(9)), (4, 9, Some(12)), (1, 1, None), (0, 1, None)];
-    for (z, r, expected) in table {
-        assert_eq!(capacity_for_zone_loss(z, r), expected, "{z} zones, {r} required");
+fn the_count_that_survives_a_lost_zone_keeps_a_majority_and_no_smaller_one_does() {
+    let table = [(3, 1, Some(3)), (3, 4, Some(5)), (3, 6, Some(6)), (4, 4, Some(4)), (2, 3, None), (0, 1, None)];
+    for (z, least, expected) in table {
+        assert_eq!(count_for_zone_loss(z, least), expected, "{z} zones, at least {least}");
     }
-    assert_eq!(capacity_for_zone_loss(usize::MAX, u32::MAX), Some(u32::MAX));
-}
-
-#[test]
-fn three_members_over_two_zones_lose_their_quorum() {
-    let spread = |c: &[u32]| c.iter().enumerate().map(|(i, c)| (i.to_string(), *c)).collect();
-    assert!(!quorum_survives_any_zone(&spread(&[2, 1])));
-    assert!(quorum_survives_any_zone(&spread(&[1, 1, 1])));
-    assert!(!quorum_survives_any_zone(&BTreeMap::new()));
+    for (z, least) in (3..9_u32).flat_map(|z| (1..40).map(move |n| (z, n))) {
+        let survives = |n: u32| {
+            let even: BTreeMap<String, u32> =
+                (0..z).map(|i| (i.to_string(), n / z + u32::from(i < n % z))).filter(|(_, n)| *n > 0).collect();
+            survive(&even, n / 2 + 1).any_zone
+        };
+        let found = count_for_zone_loss(z as usize, least).unwrap();
+        assert!(survives(found) && !(least..found).any(survives), "{z} zones, at least {least}: {found}");
+    }
+    assert_eq!(count_for_zone_loss(3, u32::MAX), Some(u32::MAX));
 }
 
 #[test]

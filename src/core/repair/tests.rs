@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::health::Planned;
 use crate::policy::Amount;
 use crate::slots::Slots;
 
@@ -114,30 +113,30 @@ fn how_a_replacement_turned_out_is_read_from_the_world() {
 
 #[test]
 fn repair_goes_by_urgency_and_the_newest_unhealthy_first() {
-    let c = |urgency, created, id: &str| Candidate { urgency, created: min(created), id: id.into() };
+    let turn = |urgency: Urgency, created, id| (urgency.turn(min(created)), id);
     let mut all = [
-        c(Urgency::Drift, 1, "drift"),
-        c(Urgency::Unhealthy, 1, "old"),
-        c(Urgency::Flapping, 9, "flap"),
-        c(Urgency::Unhealthy, 5, "new"),
-        c(Urgency::Planned { not_before: min(90) }, 1, "later"),
-        c(Urgency::Planned { not_before: min(50) }, 7, "soon"),
-        c(Urgency::Dead, 2, "dead-b"),
-        c(Urgency::Dead, 2, "dead-a"),
+        turn(Urgency::Uneven, 1, "uneven"),
+        turn(Urgency::Changed, 1, "changed"),
+        turn(Urgency::Unhealthy, 1, "old"),
+        turn(Urgency::Flapping, 9, "flap"),
+        turn(Urgency::Unhealthy, 5, "new"),
+        turn(Urgency::Retiring { not_before: min(90) }, 1, "later"),
+        turn(Urgency::Retiring { not_before: min(50) }, 7, "soon"),
+        turn(Urgency::Dead, 2, "dead"),
     ];
-    order(&mut all);
-    let ids: Vec<_> = all.iter().map(|c| c.id.as_str()).collect();
-    assert_eq!(ids, ["dead-a", "dead-b", "soon", "later", "new", "old", "flap", "drift"]);
+    all.sort();
+    let ids: Vec<_> = all.iter().map(|(_, id)| *id).collect();
+    assert_eq!(ids, ["dead", "soon", "later", "new", "old", "flap", "changed", "uneven"]);
 }
 
 #[test]
 fn only_what_must_go_asks_for_replacement() {
-    let of = |state| Urgency::of(&verdict(state));
+    let of = |state| Urgency::of(&state);
     assert_eq!(of(State::Gone), Some(Urgency::Dead));
     assert_eq!(of(State::Unhealthy { causes: vec![], hard: true }), Some(Urgency::Dead));
     assert_eq!(of(State::Unhealthy { causes: vec![], hard: false }), Some(Urgency::Unhealthy));
     let planned = |kind| State::Planned { not_before: min(1), kind };
-    assert_eq!(of(planned(Planned::Vacate)), Some(Urgency::Planned { not_before: min(1) }));
+    assert_eq!(of(planned(Planned::Vacate)), Some(Urgency::Retiring { not_before: min(1) }));
     for state in [
         planned(Planned::Reboot),
         planned(Planned::Maintenance),
@@ -183,24 +182,6 @@ fn a_lineage_counts_its_attempts_and_is_suspended_after_three() {
         next("i-3", &LaunchTag { attempt: u32::MAX, ..mark }, min(0), None, &policy(), min(0)).attempt,
         u32::MAX
     );
-}
-
-#[test]
-fn room_keeps_the_floor_and_the_surge() {
-    let room = Room { wanted: 3, max_unavailable: 0, surge: 1, alive: 3, ready: 3 };
-    let (well, dead) = (verdict(State::Healthy), verdict(State::Unhealthy { causes: vec![], hard: true }));
-    let ill = verdict(State::Unhealthy { causes: vec![], hard: false });
-    assert_eq!((room.launches(), room.floor()), (1, 3));
-    assert!(!room.may_terminate(&well, true), "launch first");
-    let surged = Room { alive: 4, ready: 4, ..room };
-    assert_eq!(surged.launches(), 0);
-    assert!(surged.may_terminate(&well, true));
-    assert!(surged.may_terminate(&ill, false), "enough are ready without it");
-    let short = Room { alive: 3, ready: 1, ..room };
-    assert!(short.may_terminate(&dead, false));
-    assert!(!short.may_terminate(&ill, false) && short.may_terminate(&ill, true), "two of three heal one by one");
-    let most = Room { wanted: u32::MAX, max_unavailable: u32::MAX, surge: u32::MAX, alive: 0, ready: 0 };
-    assert_eq!((most.launches(), most.floor()), (u32::MAX, 0));
 }
 
 /// A machine of the adversary's world.

@@ -166,6 +166,7 @@ impl<'a> Shown<'a> {
             fields.insert("root-iops".into(), disk.iops.into());
             fields.insert("root-throughput".into(), disk.throughput.into());
             fields.insert("root-encrypted".into(), disk.encrypted.into());
+            fields.insert("root-kms-key".into(), disk.kms_key.into());
         }
         if let Some(known) = &self.disks {
             let all = known.iter().map(|(name, disk)| ((*name).to_owned(), disk.value()));
@@ -323,7 +324,7 @@ fn disks(l: &Launch, spec: &Spec<'_>) -> Result<Vec<BlockDevice>, Failure> {
         iops: spec.number("root-iops")?,
         throughput: spec.number("root-throughput")?,
         encrypted: spec.truth("root-encrypted")?,
-        kms_key: None,
+        kms_key: spec.text("root-kms-key")?,
     };
     let mut all = Vec::new();
     if root != BlockDevice::default() {

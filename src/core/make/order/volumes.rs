@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Order, VOLUME};
+use super::{Order, VOLUME, tags_only};
 use crate::desired::Layout;
 use crate::expected::texts;
 use crate::launch::NewVolume;
@@ -20,8 +20,8 @@ impl<'a> Order<'_, 'a> {
             let scope = c.scope(self.draft.survey).to_owned();
             match c.change.action {
                 Action::Create => self.create_volume(&scope, c),
-                Action::Update => self.change_in_place(&scope, &[], c),
-                Action::Restamp => stamps.entry(scope).or_default().push(c),
+                Action::Update if !tags_only(&c) => self.change_in_place(&scope, &[], c),
+                Action::Update | Action::Restamp => stamps.entry(scope).or_default().push(c),
                 Action::Quarantine => self.quarantine(&scope, c),
                 Action::Release => self.release(&scope, c),
                 Action::Delete => self.delete_volume(&scope, c),
