@@ -3,15 +3,18 @@
 //! It refuses and never repairs: a change whose reasons no longer hold needs a new plan. What has begun already is
 //! not checked, because what it would find changed is its own doing.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use evenkeel_core::address::Address;
 use evenkeel_core::digest::Digest;
 use evenkeel_core::make::object_fingerprint;
 use evenkeel_core::observed::Observed;
 use evenkeel_core::plan::{Action, Call, Change, Do, ObjectDoes, OnObject, Plan, Why};
 use evenkeel_core::progress::Progress;
+use evenkeel_core::stamp::tag;
 use evenkeel_core::survey::Survey;
 
-use crate::provider::Payloads;
+use crate::provider::{Eyes, Payloads};
 
 /// A change whose reasons no longer hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,10 +43,17 @@ pub fn stale(progress: &Progress, mut now: impl FnMut(&Change) -> Result<Digest,
 }
 
 /// The changes of a plan to refuse in the world of this look: what is not as the plan saw it, what cannot be seen, what
-/// would take from fewer than the plan counted on, and what travels beside a plan and is not at hand.
-pub fn refusals(progress: &Progress, seen: &Observed, survey: &Survey<'_>, payloads: &Payloads) -> Vec<Refused> {
+/// would take from fewer than the plan counted on, what travels beside a plan and is not at hand, and what goes and is,
+/// read by id, not what the lists showed.
+pub async fn refusals(
+    eyes: &BTreeMap<String, &dyn Eyes>,
+    progress: &Progress,
+    seen: &Observed,
+    survey: &Survey<'_>,
+    payloads: &Payloads,
+) -> Vec<Refused> {
     let plan = progress.plan();
-    stale(progress, |c| {
+    let mut refused = stale(progress, |c| {
         let thin = || thinner(progress, c, survey.group(&c.address.group).ready_slots());
         if let Some(says) = unseen(plan, c, seen).or_else(thin) {
             return Err(says);
@@ -55,7 +65,60 @@ pub fn refusals(progress: &Progress, seen: &Observed, survey: &Survey<'_>, paylo
             }
             Some(_) | None => fingerprint(plan, c, seen, survey),
         }
-    })
+    });
+    let again = second_look(eyes, progress, seen).await;
+    let known: BTreeSet<u32> = refused.iter().map(|r| r.change).collect();
+    refused.extend(again.into_iter().filter(|r| !known.contains(&r.change)));
+    refused
+}
+
+/// The marks of which a delete must be sure.
+const MARKS: [&str; 5] = [tag::STACK, tag::ADDRESS, tag::LAUNCH, tag::PROTECT, tag::QUARANTINE];
+
+/// The changes to refuse because what they end is, read a second time and by id, not what the lists showed: a list is
+/// one observation, and nothing is ended on one. What is gone meanwhile needs no refusal.
+pub(crate) async fn second_look(
+    eyes: &BTreeMap<String, &dyn Eyes>,
+    progress: &Progress,
+    seen: &Observed,
+) -> Vec<Refused> {
+    let plan = progress.plan();
+    let mut ends: BTreeMap<&str, BTreeMap<&str, u32>> = BTreeMap::new();
+    for step in &plan.steps {
+        let ids = match &step.does {
+            Do::Call(Call::Terminate(ids)) => ids.as_slice(),
+            Do::Call(Call::DeleteVolume(id)) => std::slice::from_ref(id),
+            Do::Call(_) | Do::Wait(_) => continue,
+        };
+        for id in ids {
+            let of = |i: &&u32| plan.changes.get(**i as usize).is_some_and(|c| c.object.as_ref() == Some(id));
+            let change = step.changes.iter().find(of).filter(|i| !progress.has_begun(**i));
+            ends.entry(&step.scope).or_default().extend(change.map(|i| (id.as_str(), *i)));
+        }
+    }
+    let mut refused = Vec::new();
+    for (scope, ends) in ends.into_iter().filter(|(_, ends)| !ends.is_empty()) {
+        let ids = ends.keys().map(|id| (*id).to_owned()).collect();
+        let again = match eyes.get(scope) {
+            Some(eyes) => eyes.look(&ids).await,
+            None => Ok(vec![]),
+        };
+        match again {
+            Ok(again) => refused.extend(again.iter().filter_map(|now| {
+                let (change, then) = (*ends.get(now.id.as_str())?, seen.object(&now.id)?);
+                let moved = MARKS.into_iter().find(|key| now.tags.get(*key) != then.tags.get(*key))?;
+                let because = format!("{} bears another {moved} than the lists showed", now.id);
+                Some(Refused { change, because })
+            })),
+            Err(failure) => {
+                let says = |id| format!("{id} goes, and could not be read by id: {failure}");
+                refused.extend(ends.into_iter().map(|(id, change)| Refused { change, because: says(id) }));
+            }
+        }
+    }
+    refused.sort_by_key(|r| r.change);
+    refused.dedup_by_key(|r| r.change);
+    refused
 }
 
 /// The digest of what travels beside a plan for this address: the boot script of a new machine, the body of an object.

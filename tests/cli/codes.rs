@@ -303,9 +303,27 @@ fn a_saved_plan_that_only_holds_back_ends_as_what_holds_it_says() {
 #[test]
 fn what_was_not_asked_about_is_no_finding() {
     let trio = Place::applied(TRIO);
-    trio.run("sim tag node/0 team=x").ends(0);
-    trio.edit("count = 3", "count = 4\ntags = { team = \"y\" }");
-    trio.run("plan --exit-code").ends(4);
+    trio.edit("count = 3", "count = 4");
+    trio.run("plan --exit-code").ends(2);
     trio.run("plan --exit-code --target node/3").ends(2);
-    trio.run("plan --exit-code --exclude node/*").ends(0);
+    trio.run("plan --exit-code --target node/0").ends(0);
+    trio.run("plan --exit-code --exclude node/3").ends(0);
+    trio.run("sim kill node/1").ends(0);
+    trio.run("plan --exit-code").ends(4);
+    trio.run("plan --exit-code --exclude node/1").ends(2);
+}
+
+#[test]
+fn six_refuses_credentials_that_lead_to_an_account_without_this_stack() {
+    let trio = Place::applied(TRIO);
+    trio.run("--sim other.toml sim look").ends(0);
+    let other = trio.read("other.toml").replace("123456789012", "999999999999");
+    trio.write("other.toml", other);
+    for words in ["plan", "apply --yes", "status", "drift"] {
+        let said = trio.run(&format!("--sim other.toml {words}")).ends(6);
+        said.says("3 objects in account 123456789012").says("write `account = \"999999999999\"` into [aws]");
+    }
+    trio.run("--sim other.toml sim look --json").shows("\"machines\": []");
+    trio.edit("region = \"us-east-1\"", "region = \"us-east-1\"\naccount = \"999999999999\"");
+    trio.run("--sim other.toml plan").ends(0).shows("3 to add");
 }

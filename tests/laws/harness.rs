@@ -154,7 +154,8 @@ impl Life {
         same_place(&made.plan, &desired.stack.id, &look.observed).expect("one account and one region");
         let progress = Progress::replay(made.plan.clone(), journal.iter());
         let survey = survey(desired, &look.observed, history, true, look.now);
-        let refused: Vec<Refused> = refusals(&progress, &look.observed, &survey, &made.payloads);
+        let eyes = self.providers.iter().map(|(scope, p)| (scope.clone(), &**p as &dyn Eyes)).collect();
+        let refused: Vec<Refused> = refusals(&eyes, &progress, &look.observed, &survey, &made.payloads).await;
         let job = Job {
             providers: &self.providers,
             payloads: &made.payloads,

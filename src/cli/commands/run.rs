@@ -1,5 +1,6 @@
 //! Carrying a plan out: lock, look again, refuse what is stale, run, look again.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,6 +18,7 @@ use evenkeel_engine::clock::Clock;
 use evenkeel_engine::fresh::{Refused, refusals, same_place, unseen};
 use evenkeel_engine::journal::{self, Journal, JournalError};
 use evenkeel_engine::limits::Limits;
+use evenkeel_engine::provider::Eyes;
 use evenkeel_engine::run::{Job, Ran, run};
 use evenkeel_present::progress::{Bars, Face, Live, in_flight_text};
 use evenkeel_present::{json, render};
@@ -130,7 +132,9 @@ pub async fn carry_out(
     })?;
     let progress = Progress::replay(plan.clone(), &past);
     let survey = seen.survey(project, true);
-    let refused: Vec<Refused> = refusals(&progress, &seen.observed, &survey, &made.payloads);
+    let eyes = session.eyes();
+    let eyes: BTreeMap<String, &dyn Eyes> = eyes.iter().map(|(scope, e)| (scope.clone(), &**e)).collect();
+    let refused: Vec<Refused> = refusals(&eyes, &progress, &seen.observed, &survey, &made.payloads).await;
     let stop = signals.stop();
     let mut live = Live::new(plan.clone(), project.secrets.clone(), face(args, out));
     past.iter().for_each(|e| live.recall(e));

@@ -284,6 +284,36 @@ fn replicas_of_a_volume_are_forecast_too() {
 }
 
 #[test]
+fn the_last_replica_does_not_go_in_the_plan_that_makes_an_empty_one() {
+    let mut w = World::new(1);
+    let zones = || Spread::Zones(vec!["a".into(), "b".into(), "c".into()]);
+    w.desired
+        .volumes
+        .insert("data".into(), VolumeGroup { layout: Layout::Replicas { count: 2, spread: zones() }, ..volume() });
+    w.settle();
+    let lost = w.id_of("volumes.data/0");
+    w.seen.objects.retain(|o| o.id != lost);
+    w.desired.volumes.get_mut("data").unwrap().layout = Layout::Replicas { count: 1, spread: zones() };
+    w.intent.max_deletes = Some(Amount::Percent(100));
+    let plan = w.plan();
+    assert_eq!((plan.changes.len(), plan.changes[0].action), (1, Action::Create), "{}", told(&plan));
+    assert_eq!((plan.held.len(), plan.held[0].by), (1, Hold::Floor));
+    assert!(w.vet(&plan).is_empty());
+    // The independent check sees it too.
+    let mut other = w.plan();
+    let held = other.held.remove(0).change;
+    let set = BTreeMap::from([(tag::QUARANTINE.to_owned(), w.at.to_string())]);
+    let mark = Call::Tag { ids: held.object.clone().into_iter().collect(), set, unset: vec![] };
+    let change = other.changes.len() as u32;
+    other.steps.push(Step { scope: String::new(), needs: vec![], changes: vec![change], does: Do::Call(mark) });
+    other.changes.push(held);
+    let says: Vec<String> = w.vet(&other.seal()).iter().map(|o| o.says.clone()).collect();
+    assert!(says.iter().any(|s| s.contains("no other replica of volumes.data stays")), "{says:?}");
+    w.apply(&plan);
+    assert_eq!(w.plan().changes[0].action, Action::Quarantine);
+}
+
+#[test]
 fn growing_uses_the_emptiest_zone_and_a_lost_zone_of_the_file_moves() {
     let mut w = World::new(4);
     w.settle();

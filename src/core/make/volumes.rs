@@ -44,8 +44,20 @@ pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<
     }
     let mut out = Vec::new();
     let beyond: Vec<_> = survey.members().filter(|(s, _)| *s >= count).map(|(s, m)| (s, m.clone())).collect();
+    let replicas = matches!(declared.layout, Layout::Replicas { .. });
+    let last = replicas && count > 0 && (0..count).all(|slot| survey.alive(slot).next().is_none());
     for (slot, m) in beyond {
         let why = Reason { why: Why::Declared, says: format!("only {count} are in the file") };
+        if last && m.alive() {
+            // The ones that come in its stead are empty.
+            let mut change = draft.change(&group.slot(slot), Action::Quarantine, vec![why]);
+            change.object = Some(m.object.id.clone());
+            change.zone.clone_from(&m.object.zone);
+            change.what = size(&m.object.fields);
+            let words = format!("another volume of {group} to be there: copy its data, the next plan lets it go");
+            draft.hold(change, Hold::Floor, words);
+            continue;
+        }
         out.extend(leave(draft, &group.slot(slot), &m, why));
     }
     let zones = match zones(draft, group, declared, survey, count) {

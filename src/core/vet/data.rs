@@ -4,9 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::owners::Own;
 use super::{CAP, Case, DATA, EMPTY, FENCE, Objections, is_id};
 use crate::address::{Group, Kind};
-use crate::desired::is_cluster;
+use crate::desired::{Layout, is_cluster};
 use crate::observed::Phase;
 use crate::plan::{Action, Call, Do, Target, Until, Wait};
 use crate::stamp::tag;
@@ -214,6 +215,27 @@ pub(super) fn kept(case: &Case<'_>, out: &mut Objections) {
     for (i, c) in case.plan.changes.iter().enumerate() {
         if c.address.group.kind == Kind::Volumes && c.action == Action::Replace {
             out.change(DATA, super::index(i), format!("{} would be replaced", c.address));
+        }
+    }
+}
+
+/// P8: of volumes that are replicas of each other one that is there stays, while the file declares any.
+pub(super) fn last_replica(case: &Case<'_>, out: &mut Objections) {
+    for (name, declared) in &case.desired.volumes {
+        let group = Group::volumes(name);
+        if !matches!(declared.layout, Layout::Replicas { .. }) || case.wanted(&group) == 0 {
+            continue;
+        }
+        let there = || case.own.values().filter(|o| o.alive() && o.group.as_ref() == Some(&group));
+        let condemned = |o: &Own<'_>| o.object.tags.contains_key(tag::QUARANTINE);
+        let goes = |id: &str| {
+            case.gone_by(id).is_some()
+                || case.plan.changes.iter().any(|c| c.action == Action::Quarantine && c.object.as_deref() == Some(id))
+        };
+        let stay = there().any(|o| !condemned(o) && !goes(&o.object.id));
+        let ends = there().filter(|o| !condemned(o)).find(|o| goes(&o.object.id));
+        if let (false, Some(o)) = (stay, ends) {
+            out.plan(DATA, format!("{} goes, and no other replica of {group} stays", o.object.id));
         }
     }
 }

@@ -184,6 +184,7 @@ pub(crate) fn examined(
         data::fence(&case, &mut out);
         data::deletes(&case, &mut out);
         data::kept(&case, &mut out);
+        data::last_replica(&case, &mut out);
         marks::made(&case, &mut out);
         marks::tagged(&case, &mut out);
         objects::objects(&case, &mut out);

@@ -5,11 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use evenkeel_core::address::Kind;
 use evenkeel_core::desired::Lookup;
-use evenkeel_core::failure::Failure;
+use evenkeel_core::failure::{Class, Failure};
 use evenkeel_core::observed::{Object, Phase, ScopeSeen};
+use evenkeel_core::plan::Call;
+use evenkeel_core::progress::Progress;
+use evenkeel_core::stamp::tag;
 
 use super::fake::*;
 use crate::clock::Clock;
+use crate::fresh::second_look;
 use crate::observe::{observe, wants};
 use crate::provider::{Eyes, Reading, Wants};
 
@@ -72,4 +76,43 @@ async fn one_region_of_an_account_under_two_names_is_seen_under_neither() {
     let says = &seen.gaps[0].failure.says;
     assert_eq!(says, "[aws] and [aws.role] are one account and region: give it one table, and let groups name that");
     assert!(!seen.sees_all("role", Kind::Volumes) && seen.sees_all("west", Kind::Machines));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_is_read_a_second_time_by_id_and_stays_where_its_marks_are_others() {
+    let clock = Paused::new();
+    let put = |kind, id: &str| (id.to_owned(), object(kind, id, Phase::Up, clock.now()));
+    let all =
+        [put(Kind::Machines, "i-1"), put(Kind::Machines, "i-2"), put(Kind::Volumes, "v-1"), put(Kind::Volumes, "v-2")];
+    let world = Fake::new(&clock).with(|w| w.objects = all.into());
+    let eyes: BTreeMap<String, &dyn Eyes> = [(String::new(), &world as &dyn Eyes)].into();
+    let seen = observe(&eyes, &wants("s", [""], &BTreeSet::new(), false), &clock).await;
+    let ends = ["i-1", "i-2"].map(str::to_owned).to_vec();
+    let names = [("machines.web/0", "i-1"), ("machines.web/1", "i-2"), ("volumes.d/0", "v-1"), ("volumes.d/1", "v-2")];
+    let changes = names.map(|(at, id)| change(at, id)).to_vec();
+    let steps = vec![
+        call(&[], &[0, 1], Call::Terminate(ends)),
+        call(&[], &[2], Call::DeleteVolume("v-1".into())),
+        call(&[], &[3], Call::DeleteVolume("v-2".into())),
+    ];
+    let progress = Progress::new(plan(changes, steps));
+    assert_eq!(second_look(&eyes, &progress, &seen).await, []);
+    assert_eq!(world.world.lock().unwrap().looks, [4], "one call for all");
+    // Somebody protects one and takes another for another stack; a third one is gone.
+    let tagged = |id: &str, key: &str, value: &str| {
+        let mut world = world.world.lock().unwrap();
+        world.objects.get_mut(id).unwrap().tags.insert(key.into(), value.into());
+    };
+    tagged("v-1", tag::PROTECT, "true");
+    tagged("i-2", tag::STACK, "theirs");
+    tagged("i-1", "team", "x");
+    world.world.lock().unwrap().objects.remove("v-2");
+    let refused = second_look(&eyes, &progress, &seen).await;
+    assert_eq!(refused.iter().map(|r| r.change).collect::<Vec<_>>(), [1, 2], "{refused:?}");
+    // Where nobody answers nothing goes.
+    let failure = Failure::new(Class::Transient, "", "no answer");
+    world.world.lock().unwrap().script.insert("look", [failure].into());
+    let refused = second_look(&eyes, &progress, &seen).await;
+    assert_eq!(refused.len(), 4);
+    assert!(refused[0].because.contains("could not be read by id: no answer"), "{refused:?}");
 }
