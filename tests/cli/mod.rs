@@ -6,6 +6,8 @@ mod place;
 mod bad;
 mod cluster;
 mod codes;
+#[cfg(feature = "aws")]
+mod editors;
 mod hostile;
 mod outage;
 mod rehearsal;

@@ -22,7 +22,7 @@ fn there_is_a_manual_page_for_each_command() {
 }
 
 #[test]
-fn the_schema_is_a_schema_and_takes_the_starters() {
+fn the_schema_is_a_schema() {
     let place = Place::empty();
     let schema = place.run("schema").ends(0).json();
     assert!(schema["$schema"].as_str().is_some_and(|s| s.contains("json-schema.org")));
