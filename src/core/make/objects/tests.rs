@@ -1,6 +1,10 @@
 //! What becomes of Kubernetes objects, one rule a test.
 
+mod data;
 mod marks;
+mod owners;
+mod refusals;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,7 +79,8 @@ impl Stage {
 
     /// The body as the declaration gives it.
     fn marked(&self, mut body: Json) -> Json {
-        applyset::mark(&mut body, &self.stack(), STACK_NS, &group(), false);
+        let keep = applyset::Keep { protect: false, prune: true };
+        applyset::mark(&mut body, &self.stack(), STACK_NS, &group(), keep);
         body
     }
 
@@ -224,7 +229,8 @@ fn a_custom_object_waits_for_its_definition() {
     let definition = json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": { "name": "widgets.example.org" },
-        "spec": { "group": "example.org", "names": { "kind": "Widget", "plural": "widgets" } },
+        "spec": { "group": "example.org", "names": { "kind": "Widget", "plural": "widgets" },
+            "versions": [{ "name": "v1", "served": true }] },
     });
     let widget =
         json!({ "apiVersion": "example.org/v1", "kind": "Widget", "metadata": { "name": "w", "namespace": "shop" } });
