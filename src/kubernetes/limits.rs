@@ -10,7 +10,7 @@ pub const TRIED: usize = 10;
 pub const RESTARTS: u32 = 3;
 
 /// Pods of one workload that are asked what ails them.
-pub const PODS: u32 = 50;
+pub const PODS: usize = 5_000;
 
 /// Last lines of a crashed container's log.
 pub const LOG_LINES: u32 = 3;

@@ -18,7 +18,7 @@ use evenkeel_engine::provider::{Eyes, Looked, Made, Payloads, Provider, Reading,
 use serde_json::{Value as Json, json};
 
 use crate::api::{Cluster, Deletion, How, NOT_SERVED, Propagation, Refusal, Resource};
-use crate::read::{KubernetesEyes, Known, in_place, which};
+use crate::read::{Known, KubernetesEyes, in_place, which};
 use crate::wire::{asking, words};
 
 /// A cluster to look at and to change.

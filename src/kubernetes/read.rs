@@ -303,11 +303,7 @@ fn asked<'w>(wants: &'w Wants, catalog: &Catalog) -> Vec<Asked<'w>> {
 impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
     /// What the cluster serves, and everything of the stack. What was known of it before is good for as long as it tells
     /// of all that is looked for.
-    async fn listed<'w>(
-        &self,
-        wants: &'w Wants,
-        found: &mut Found,
-    ) -> Result<(Arc<Catalog>, Vec<Asked<'w>>), Failure> {
+    async fn listed<'w>(&self, wants: &'w Wants, found: &mut Found) -> Result<(Arc<Catalog>, Vec<Asked<'w>>), Failure> {
         let told = |catalog: &Arc<Catalog>| {
             let exact = |w: &ObjectWish| catalog.exact(&w.api_version, &w.object.kind).is_some();
             catalog.broken.is_empty() && wants.wishes.iter().all(exact)
@@ -508,8 +504,7 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
             a.is_served() && found.is_seen(&a.object) && differs
         };
         let doubtful: Vec<&Asked<'_>> = asked.iter().filter(doubtful).collect();
-        let trials: Vec<_> =
-            doubtful.iter().map(|a| self.rehearse(a.wish, a.object.clone(), &a.resource)).collect();
+        let trials: Vec<_> = doubtful.iter().map(|a| self.rehearse(a.wish, a.object.clone(), &a.resource)).collect();
         let answers: Vec<_> = stream::iter(trials).buffered(AT_ONCE).collect().await;
         let mut fixed = Vec::new();
         for (a, answer) in doubtful.into_iter().zip(answers) {
@@ -572,5 +567,24 @@ fn trial(answer: Result<Json, Refusal>, there: bool, stack: &str) -> Trial {
         Err(Refusal { failure, causes }) => {
             Trial::Refused(failure, causes.into_iter().map(|c| (c.field, c.message)).collect())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_namespace_or_a_definition_that_is_missing_makes_it_too_early() {
+        for (class, says, is) in [
+            (Class::NotFound, "namespaces \"shop\" not found", true),
+            (Class::NotFound, "the server could not find the requested resource", true),
+            (Class::NotFound, "roles.rbac.authorization.k8s.io \"reader\" not found", false),
+            (Class::Invalid, "namespaces \"shop\" not found", false),
+        ] {
+            assert_eq!(lacks_ground(&Failure::new(class, "", says)), is, "{says}");
+        }
+        let refusal = || Refusal::from(Failure::new(Class::NotFound, "", "roles \"reader\" not found"));
+        assert!(matches!(trial(Err(refusal()), false, "s"), Trial::Refused(..)), "told in the server's words");
     }
 }
