@@ -44,6 +44,7 @@ fn a_full_quota_is_told_with_the_object_before_anything_is_done() {
     let stack = Stack::new(cluster, "kzfull23", "full", &format!("{CONFIG}---\n{SECRET}"));
     let said = stack.run("apply --yes", 6);
     assert!(flat(&said).contains("Secret full/s: ") && flat(&said).contains("exceeded quota: few"), "{said}");
+    assert!(flat(&said).contains("take away what counts against that quota, or have it raised"), "{said}");
     assert_eq!(cluster.get("--namespace full configmap a")["data"]["k"], "v", "the rest is done");
     stack.run("destroy --yes", 0);
 }
@@ -72,10 +73,52 @@ spec: { policyName: guarded, validationActions: [Deny] }
     assert!((0..1_000).any(denied), "nobody asks the policy");
     let stack = Stack::new(cluster, "kzguard2", "guarded", &format!("{CONFIG}---\n{SECRET}"));
     let said = stack.run("apply --yes", 6);
-    for words in ["Secret guarded/s", "the server refuses it", "secrets are kept in the vault"] {
+    let out = "change the object as these words ask, or settle it with whoever keeps that policy";
+    for words in ["Secret guarded/s", "the server refuses it", "secrets are kept in the vault", out] {
         assert!(flat(&said).contains(words), "{words}: {said}");
     }
     assert_eq!(cluster.get("--namespace guarded configmap a")["data"]["k"], "v", "the rest is done");
+}
+
+#[test]
+fn nothing_is_deleted_for_a_successor_that_a_policy_will_not_let_be_made() {
+    let Some(cluster) = lab::shared() else { return };
+    cluster.namespace("sealed");
+    let policy = r#"apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: { name: sealed }
+spec:
+  matchConstraints:
+    namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: sealed } }
+    resourceRules: [{ apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [secrets] }]
+  validations: [{ expression: "false", message: "no new secrets here" }]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: { name: sealed }
+spec: { policyName: sealed, validationActions: [Deny] }
+"#;
+    let fixed = |value: &str| SECRET.replace("k: v", &format!("k: {value}")) + "immutable: true\n";
+    let stack = Stack::new(cluster, "kzsealed", "sealed", &fixed("old"));
+    stack.run("apply --yes", 0);
+    let before = cluster.get("--namespace sealed secret s");
+    stack.write("objects.yaml", &fixed("new"));
+    let said = stack.run("plan", 0);
+    assert!(said.contains("1 to replace"), "{said}");
+    cluster.kubectl_with("create -f -", policy);
+    let denied = |_| cluster.try_kubectl("--namespace sealed create secret generic x --dry-run=server", "").is_err();
+    assert!((0..1_000).any(denied), "nobody asks the policy");
+    let said = stack.run("apply --yes", 6);
+    for words in ["deleted and made anew", "the server refuses the new one", "no new secrets here"] {
+        assert!(flat(&said).contains(words), "{words}: {said}");
+    }
+    assert_eq!(cluster.get("--namespace sealed secret s")["metadata"]["uid"], before["metadata"]["uid"], "it stands");
+    cluster.kubectl("delete validatingadmissionpolicybinding sealed");
+    let lets = |_| cluster.try_kubectl("--namespace sealed create secret generic x --dry-run=server", "").is_ok();
+    assert!((0..1_000).any(lets), "the policy is asked for ever");
+    stack.run("apply --yes", 0);
+    assert_ne!(cluster.get("--namespace sealed secret s")["metadata"]["uid"], before["metadata"]["uid"]);
+    stack.run("destroy --yes", 0);
 }
 
 /// What is said, without the ends of lines and the spaces that they are filled in with.

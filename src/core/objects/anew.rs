@@ -57,7 +57,9 @@ mod tests {
     #[test]
     fn what_only_the_old_one_or_the_name_is_to_blame_for_does_not_count() {
         let used = |used: u32, limit: u32| {
-            format!("exceeded quota: few, requested: count/jobs.batch=1, used: count/jobs.batch={used}, limited: count/jobs.batch={limit}")
+            format!(
+                "exceeded quota: few, requested: count/jobs.batch=1, used: count/jobs.batch={used}, limited: count/jobs.batch={limit}"
+            )
         };
         for (class, says, causes, is) in [
             (Class::Denied, "admission webhook \"a\" denied the request: no", &[][..], true),
@@ -66,7 +68,12 @@ mod tests {
             (Class::Invalid, "admission webhook \"a\" denied the request", &[], true),
             (Class::Invalid, "", &[("spec.replicas", "must be greater than or equal to 0")], true),
             (Class::Invalid, "", &[("metadata.name", "must be spec.names.plural+\".\"+spec.group")], false),
-            (Class::Invalid, "", &[("spec.clusterIPs", "failed to allocate IP: provided IP is already allocated")], false),
+            (
+                Class::Invalid,
+                "",
+                &[("spec.clusterIPs", "failed to allocate IP: provided IP is already allocated")],
+                false,
+            ),
             (Class::Quota, &used(1, 1), &[], false),
             (Class::Quota, &used(2, 1), &[], true),
             (Class::NotFound, "roles \"a\" not found", &[], true),

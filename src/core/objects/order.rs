@@ -157,7 +157,8 @@ pub fn loses(live: &Value) -> Option<&'static str> {
     holds_data(sort).or(takes_claims.then_some(CLAIMS))
 }
 
-const CLAIMS: &str = "its claims go with it, as long as its persistentVolumeClaimRetentionPolicy says whenDeleted: Delete";
+const CLAIMS: &str =
+    "its claims go with it, as long as its persistentVolumeClaimRetentionPolicy says whenDeleted: Delete";
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Place, steps};
 use crate::address::ObjectName;
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
 use crate::make::Draft;
 use crate::objects::compare::{self, Comparison};
 use crate::objects::{immutable, redact};
@@ -12,19 +12,44 @@ use crate::objects::{immutable, redact};
 /// The fields that the server will not change, in its words; `None` where it refuses for another reason, or for another
 /// one as well: then a new object would be refused too.
 pub(super) fn unchangeable(causes: &[(String, String)]) -> Option<String> {
-    let words: Vec<String> = immutable::refused_for(causes).into_iter().map(|r| format!("{}: {}", r.field, r.says)).collect();
+    let words: Vec<String> =
+        immutable::refused_for(causes).into_iter().map(|r| format!("{}: {}", r.field, r.says)).collect();
     (!words.is_empty()).then(|| words.join(", "))
 }
 
 /// What the server refuses, in its words, and what to do about it.
 pub(super) fn refused(failure: &Failure, causes: &[(String, String)]) -> String {
-    format!("the server refuses it: {}", words(failure, causes))
+    format!("the server refuses it: {}{}", words(failure, causes), way_out(failure))
 }
 
 /// The same of the object that would take the place of one that is deleted for it.
 pub(super) fn barred(because: &str, failure: &Failure, causes: &[(String, String)]) -> String {
     let words = words(failure, causes);
-    format!("{because}: it would be deleted and made anew, and the server refuses the new one: {words}")
+    let out = way_out(failure);
+    format!("{because}: it would be deleted and made anew, and the server refuses the new one: {words}{out}")
+}
+
+/// What to do about it, where the server's words leave that open.
+fn way_out(failure: &Failure) -> &'static str {
+    let denied = "; change the object as these words ask, or settle it with whoever keeps that policy";
+    match failure.class {
+        Class::Quota => "; take away what counts against that quota, or have it raised",
+        // Of a right that is missing, the words say already who gives it.
+        Class::Denied if failure.says.contains(" cannot ") => "",
+        Class::Denied => denied,
+        // A policy of the cluster refuses in the class that it likes.
+        Class::Invalid if failure.says.contains("denied") => denied,
+        Class::Invalid => "; mend the object in the file",
+        Class::Throttled
+        | Class::Transient
+        | Class::Capacity
+        | Class::Credentials
+        | Class::NotFound
+        | Class::Busy
+        | Class::Protected
+        | Class::TokenMismatch
+        | Class::TokenSpent => "",
+    }
 }
 
 fn words(failure: &Failure, causes: &[(String, String)]) -> String {

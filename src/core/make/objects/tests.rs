@@ -552,6 +552,7 @@ fn what_the_server_would_refuse_is_said_before() {
     stage.cluster().trials.insert("ConfigMap/shop/a".parse().unwrap(), Trial::Refused(failure, vec![]));
     let (by, says) = &holds(&stage.plan())[0];
     assert!(*by == Hold::Unresolved && says.contains("exceeded quota: few"), "{says}");
+    assert!(says.ends_with("take away what counts against that quota, or have it raised"), "{says}");
 }
 
 #[test]

@@ -186,8 +186,10 @@ fn a_claim_may_only_wait_for_its_first_pod() {
 
 #[test]
 fn a_definition_serves_the_versions_that_it_says_so_of() {
-    let versions = json!([{"name": "v1", "served": true}, {"name": "v2", "served": false}, {"name": "v3", "served": true}]);
-    let definition = object("apiextensions.k8s.io/v1", "CustomResourceDefinition", json!({"versions": versions}), json!({}));
+    let versions =
+        json!([{"name": "v1", "served": true}, {"name": "v2", "served": false}, {"name": "v3", "served": true}]);
+    let definition =
+        object("apiextensions.k8s.io/v1", "CustomResourceDefinition", json!({"versions": versions}), json!({}));
     assert_eq!(served(&definition).collect::<Vec<_>>(), ["v1", "v3"]);
 }
 

@@ -4,7 +4,8 @@ use super::*;
 
 fn chart(name: &str) -> Json {
     let mut body = config(name, "1");
-    body["metadata"]["labels"] = json!({ "app.kubernetes.io/managed-by": "Helm", "argocd.argoproj.io/instance": "shop" });
+    body["metadata"]["labels"] =
+        json!({ "app.kubernetes.io/managed-by": "Helm", "argocd.argoproj.io/instance": "shop" });
     body
 }
 
@@ -25,7 +26,8 @@ fn one_of_ours_that_a_tool_has_taken_is_that_tools() {
         ("annotations", "argocd.argoproj.io/tracking-id", "Argo CD (theirs)"),
         ("labels", "kustomize.toolkit.fluxcd.io/name", "Flux (theirs)"),
     ] {
-        let mut stage = Stage::new().wish(config("a", "1")).live(config("a", "1")).live(chart("c")).parent(&["ConfigMap"]);
+        let mut stage =
+            Stage::new().wish(config("a", "1")).live(config("a", "1")).live(chart("c")).parent(&["ConfigMap"]);
         let name: ObjectName = "ConfigMap/shop/c".parse().unwrap();
         let live = stage.cluster().objects.get_mut(&name).unwrap();
         live.body["metadata"][table][key] = "theirs".into();
