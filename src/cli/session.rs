@@ -11,7 +11,7 @@ use evenkeel_engine::caller::Caller;
 use evenkeel_engine::clock::{Clock, Paced, Wall};
 use evenkeel_engine::provider::{Eyes, Provider};
 use evenkeel_kubernetes::api::{Cluster, ClusterRead};
-use evenkeel_kubernetes::{KubernetesEyes, KubernetesProvider, Known};
+use evenkeel_kubernetes::{Known, KubernetesEyes, KubernetesProvider};
 use evenkeel_sim::{Sim, World};
 
 use crate::args::Global;
