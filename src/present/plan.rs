@@ -564,7 +564,8 @@ fn loses(f: &Forecast, zones: &[String], left: u32) -> Text {
         0 | 1 => String::new(),
         n => format!(" (nor {})", count(n as u64 - 1, "other zone", "other zones")),
     };
-    let would = count_for_zone_loss(f.zones.values().filter(|(_, after)| *after > 0).count(), f.wanted).filter(|n| f.group.kind == Kind::Machines && *n > f.after);
+    let would = count_for_zone_loss(f.zones.values().filter(|(_, after)| *after > 0).count(), f.wanted)
+        .filter(|n| f.group.kind == Kind::Machines && *n > f.after);
     let would = would.map_or_else(String::new, |n| format!("; {n} over these zones would"));
     Text::of(Role::Warning, format!("does not survive losing {first}"))
         .plain(format!("{more}: {left} of {} left, {} needed{would}", f.after, f.needed))

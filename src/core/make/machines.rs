@@ -409,8 +409,7 @@ fn kept<'a>(
     // Without leave to be missing, a change that needs a stop is made by a new machine, launch first.
     let stop = differences.fields.iter().any(crate::diff::Difference::needs_stop);
     // A one-time request for a spot machine, as ours are, does not let it be stopped.
-    let may_stop =
-        !declared.spot && (draft.ask.desired.policy.unavailable(declared.count) > 0 || !keeper.ready());
+    let may_stop = !declared.spot && (draft.ask.desired.policy.unavailable(declared.count) > 0 || !keeper.ready());
     // One without a readable mark gets it first: a replacement must be able to say whom it replaces.
     let named = keeper.launch.is_some();
     let replace = named && ((is_ill && !restart) || uneven.is_some() || fixed || asked || (stop && !may_stop));
