@@ -16,6 +16,8 @@ mod conformance;
 #[cfg(feature = "kubernetes")]
 mod crash;
 #[cfg(feature = "kubernetes")]
+mod inside;
+#[cfg(feature = "kubernetes")]
 mod journey;
 #[cfg(all(feature = "aws", feature = "kubernetes"))]
 mod nodes;

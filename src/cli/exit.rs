@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::out::Out;
+
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -88,6 +90,11 @@ impl Halt {
     /// An error (1) whose text is a finished page.
     pub fn rendered(page: impl Into<String>) -> Self {
         Self { says: page.into(), exit: Exit::Error, rendered: true }
+    }
+
+    /// Says why.
+    pub fn tell(&self, out: &Out) {
+        if self.rendered { out.rendered(&self.says) } else { out.problem(&self.says) }
     }
 
     /// An error (1).

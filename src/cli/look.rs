@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use evenkeel_core::address::{Address, Group, Kind};
 use evenkeel_core::declaration::keys::nearest;
+use evenkeel_core::desired::is_cluster;
 use evenkeel_core::event::Event;
 use evenkeel_core::failure::Class;
 use evenkeel_core::make::{Ask, Coming, Intent, Made, coming, make};
@@ -118,7 +119,7 @@ fn nothing_seen(session: &Session, project: &Project, observed: &Observed, out: 
         profile: scope.profile.as_deref().unwrap_or_default(),
     };
     let mut explained = explain(&gap.failure, context);
-    if explained.class == Class::Transient {
+    if explained.class == Class::Transient && !is_cluster(&gap.scope) {
         explained.way_out =
             "check the network, and `region` and `endpoint` in [aws] or AWS_ENDPOINT_URL; then run it again".into();
     }

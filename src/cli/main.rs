@@ -41,11 +41,7 @@ fn main() -> std::process::ExitCode {
     };
     let out = Out::new(args.global.color, args.global.verbose);
     let exit = commands::run(args, &out).unwrap_or_else(|stop| {
-        if stop.rendered {
-            out.rendered(&stop.says);
-        } else {
-            out.problem(&stop.says);
-        }
+        stop.tell(&out);
         stop.exit
     });
     out.flush();

@@ -1,7 +1,9 @@
-//! Where words go: data to stdout, talk to stderr. A closed pipe is the end, not a panic.
+//! Where words go: data to stdout, talk to stderr. Where nobody reads stdout any more, nothing is written to it; what
+//! the command does goes on, and its exit code stays its own.
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
 use evenkeel_present::document::Doc;
@@ -23,6 +25,8 @@ pub enum Color {
 /// Both streams and how to write on them.
 pub struct Out {
     color: Color,
+    /// Nobody reads stdout any more.
+    unread: AtomicBool,
     /// More talk: `-v`.
     pub verbose: bool,
 }
@@ -33,7 +37,7 @@ const WIDEST: usize = 120;
 impl Out {
     /// Output with this choice of colour.
     pub fn new(color: Color, verbose: bool) -> Self {
-        Self { color, verbose }
+        Self { color, unread: AtomicBool::new(false), verbose }
     }
 
     /// Whether a stream gets colour.
@@ -69,9 +73,16 @@ impl Out {
 
     /// Writes data to stdout as it is.
     pub fn data(&self, text: &str) {
+        if self.unread.load(Ordering::Relaxed) {
+            return;
+        }
         let mut out = io::stdout().lock();
         if let Err(e) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            end(&e);
+            if e.kind() == io::ErrorKind::BrokenPipe {
+                self.unread.store(true, Ordering::Relaxed);
+            } else {
+                end(&e);
+            }
         }
     }
 
@@ -129,9 +140,6 @@ fn dumb() -> bool {
 }
 
 fn end(e: &io::Error) -> ! {
-    if e.kind() == io::ErrorKind::BrokenPipe {
-        std::process::exit(0);
-    }
     eprintln!("error: cannot write to stdout: {e}");
     std::process::exit(1);
 }

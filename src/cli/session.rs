@@ -11,7 +11,7 @@ use evenkeel_engine::caller::Caller;
 use evenkeel_engine::clock::{Clock, Paced, Wall};
 use evenkeel_engine::provider::{Eyes, Provider};
 use evenkeel_kubernetes::api::{Cluster, ClusterRead};
-use evenkeel_kubernetes::{KubernetesEyes, KubernetesProvider};
+use evenkeel_kubernetes::{Known, KubernetesEyes, KubernetesProvider};
 use evenkeel_sim::{Sim, World};
 
 use crate::args::Global;
@@ -33,7 +33,7 @@ pub struct Session {
 /// What a scope is: an account and region of EC2, or a cluster. Each has a caller, and so a budget, of its own.
 enum Place {
     Ec2(Arc<dyn Ec2>, Arc<Caller>),
-    Cluster { cluster: Arc<dyn Cluster>, home: String, caller: Arc<Caller> },
+    Cluster { cluster: Arc<dyn Cluster>, home: String, caller: Arc<Caller>, known: Arc<Known> },
 }
 
 /// Runs a command to its end, in virtual time where the world is the sim, or until a signal ends it.
@@ -160,7 +160,7 @@ impl Session {
                 None => cluster(project, wanted).await?,
             };
             let home = wanted.namespace().to_owned();
-            places.insert(scope.clone(), Place::Cluster { cluster, home, caller: caller() });
+            places.insert(scope.clone(), Place::Cluster { cluster, home, caller: caller(), known: Arc::default() });
         }
         Ok(Self { clock, sim, stack, places })
     }
@@ -170,9 +170,10 @@ impl Session {
         let one = |(scope, place): (&String, &Place)| {
             let eyes: Arc<dyn Eyes> = match place {
                 Place::Ec2(ec2, caller) => Arc::new(Ec2Eyes::new(Arc::clone(ec2), scope.clone(), Arc::clone(caller))),
-                Place::Cluster { cluster, home, caller } => {
+                Place::Cluster { cluster, home, caller, known } => {
                     let cluster: Arc<dyn ClusterRead> = Arc::clone(cluster) as Arc<dyn ClusterRead>;
-                    Arc::new(KubernetesEyes::new(cluster, scope.clone(), home.clone(), Arc::clone(caller)))
+                    let eyes = KubernetesEyes::new(cluster, scope.clone(), home.clone(), Arc::clone(caller));
+                    Arc::new(eyes.knowing(Arc::clone(known)))
                 }
             };
             (scope.clone(), eyes)
@@ -187,9 +188,10 @@ impl Session {
                 Place::Ec2(ec2, caller) => {
                     Arc::new(Ec2Provider::new(Arc::clone(ec2), scope.clone(), Arc::clone(caller)))
                 }
-                Place::Cluster { cluster, home, caller } => {
+                Place::Cluster { cluster, home, caller, known } => {
                     let (cluster, home, caller) = (Arc::clone(cluster), home.clone(), Arc::clone(caller));
-                    Arc::new(KubernetesProvider::new(cluster, scope.clone(), home, self.stack.clone(), caller))
+                    let provider = KubernetesProvider::new(cluster, scope.clone(), home, self.stack.clone(), caller);
+                    Arc::new(provider.knowing(Arc::clone(known)))
                 }
             };
             (scope.clone(), provider)

@@ -33,6 +33,8 @@ pub const NAMESPACES: &str = "applyset.kubernetes.io/additional-namespaces";
 pub const ADDRESS: &str = "evenkeel.dev/address";
 /// Annotation: `true` where nothing may delete it.
 pub const PROTECT: &str = "evenkeel.dev/protect";
+/// Annotation: `false` where it stays when the file no longer declares it, whatever is left of its table.
+pub const PRUNE: &str = "evenkeel.dev/prune";
 /// Annotation: when what holds data, and is no longer declared, may be deleted.
 pub const DELETE_AFTER: &str = "evenkeel.dev/delete-after";
 
@@ -60,8 +62,22 @@ pub fn set_id(stack: &str, namespace: &str) -> String {
     format!("applyset-{}-v1", BASE64URL_NOPAD.encode(&Sha256::digest(identity.as_bytes())))
 }
 
+/// What the table of an object says of its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Nothing may delete it.
+    pub protect: bool,
+    /// It is deleted when it is no longer declared.
+    pub prune: bool,
+}
+
+/// Whether it stays when the file no longer declares it.
+pub fn is_kept(body: &Json) -> bool {
+    annotation(body, PRUNE) == Some("false")
+}
+
 /// Writes the marks of a stack onto an object that `group` declares. `namespace` is the parent's.
-pub fn mark(body: &mut Json, stack: &str, namespace: &str, group: &Group, protect: bool) {
+pub fn mark(body: &mut Json, stack: &str, namespace: &str, group: &Group, keep: Keep) {
     let secret = is_secret(body);
     let Some(metadata) = table(body, "metadata") else { return };
     if let Some(labels) = entry(metadata, "labels") {
@@ -70,8 +86,11 @@ pub fn mark(body: &mut Json, stack: &str, namespace: &str, group: &Group, protec
     }
     if let Some(annotations) = entry(metadata, "annotations") {
         annotations.insert(ADDRESS.into(), group.to_string().into());
-        if protect {
+        if keep.protect {
             annotations.insert(PROTECT.into(), "true".into());
+        }
+        if !keep.prune {
+            annotations.insert(PRUNE.into(), "false".into());
         }
     }
     let digest = Digest::keyed(stack.as_bytes(), canonical(body).as_bytes());
@@ -260,14 +279,15 @@ mod tests {
             "7f3kq2x9",
             "default",
             &Group { kind: crate::address::Kind::Manifests, name: "x".into() },
-            true,
+            Keep { protect: true, prune: false },
         );
         assert_eq!(label(&body, "app"), Some("a"));
         assert_eq!(label(&body, STACK), Some("7f3kq2x9"));
         assert_eq!(annotation(&body, ADDRESS), Some("manifests.x"));
         assert_eq!(annotation(&body, PROTECT), Some("true"));
+        assert!(is_kept(&body));
         let mut odd = json!({ "metadata": { "labels": [] } });
-        mark(&mut odd, "7f3kq2x9", "default", &Group::machines("x"), false);
+        mark(&mut odd, "7f3kq2x9", "default", &Group::machines("x"), Keep { protect: false, prune: true });
         assert_eq!(odd["metadata"]["labels"], json!([]), "the server says what is wrong with it");
     }
 

@@ -59,6 +59,13 @@ pub struct ClusterSeen {
     pub objects: BTreeMap<ObjectName, Live>,
     /// What the server would make of the objects that may differ from the file, or that are new, without doing it.
     pub trials: BTreeMap<ObjectName, Trial>,
+    /// What the server would refuse to make anew, of the objects that it will not change in place: its words, and the
+    /// fields that are to blame as in [`Trial::Refused`].
+    #[serde(default)]
+    pub barred: BTreeMap<ObjectName, (Failure, Vec<(String, String)>)>,
+    /// Storage class → its `volumeBindingMode`, of the classes that claims here wait for.
+    #[serde(default)]
+    pub bindings: BTreeMap<String, String>,
     /// Kinds that could not be listed, and why: nothing of them is made or deleted.
     pub unseen: BTreeMap<String, Failure>,
     /// The stack's own mark; `Err`: something of that name is another tool's, whose name it is.
@@ -82,6 +89,11 @@ impl ClusterSeen {
             object.namespace.clear();
         }
         object
+    }
+
+    /// Whether it serves a kind (`Deployment.apps`) in a version (`apps/v1`).
+    pub fn serves(&self, group_kind: &str, api_version: &str) -> bool {
+        self.kinds.get(group_kind).is_some_and(|k| k.api_versions.iter().any(|v| v == api_version))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::applyset;
 use crate::desired::{Bundle, Desired};
 use crate::health::{State, Verdict, moment};
 use crate::make::{awaited, group_of, is_ours};
-use crate::objects::readiness::{Readiness, WaitFor, leaving, readiness};
+use crate::objects::readiness::{Readiness, WaitFor, class_of, leaving, readiness, unbound};
 use crate::observed::{ClusterSeen, Live, Observed};
 use crate::rules::{Evidence, Rule};
 
@@ -114,7 +114,11 @@ pub fn unready(desired: &Desired, observed: &Observed) -> Vec<Unready> {
             };
             let Some(wait) = awaited(bundle, &object, wish.body.json()) else { continue };
             let asked = wait.id.split_once('#').and_then(|(_, asked)| WaitFor::parse(asked).ok());
-            let state = asked.map_or_else(|| readiness(&live.body), |asked| asked.check(&live.body));
+            let state = match (asked, class_of(&live.body)) {
+                (Some(asked), _) => asked.check(&live.body),
+                (None, Some(class)) => unbound(&live.body, seen.bindings.get(class).map(String::as_str)),
+                (None, None) => readiness(&live.body),
+            };
             let lacks = match state {
                 Readiness::Ready | Readiness::Unknown => false,
                 Readiness::Progressing { .. } | Readiness::Stuck { .. } => true,
@@ -149,7 +153,13 @@ fn one(desired: &Desired, seen: Option<&ClusterSeen>, address: Address, within: 
     if let Some(at) = applyset::annotation(&live.body, applyset::DELETE_AFTER).and_then(|a| a.parse().ok()) {
         state.notes.push(format!("quarantined until {}", moment(at)));
     }
-    state.verdict = Some(judge(live, within, now));
+    let binding = class_of(&live.body).and_then(|class| seen?.bindings.get(class));
+    state.verdict = Some(match binding.map(|binding| unbound(&live.body, Some(binding))) {
+        Some(Readiness::Ready) => Verdict { well: true, ..verdict(State::Healthy, "waits for its first pod") },
+        Some(Readiness::Progressing { .. } | Readiness::Stuck { .. } | Readiness::Unknown) | None => {
+            judge(live, within, now)
+        }
+    });
     state
 }
 

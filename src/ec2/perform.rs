@@ -10,14 +10,13 @@ use async_trait::async_trait;
 use evenkeel_core::address::Kind;
 use evenkeel_core::failure::{Class, Failure};
 use evenkeel_core::launch::{Launch, NewVolume};
-use evenkeel_core::observed::Object;
 use evenkeel_core::plan::{Call, Target};
 use evenkeel_core::rehearsal::Limit;
 use evenkeel_core::stamp::tag;
 use evenkeel_core::value::Fields;
 use evenkeel_engine::budget::Family;
 use evenkeel_engine::caller::{Ask, Caller};
-use evenkeel_engine::provider::{Eyes, Made, Payloads, Provider, Reading, Rehearsed, Wants};
+use evenkeel_engine::provider::{Eyes, Looked, Made, Payloads, Provider, Reading, Rehearsed, Wants};
 
 use crate::api::{AttachState, Ec2, Instance, InstanceChange, ModifyVolume, Tags, Volume, VolumeState};
 use crate::kinds::{machine, volume, wrong};
@@ -355,7 +354,7 @@ impl<E: Ec2 + ?Sized + 'static> Eyes for Ec2Provider<E> {
         self.eyes.read(wants).await
     }
 
-    async fn look(&self, ids: &BTreeSet<String>) -> Result<Vec<Object>, Failure> {
+    async fn look(&self, ids: &BTreeSet<String>) -> Result<Looked, Failure> {
         self.eyes.look(ids).await
     }
 }

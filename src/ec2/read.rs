@@ -20,7 +20,7 @@ use evenkeel_core::stamp::tag;
 use evenkeel_core::value::Value;
 use evenkeel_engine::budget::Family;
 use evenkeel_engine::caller::{Ask, Caller};
-use evenkeel_engine::provider::{Eyes, Reading, Wants};
+use evenkeel_engine::provider::{Eyes, Looked, Reading, Wants};
 use futures::StreamExt;
 
 use crate::api::{DeepAttributes, Ec2Read, Filter, Instance, InstanceStatus, Query, Tags, Volume};
@@ -330,7 +330,7 @@ impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
     }
 
     /// Machines and volumes by id. A machine's disks are not read here: `root-*` and `disks` stay unobserved.
-    async fn look(&self, ids: &BTreeSet<String>) -> Result<Vec<Object>, Failure> {
+    async fn look(&self, ids: &BTreeSet<String>) -> Result<Looked, Failure> {
         let calls = &Calls::default();
         let of = |start: &str| ids.iter().filter(|id| id.starts_with(start)).cloned().collect::<Vec<_>>();
         let (machines, volumes) = (of("i-"), of("vol-"));
@@ -369,6 +369,6 @@ impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
         let mut all: Vec<Object> = machines?;
         all.extend(volumes?);
         all.sort_by(|a, b| (a.kind, &a.id).cmp(&(b.kind, &b.id)));
-        Ok(all)
+        Ok(all.into())
     }
 }

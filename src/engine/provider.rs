@@ -51,6 +51,32 @@ pub struct Reading {
     pub cluster: Option<ClusterSeen>,
 }
 
+/// What a look by id showed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Looked {
+    /// What is there.
+    pub objects: Vec<Object>,
+    /// Ids of which alone nothing could be seen, and why.
+    pub unseen: BTreeMap<String, Failure>,
+}
+
+/// What a look shows by id: what is there, or why that is not known. What is missing is not there.
+pub type Shown<'a> = BTreeMap<&'a str, Result<&'a Object, &'a Failure>>;
+
+impl Looked {
+    /// The same by id.
+    pub fn shown(&self) -> Shown<'_> {
+        let there = self.objects.iter().map(|o| (o.id.as_str(), Ok(o)));
+        there.chain(self.unseen.iter().map(|(id, failure)| (id.as_str(), Err(failure)))).collect()
+    }
+}
+
+impl From<Vec<Object>> for Looked {
+    fn from(objects: Vec<Object>) -> Self {
+        Self { objects, unseen: BTreeMap::new() }
+    }
+}
+
 /// Boot scripts and Kubernetes objects by their keyed digest: they travel beside a plan, never in it.
 pub type Payloads = BTreeMap<Digest, Vec<u8>>;
 
@@ -74,11 +100,12 @@ pub trait Eyes: Send + Sync {
     async fn read(&self, wants: &Wants) -> Reading;
 
     /// These objects by id: the fresh look that a wait, a fence or a destructive call needs. Ids that the provider
-    /// says do not exist are simply missing from the answer.
+    /// says do not exist are simply missing from the answer; one that cannot be seen takes no other along, where each is
+    /// asked for by itself.
     ///
     /// # Errors
     /// When the look itself failed: then nothing is known.
-    async fn look(&self, ids: &BTreeSet<String>) -> Result<Vec<Object>, Failure>;
+    async fn look(&self, ids: &BTreeSet<String>) -> Result<Looked, Failure>;
 }
 
 /// The changing half.

@@ -11,7 +11,6 @@ use std::time::Duration;
 use evenkeel_core::address::{Address, ObjectName};
 use evenkeel_core::event::{Event, Happened, Outcome};
 use evenkeel_core::failure::{Class, Failure};
-use evenkeel_core::observed::Object;
 use evenkeel_core::plan::{Call, Do, Drain, Plan, Target, Until, Wait};
 use evenkeel_core::progress::Progress;
 use futures::future::{BoxFuture, FutureExt};
@@ -25,7 +24,7 @@ use crate::fresh::Refused;
 use crate::journal::Record;
 use crate::launching;
 use crate::limits::Limits;
-use crate::provider::{Made, Payloads, Provider};
+use crate::provider::{Looked, Made, Payloads, Provider};
 use crate::stop::Stop;
 use crate::waiting::{Awaited, Verdict, Watch};
 
@@ -99,7 +98,7 @@ pub async fn run(
 
 /// `None`: held back, for the run was told to stop. The step stays in flight.
 type Ended = (u32, Option<Result<Made, Failure>>);
-type Looked = (Looker, BTreeSet<u32>, Result<Vec<Object>, Failure>);
+type Round = (Looker, BTreeSet<u32>, Result<Looked, Failure>);
 
 /// Whose looks go together: those of one scope. A drain, whose looks act, has looks of its own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -126,7 +125,7 @@ struct Run<'a> {
     unwritten: Vec<Event>,
     trouble: Option<Failure>,
     calls: FuturesUnordered<BoxFuture<'a, Ended>>,
-    looks: FuturesUnordered<BoxFuture<'a, Looked>>,
+    looks: FuturesUnordered<BoxFuture<'a, Round>>,
     watches: BTreeMap<u32, Watch>,
     polls: BTreeMap<Looker, Poll>,
     /// Id → what people call it.
@@ -364,7 +363,7 @@ impl<'a> Run<'a> {
                 async move {
                     let seen = match (provider, looker.drain) {
                         (Some(provider), None) => provider.look(&ids).await,
-                        (Some(provider), Some((_, how))) => drained(&*provider, &ids, how).await,
+                        (Some(provider), Some((_, how))) => Ok(drained(&*provider, &ids, how).await),
                         (None, _) => {
                             let says = format!("no provider for the scope `{}`", looker.scope);
                             Err(Failure::new(Class::Invalid, "", says))
@@ -378,9 +377,9 @@ impl<'a> Run<'a> {
         timer
     }
 
-    fn looked(&mut self, (looker, steps, seen): Looked) {
+    fn looked(&mut self, (looker, steps, seen): Round) {
         let (now, limits) = (self.job.clock.now(), self.job.limits);
-        let seen = seen.as_ref().map(|objects| objects.iter().map(|o| (o.id.as_str(), o)).collect());
+        let seen = seen.as_ref().map(Looked::shown);
         let mut moved = false;
         let mut due: Option<Timestamp> = None;
         // Only the waits that the look was made for: of a later one it says nothing.
@@ -389,7 +388,7 @@ impl<'a> Run<'a> {
             let Some(watch) = self.watches.get_mut(&step) else { continue };
             going.iter().for_each(|(volume, machine)| watch.going(volume, machine));
             let verdict = match &seen {
-                Ok(objects) => watch.look(objects, now, limits),
+                Ok(shown) => watch.look(shown, now, limits),
                 Err(failure) => watch.blind(failure, now, limits),
             };
             moved |= verdict != Verdict::Not(None);
@@ -515,12 +514,15 @@ fn homes(plan: &Plan) -> BTreeMap<u32, Vec<(Target, Target)>> {
 }
 
 /// One round of a drain, of each of its nodes.
-async fn drained(provider: &dyn Provider, nodes: &BTreeSet<String>, how: Drain) -> Result<Vec<Object>, Failure> {
-    let mut all = Vec::with_capacity(nodes.len());
+async fn drained(provider: &dyn Provider, nodes: &BTreeSet<String>, how: Drain) -> Looked {
+    let mut all = Looked::default();
     for node in nodes {
-        all.push(provider.drain(node, how).await?);
+        match provider.drain(node, how).await {
+            Ok(object) => all.objects.push(object),
+            Err(failure) => drop(all.unseen.insert(node.clone(), failure)),
+        }
     }
-    Ok(all)
+    all
 }
 
 /// What people call a thing that the plan has no name for: an object of a cluster by its own, without its uid.

@@ -6,12 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use evenkeel_core::failure::{Class, Failure};
-use evenkeel_core::observed::Object;
 use evenkeel_core::plan::Until;
 
 use crate::clock::Clock;
 use crate::limits::Limits;
-use crate::provider::Provider;
+use crate::provider::{Looked, Provider};
 use crate::waiting::{Awaited, Verdict, Watch};
 
 /// One thing to wait for until it is ready.
@@ -49,18 +48,18 @@ pub async fn settle(
         for scope in scopes {
             let ids: BTreeSet<String> =
                 watches.iter().filter(|(s, _)| *s == scope).flat_map(|(_, w)| w.ids()).cloned().collect();
-            let seen: Result<Vec<Object>, Failure> = match providers.get(&scope) {
+            let seen: Result<Looked, Failure> = match providers.get(&scope) {
                 Some(provider) => provider.look(&ids).await,
                 None => Err(Failure::new(Class::Invalid, "", format!("no provider for the scope `{scope}`"))),
             };
             let now = clock.now();
-            let seen = seen.as_ref().map(|all| all.iter().map(|o| (o.id.as_str(), o)).collect());
+            let seen = seen.as_ref().map(Looked::shown);
             watches.retain_mut(|(s, watch)| {
                 if *s != scope {
                     return true;
                 }
                 let verdict = match &seen {
-                    Ok(objects) => watch.look(objects, now, limits),
+                    Ok(shown) => watch.look(shown, now, limits),
                     Err(failure) => watch.blind(failure, now, limits),
                 };
                 moved |= verdict != Verdict::Not(None);

@@ -3,7 +3,6 @@
 //! Pure: it is given what a read by id showed and the time. One look that does not show a thing is not enough to call
 //! it gone, and a machine that died is not waited for.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use evenkeel_core::failure::{Class, Failure};
@@ -12,6 +11,7 @@ use evenkeel_core::plan::{Drain, Until};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::limits::Limits;
+use crate::provider::Shown;
 
 /// One thing that is waited for.
 #[derive(Debug, Clone)]
@@ -124,12 +124,21 @@ impl Watch {
     }
 
     /// Judges a look.
-    pub fn look(&mut self, seen: &BTreeMap<&str, &Object>, now: Timestamp, limits: &Limits) -> Verdict {
+    pub fn look(&mut self, shown: &Shown<'_>, now: Timestamp, limits: &Limits) -> Verdict {
         let (until, began) = (self.until, self.began);
         self.unseen = None;
         let mut lacks = Vec::new();
         for (awaited, past) in &mut self.awaited {
-            match judge(until, awaited, past, seen.get(awaited.id.as_str()).copied(), began, now, limits) {
+            let seen = match shown.get(awaited.id.as_str()).copied().transpose() {
+                Ok(seen) => seen,
+                Err(failure) if is_final(failure) => return Verdict::Never(failure.clone()),
+                Err(failure) => {
+                    self.unseen = Some(failure.clone());
+                    lacks.push(format!("{}: cannot look: {failure}", awaited.name));
+                    continue;
+                }
+            };
+            match judge(until, awaited, past, seen, began, now, limits) {
                 One::Yes => {}
                 One::Not(shows) => lacks.push(format!("{}: {shows}", awaited.name)),
                 One::Never(says) => {
@@ -142,18 +151,8 @@ impl Watch {
 
     /// The look itself failed.
     pub fn blind(&mut self, failure: &Failure, now: Timestamp, limits: &Limits) -> Verdict {
-        match failure.class {
-            // Waiting cannot help here.
-            Class::Denied | Class::Credentials | Class::Invalid => return Verdict::Never(failure.clone()),
-            Class::Throttled
-            | Class::Transient
-            | Class::Capacity
-            | Class::Quota
-            | Class::NotFound
-            | Class::Busy
-            | Class::Protected
-            | Class::TokenMismatch
-            | Class::TokenSpent => {}
+        if is_final(failure) {
+            return Verdict::Never(failure.clone());
         }
         self.unseen = Some(failure.clone());
         self.not(vec![format!("cannot look: {failure}")], now, limits)
@@ -198,6 +197,22 @@ impl Watch {
             Until::Joined => "ready as a node",
             Until::Drained(_) => "drained",
         }
+    }
+}
+
+/// Whether to look again cannot help.
+fn is_final(failure: &Failure) -> bool {
+    match failure.class {
+        Class::Denied | Class::Credentials | Class::Invalid => true,
+        Class::Throttled
+        | Class::Transient
+        | Class::Capacity
+        | Class::Quota
+        | Class::NotFound
+        | Class::Busy
+        | Class::Protected
+        | Class::TokenMismatch
+        | Class::TokenSpent => false,
     }
 }
 

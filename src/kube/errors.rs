@@ -84,13 +84,14 @@ pub(crate) fn answered(asked: &str, status: u16, body: &[u8]) -> Refusal {
                      it, or delete its configuration"
                 ));
             }
-            if let Some(kind) = between(&message, "conversion webhook for ", ' ').map(|kind| kind.trim_end_matches(','))
-            {
-                says.push_str(&format!(
-                    "; until it answers, objects that are kept in another version cannot be had in {kind}: see to the \
-                     service behind it, or mend `spec.conversion` of the definition"
-                ));
+            if let Some(words) = conversion(&message) {
+                says.push_str(&words);
             }
+        }
+        // The server cannot begin its cache of a kind, and says why: to ask more slowly does not help.
+        Class::Throttled if message.contains("storage is (re)initializing") && conversion(&message).is_some() => {
+            class = Class::Transient;
+            says.push_str(&conversion(&message).unwrap_or_default());
         }
         Class::Denied
         | Class::NotFound
@@ -330,6 +331,15 @@ fn misfit(message: &str) -> bool {
 /// The words before a value of ours that has the wrong type: a Secret's would stand there in the clear.
 fn unquoted(message: &str) -> &str {
     message.split_once(", got &value").map_or(message, |(before, _)| before)
+}
+
+/// What to do about a conversion webhook that the words blame.
+fn conversion(message: &str) -> Option<String> {
+    let kind = between(message, "conversion webhook for ", ' ')?.trim_end_matches(',');
+    Some(format!(
+        "; until it answers, objects that are kept in another version cannot be had in {kind}: see to the service \
+         behind it, or mend `spec.conversion` of the definition"
+    ))
 }
 
 fn between<'a>(text: &'a str, before: &str, after: char) -> Option<&'a str> {

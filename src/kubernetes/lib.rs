@@ -15,4 +15,4 @@ mod wire;
 
 pub use node::KEPT;
 pub use perform::KubernetesProvider;
-pub use read::KubernetesEyes;
+pub use read::{Known, KubernetesEyes};

@@ -9,32 +9,42 @@ use std::collections::BTreeSet;
 use evenkeel_core::address::ObjectName;
 use evenkeel_core::applyset;
 use evenkeel_core::failure::Failure;
-use evenkeel_core::objects::readiness::{Readiness, WaitFor, leaving, readiness};
+use evenkeel_core::objects::readiness::{Readiness, WaitFor, class_of, leaving, readiness, served, unbound};
 use evenkeel_core::observed::{Object, Phase};
+use evenkeel_engine::provider::Looked;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
-use crate::api::ClusterRead;
+use crate::api::{ClusterRead, Which};
+use crate::catalog::Catalog;
 use crate::limits::AT_ONCE;
 use crate::node::answer;
 use crate::read::{KubernetesEyes, which};
 
 impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
-    /// These objects; those that are not there are missing from the answer.
-    pub(crate) async fn look_at(&self, scope: &str, ids: &BTreeSet<String>) -> Result<Vec<Object>, Failure> {
+    /// These objects, each by itself; those that are not there are missing from the answer.
+    pub(crate) async fn look_at(&self, scope: &str, ids: &BTreeSet<String>) -> Looked {
         let (machines, names): (BTreeSet<&String>, Vec<&String>) = {
             let (machines, names): (Vec<_>, Vec<_>) = ids.iter().partition(|id| is_machine(id));
             (machines.into_iter().collect(), names)
         };
-        let looks: Vec<_> = names.into_iter().map(|id| self.one(scope, id)).collect();
+        let looks: Vec<_> = names.iter().map(|id| self.one(scope, id)).collect();
         let looks: Vec<Result<Option<Object>, Failure>> = stream::iter(looks).buffered(AT_ONCE).collect().await;
-        let all: Result<Vec<Option<Object>>, Failure> = looks.into_iter().collect();
-        let mut all: Vec<Object> = all?.into_iter().flatten().collect();
-        if !machines.is_empty() {
-            all.extend(self.joined(scope, &machines).await?);
+        let mut all = Looked::default();
+        for (id, look) in names.into_iter().zip(looks) {
+            match look {
+                Ok(object) => all.objects.extend(object),
+                Err(failure) => drop(all.unseen.insert(id.clone(), failure)),
+            }
         }
-        Ok(all)
+        if !machines.is_empty() {
+            match self.joined(scope, &machines).await {
+                Ok(joined) => all.objects.extend(joined),
+                Err(failure) => all.unseen.extend(machines.into_iter().map(|id| (id.clone(), failure.clone()))),
+            }
+        }
+        all
     }
 
     async fn one(&self, scope: &str, id: &str) -> Result<Option<Object>, Failure> {
@@ -59,7 +69,12 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
         if let Some(says) = leaving(body) {
             return (Phase::Leaving, says);
         }
-        match asked.map_or_else(|| readiness(body), |asked| asked.check(body)) {
+        let state = match (asked, class_of(body)) {
+            (Some(asked), _) => asked.check(body),
+            (None, Some(class)) => unbound(body, self.binding(class).await.as_deref()),
+            (None, None) => readiness(body),
+        };
+        match state {
             Readiness::Ready | Readiness::Unknown => match self.unserved(name, body).await {
                 Some(says) => (Phase::Starting, says),
                 None => (Phase::Up, String::new()),
@@ -73,16 +88,32 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
         }
     }
 
-    /// A definition that is established may still not be served.
+    /// How a storage class binds its claims; `None` where it is not there, or may not be read.
+    pub(crate) async fn binding(&self, class: &str) -> Option<String> {
+        if class.is_empty() {
+            return None;
+        }
+        let catalog = self.catalog().await.ok()?;
+        let resource = catalog.preferred("StorageClass.storage.k8s.io")?.clone();
+        let which = Which { resource, namespace: String::new(), name: class.to_owned() };
+        let class = self.get(&which).await.ok()??;
+        Some(class.get("volumeBindingMode").and_then(Json::as_str).unwrap_or("Immediate").to_owned())
+    }
+
+    /// A definition that is established may still not be served, or not in the version that it has gained.
     async fn unserved(&self, name: &ObjectName, body: &Json) -> Option<String> {
         if name.group_kind() != "CustomResourceDefinition.apiextensions.k8s.io" {
             return None;
         }
-        let of = |path: [&str; 3]| path.iter().try_fold(body, |at, key| at.get(key))?.as_str();
-        let kind = of(["spec", "names", "kind"])?;
-        let group = body.get("spec")?.get("group")?.as_str()?;
-        let catalog = self.discover().await.ok()?;
-        catalog.preferred(&format!("{kind}.{group}")).is_none().then(|| "established, not served yet".to_owned())
+        let spec = body.get("spec")?;
+        let (kind, group) = (spec.get("names")?.get("kind")?.as_str()?, spec.get("group")?.as_str()?);
+        let lacks = |catalog: &Catalog| {
+            let missing = |version: &&str| catalog.exact(&format!("{group}/{version}"), kind).is_none();
+            served(body).find(missing).map(|version| format!("established, not served in {version} yet"))
+        };
+        // What was known already may be older than the definition.
+        lacks(&*self.catalog().await.ok()?)?;
+        lacks(&*self.discover().await.ok()?)
     }
 }
 

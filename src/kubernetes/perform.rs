@@ -14,11 +14,11 @@ use evenkeel_core::nodes;
 use evenkeel_core::observed::{Object, Parent};
 use evenkeel_core::plan::{Call, Drain, ObjectDoes, OnObject};
 use evenkeel_engine::caller::Caller;
-use evenkeel_engine::provider::{Eyes, Made, Payloads, Provider, Reading, Wants};
+use evenkeel_engine::provider::{Eyes, Looked, Made, Payloads, Provider, Reading, Wants};
 use serde_json::{Value as Json, json};
 
 use crate::api::{Cluster, Deletion, How, NOT_SERVED, Propagation, Refusal, Resource};
-use crate::read::{KubernetesEyes, in_place, which};
+use crate::read::{Known, KubernetesEyes, in_place, which};
 use crate::wire::{asking, words};
 
 /// A cluster to look at and to change.
@@ -39,6 +39,12 @@ impl<C: Cluster + ?Sized> KubernetesProvider<C> {
         Self { eyes: KubernetesEyes::new(cluster, scope, home, caller), stack }
     }
 
+    /// As [`KubernetesEyes::knowing`].
+    #[must_use]
+    pub fn knowing(self, known: Arc<Known>) -> Self {
+        Self { eyes: self.eyes.knowing(known), ..self }
+    }
+
     /// The kind, in the version that the call names. A definition may have been made a moment ago.
     async fn resource(&self, on: &OnObject) -> Result<Resource, Failure> {
         let known = self.eyes.catalog().await?.exact(&on.api_version, &on.object.kind).cloned();
@@ -55,11 +61,20 @@ impl<C: Cluster + ?Sized> KubernetesProvider<C> {
         })
     }
 
+    /// With a definition, or another server's registration, what the cluster serves changes.
+    fn forget_for(&self, object: &ObjectName) {
+        let kinds = ["CustomResourceDefinition.apiextensions.k8s.io", "APIService.apiregistration.k8s.io"];
+        if kinds.contains(&object.group_kind().as_str()) {
+            self.eyes.forget();
+        }
+    }
+
     async fn apply(&self, on: &OnObject, body: &Json, force: bool) -> Result<(), Failure> {
         let resource = self.resource(on).await?;
         let which = which(&resource, &on.object);
         let how = How { manager: MANAGER.into(), force };
         let done = asking(self.eyes.caller(), "apply", || self.eyes.cluster().apply(&which, body, &how)).await;
+        self.forget_for(&on.object);
         done.map(drop).map_err(words)
     }
 
@@ -74,6 +89,7 @@ impl<C: Cluster + ?Sized> KubernetesProvider<C> {
         let which = which(&resource, &on.object);
         let how = Deletion { uid: uid.to_owned(), propagation: Propagation::Background };
         let done = asking(self.eyes.caller(), "delete", || self.eyes.cluster().delete(&which, &how)).await;
+        self.forget_for(&on.object);
         match done {
             Err(Refusal { failure, .. }) if failure.code == NOT_SERVED && self.eyes.is_gone(&kind).await? => Ok(()),
             Err(Refusal { failure, .. }) if is_gone(&failure) => Ok(()),
@@ -120,7 +136,7 @@ impl<C: Cluster + ?Sized> Eyes for KubernetesProvider<C> {
         self.eyes.read(wants).await
     }
 
-    async fn look(&self, ids: &BTreeSet<String>) -> Result<Vec<Object>, Failure> {
+    async fn look(&self, ids: &BTreeSet<String>) -> Result<Looked, Failure> {
         self.eyes.look(ids).await
     }
 }

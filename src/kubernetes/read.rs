@@ -1,10 +1,11 @@
 //! Looking at a cluster: everything of a stack in one list a kind, then what the file names and the lists do not show,
 //! then the server's own word on what may differ.
 //!
-//! What a read costs: version 1, discovery 2, the cluster's own id 1, ⌈objects/500⌉ a kind; 1 for an object that the
-//! file names and no list shows, the stack's own mark among them; 1 dry-run apply for each object that is new or may
-//! differ; ⌈nodes/500⌉ where the file has machines. Only where the mark is lost and objects are there, a list for every
-//! kind that the cluster serves.
+//! What a read costs: version 1, the cluster's own id 1, ⌈objects/500⌉ a kind; 1 for an object that the file names and
+//! no list shows, the stack's own mark among them; 1 dry-run apply for each object that is new or may differ, and 1 more
+//! where the server will not change it in place; 1 for the storage class of claims that are not bound; ⌈nodes/500⌉ where
+//! the file has machines. Only where the mark is lost and objects are there, a list for every kind that the cluster
+//! serves. Discovery, 2, is made once, and again where what is known does not tell of something.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,18 +14,22 @@ use async_trait::async_trait;
 use evenkeel_core::address::ObjectName;
 use evenkeel_core::applyset::{self, MANAGER};
 use evenkeel_core::desired::ObjectWish;
+use evenkeel_core::digest::Digest;
 use evenkeel_core::failure::{Class, Failure};
 use evenkeel_core::nodes::{self, Tie};
-use evenkeel_core::objects::{compare, redact};
-use evenkeel_core::observed::{ClusterSeen, Gap, Live, Object, Parent, ScopeSeen, Trial};
+use evenkeel_core::objects::anew::is_barred;
+use evenkeel_core::objects::order::loses;
+use evenkeel_core::objects::readiness::class_of;
+use evenkeel_core::objects::{compare, immutable, redact};
+use evenkeel_core::observed::{ClusterSeen, Gap, Live, Parent, ScopeSeen, Trial};
 use evenkeel_engine::caller::Caller;
-use evenkeel_engine::provider::{Eyes, Reading, Wants};
+use evenkeel_engine::provider::{Eyes, Looked, Reading, Wants};
 use futures::{StreamExt, stream};
 use serde_json::Value as Json;
 
 use crate::api::{ClusterRead, How, NOT_SERVED, Query, Refusal, Resource, Which};
 use crate::catalog::Catalog;
-use crate::limits::AT_ONCE;
+use crate::limits::{AT_ONCE, TRIED};
 use crate::wire::{asking, call, walk};
 
 /// A cluster to look at and not to touch.
@@ -34,13 +39,33 @@ pub struct KubernetesEyes<C: ?Sized> {
     /// Where the stack's own mark is written.
     home: String,
     caller: Arc<Caller>,
-    catalog: Mutex<Option<Arc<Catalog>>>,
+    known: Arc<Known>,
+}
+
+/// What a cluster serves, as far as it was asked already: one for all that look at it in a run.
+#[derive(Debug, Default)]
+pub struct Known(Mutex<Option<Arc<Catalog>>>);
+
+impl Known {
+    fn get(&self) -> Option<Arc<Catalog>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, catalog: Option<Arc<Catalog>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = catalog;
+    }
 }
 
 impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
     /// Looks through `cluster`; `home` is the namespace of the stack's own mark. Every wire call passes `caller`.
     pub fn new(cluster: Arc<C>, scope: impl Into<String>, home: impl Into<String>, caller: Arc<Caller>) -> Self {
-        Self { cluster, scope: scope.into(), home: home.into(), caller, catalog: Mutex::new(None) }
+        Self { cluster, scope: scope.into(), home: home.into(), caller, known: Arc::default() }
+    }
+
+    /// The same with what others have been told of the cluster, and will be.
+    #[must_use]
+    pub fn knowing(self, known: Arc<Known>) -> Self {
+        Self { known, ..self }
     }
 
     pub(crate) fn cluster(&self) -> &C {
@@ -57,8 +82,7 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
 
     /// What the cluster serves, as far as it was asked already.
     pub(crate) async fn catalog(&self) -> Result<Arc<Catalog>, Failure> {
-        let known = self.catalog.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match known {
+        match self.known.get() {
             Some(catalog) => Ok(catalog),
             None => self.discover().await,
         }
@@ -68,8 +92,13 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
     pub(crate) async fn discover(&self) -> Result<Arc<Catalog>, Failure> {
         let found = call(&self.caller, "discover", || self.cluster.discover()).await?;
         let catalog = Arc::new(Catalog::of(found));
-        *self.catalog.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&catalog));
+        self.known.set(Some(Arc::clone(&catalog)));
         Ok(catalog)
+    }
+
+    /// What the cluster serves is about to change.
+    pub(crate) fn forget(&self) {
+        self.known.set(None);
     }
 
     /// One object; `None` where there is none.
@@ -120,11 +149,14 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
         }
     }
 
-    async fn rehearse(&self, wish: &ObjectWish, object: &ObjectName, resource: &Resource) -> Result<Json, Refusal> {
-        let which = which(resource, object);
+    async fn rehearse(&self, wish: &ObjectWish, object: ObjectName, resource: &Resource) -> Result<Json, Refusal> {
+        let which = which(resource, &object);
         // What is taken by force is known from the managed fields; here the question is what the server makes of it.
         let how = How { manager: MANAGER.into(), force: true };
-        let body = in_place(wish.body.json(), object);
+        let mut body = in_place(wish.body.json(), &object);
+        if let Some(metadata) = body.get_mut("metadata").and_then(Json::as_object_mut) {
+            metadata.insert("name".into(), object.name.into());
+        }
         asking(&self.caller, "dry-run", || self.cluster.rehearse(&which, &body, &how)).await
     }
 }
@@ -152,7 +184,14 @@ pub(crate) fn in_place(body: &Json, object: &ObjectName) -> Json {
 struct Asked<'w> {
     wish: &'w ObjectWish,
     object: ObjectName,
+    /// In the file's version; in another one where that is not served yet.
     resource: Resource,
+}
+
+impl Asked<'_> {
+    fn is_served(&self) -> bool {
+        self.resource.api_version == self.wish.api_version
+    }
 }
 
 /// A look in the making.
@@ -164,6 +203,11 @@ struct Found {
 }
 
 impl Found {
+    fn of(wants: &Wants) -> Self {
+        let (scope, stack) = (wants.scope.clone(), wants.stack.clone());
+        Self { scope, stack, seen: ClusterSeen::default(), gaps: vec![] }
+    }
+
     fn gap(&mut self, what: String, failure: Failure, partial: bool) {
         self.gaps.push(Gap { scope: self.scope.clone(), kind: None, what, failure, partial });
     }
@@ -212,24 +256,22 @@ impl<C: ClusterRead + ?Sized> Eyes for KubernetesEyes<C> {
     async fn read(&self, wants: &Wants) -> Reading {
         let before = self.caller.counts();
         let place = self.cluster.place();
-        let (scope, stack) = (wants.scope.clone(), wants.stack.clone());
-        let mut found = Found { scope, stack, seen: ClusterSeen::default(), gaps: vec![] };
+        let mut found = Found::of(wants);
         let mut seen = ScopeSeen { region: place.clone(), ..ScopeSeen::default() };
-        let cluster = match self.discover().await {
+        let cluster = match self.listed(wants, &mut found).await {
             Err(failure) => {
                 found.gap(format!("the cluster {place}"), failure, false);
                 None
             }
-            Ok(catalog) => {
+            Ok((catalog, asked)) => {
                 let version = call(&self.caller, "version", || self.cluster.version());
                 let (version, identity) = futures::join!(version, self.identity(&catalog));
                 seen.account = identity;
                 found.seen.version = version.unwrap_or_default();
                 found.seen.kinds = catalog.seen();
-                let asked = asked(wants, &catalog);
-                self.list(wants, &asked, &catalog, &mut found).await;
                 self.named(&asked, &mut found).await;
                 self.tried(&asked, &mut found).await;
+                self.bindings(&mut found).await;
                 self.nodes(wants.nodes, &catalog, &mut found).await;
                 Some(found.seen)
             }
@@ -238,15 +280,17 @@ impl<C: ClusterRead + ?Sized> Eyes for KubernetesEyes<C> {
         Reading { seen, cluster, gaps: found.gaps, ..Reading::default() }
     }
 
-    async fn look(&self, ids: &BTreeSet<String>) -> Result<Vec<Object>, Failure> {
-        self.look_at(&self.scope, ids).await
+    async fn look(&self, ids: &BTreeSet<String>) -> Result<Looked, Failure> {
+        Ok(self.look_at(&self.scope, ids).await)
     }
 }
 
-/// The wishes of which the cluster serves the kind.
+/// The wishes of which the cluster serves the kind. In a version that it does not serve yet, an object may still be
+/// there in another one.
 fn asked<'w>(wants: &'w Wants, catalog: &Catalog) -> Vec<Asked<'w>> {
     let one = |wish: &'w ObjectWish| {
-        let resource = catalog.exact(&wish.api_version, &wish.object.kind)?.clone();
+        let exact = catalog.exact(&wish.api_version, &wish.object.kind);
+        let resource = exact.or_else(|| catalog.preferred(&wish.object.group_kind()))?.clone();
         let mut object = wish.object.clone();
         if !resource.namespaced {
             object.namespace.clear();
@@ -257,9 +301,36 @@ fn asked<'w>(wants: &'w Wants, catalog: &Catalog) -> Vec<Asked<'w>> {
 }
 
 impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
+    /// What the cluster serves, and everything of the stack. What was known of it before is good for as long as it tells
+    /// of all that is looked for.
+    async fn listed<'w>(&self, wants: &'w Wants, found: &mut Found) -> Result<(Arc<Catalog>, Vec<Asked<'w>>), Failure> {
+        let told = |catalog: &Arc<Catalog>| {
+            let exact = |w: &ObjectWish| catalog.exact(&w.api_version, &w.object.kind).is_some();
+            catalog.broken.is_empty() && wants.wishes.iter().all(exact)
+        };
+        if let Some(known) = self.known.get().filter(told) {
+            let asked = asked(wants, &known);
+            if self.list(wants, &asked, &known, false, found).await {
+                return Ok((known, asked));
+            }
+            *found = Found::of(wants);
+        }
+        let catalog = self.discover().await?;
+        let asked = asked(wants, &catalog);
+        self.list(wants, &asked, &catalog, true, found).await;
+        Ok((catalog, asked))
+    }
+
     /// Everything of the stack: first of the kinds that the file names, where the stack's mark is too; then of the
-    /// kinds that the mark hints at.
-    async fn list(&self, wants: &Wants, asked: &[Asked<'_>], catalog: &Catalog, found: &mut Found) {
+    /// kinds that the mark hints at. False: only a catalog that is `fresh` can tell.
+    async fn list(
+        &self,
+        wants: &Wants,
+        asked: &[Asked<'_>],
+        catalog: &Catalog,
+        fresh: bool,
+        found: &mut Found,
+    ) -> bool {
         let mut namespaces: BTreeSet<String> =
             asked.iter().map(|a| a.object.namespace.clone()).filter(|n| !n.is_empty()).collect();
         namespaces.insert(self.home.clone());
@@ -277,13 +348,21 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
                 match (catalog.preferred(kind), catalog.broken(kind)) {
                     (Some(resource), _) => drop(more.insert(resource.clone())),
                     (None, Some(failure)) => found.unseen(kind.clone(), failure.clone()),
+                    (None, None) if !fresh => return false,
                     // Its definition is gone, and its objects with it.
                     (None, None) => {}
                 }
             }
         }
         bodies.extend(self.lists(&more, &selector, &namespaces, found).await);
+        let is_gone = |failure: &Failure| failure.code == NOT_SERVED;
+        if !fresh && found.seen.unseen.values().any(is_gone) {
+            return false;
+        }
         if !marks.iter().any(|m| m.as_ref().map_or(true, |p| p.whole)) && bodies.iter().any(applyset::is_applied) {
+            if !fresh {
+                return false;
+            }
             let rest = catalog.all().filter(|r| !listed.contains(&r.group_kind()) && !more.contains(r));
             bodies.extend(self.everywhere(rest.cloned().collect(), &selector, &namespaces, found).await);
             for (group, failure) in &catalog.broken {
@@ -304,6 +383,7 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
             }
         }
         found.keep_all(bodies, asked);
+        true
     }
 
     /// The stack's own marks: those that the list shows, and the one that has lost the label which the list asks for.
@@ -420,16 +500,51 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
     async fn tried(&self, asked: &[Asked<'_>], found: &mut Found) {
         let doubtful = |a: &&Asked<'_>| {
             let live = found.seen.objects.get(&a.object);
-            found.is_seen(&a.object) && live.is_none_or(|live| may_differ(a, live, &found.stack))
+            let differs = live.is_none_or(|live| may_differ(a, live, &found.stack));
+            a.is_served() && found.is_seen(&a.object) && differs
         };
         let doubtful: Vec<&Asked<'_>> = asked.iter().filter(doubtful).collect();
-        let trials: Vec<_> = doubtful.iter().map(|a| self.rehearse(a.wish, &a.object, &a.resource)).collect();
+        let trials: Vec<_> = doubtful.iter().map(|a| self.rehearse(a.wish, a.object.clone(), &a.resource)).collect();
         let answers: Vec<_> = stream::iter(trials).buffered(AT_ONCE).collect().await;
+        let mut fixed = Vec::new();
         for (a, answer) in doubtful.into_iter().zip(answers) {
-            let there = found.seen.objects.contains_key(&a.object);
-            found.seen.trials.insert(a.object.clone(), trial(answer, there, &found.stack));
+            let live = found.seen.objects.get(&a.object);
+            let trial = trial(answer, live.is_some(), &found.stack);
+            if let (Some(live), Trial::Refused(_, causes)) = (live, &trial)
+                && !immutable::refused_for(causes).is_empty()
+                && loses(&live.body).is_none()
+            {
+                fixed.push(a);
+            }
+            found.seen.trials.insert(a.object.clone(), trial);
+        }
+        // It would be deleted and made anew: first it must be known that the server takes the new one.
+        let anew: Vec<_> = fixed.iter().map(|a| self.rehearse(a.wish, tried_as(&a.object), &a.resource)).collect();
+        let answers: Vec<_> = stream::iter(anew).buffered(AT_ONCE).collect().await;
+        for (a, answer) in fixed.into_iter().zip(answers) {
+            let Err(Refusal { failure, causes }) = answer else { continue };
+            let causes: Vec<_> = causes.into_iter().map(|c| (c.field, c.message)).collect();
+            if is_barred(&failure, &causes) {
+                found.seen.barred.insert(a.object.clone(), (failure, causes));
+            }
         }
     }
+
+    /// How the classes of unbound claims bind them.
+    async fn bindings(&self, found: &mut Found) {
+        let classes: BTreeSet<&str> = found.seen.objects.values().filter_map(|l| class_of(&l.body)).collect();
+        let mut bindings = BTreeMap::new();
+        for class in classes {
+            bindings.extend(self.binding(class).await.map(|binding| (class.to_owned(), binding)));
+        }
+        found.seen.bindings = bindings;
+    }
+}
+
+/// A name that is free, and as good as the object's own.
+fn tried_as(object: &ObjectName) -> ObjectName {
+    let digest = Digest::of(object.to_string().as_bytes());
+    ObjectName { name: format!("evenkeel-tries-{}", digest.prefix(TRIED).to_lowercase()), ..object.clone() }
 }
 
 fn may_differ(asked: &Asked<'_>, live: &Live, stack: &str) -> bool {
@@ -452,5 +567,24 @@ fn trial(answer: Result<Json, Refusal>, there: bool, stack: &str) -> Trial {
         Err(Refusal { failure, causes }) => {
             Trial::Refused(failure, causes.into_iter().map(|c| (c.field, c.message)).collect())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_namespace_or_a_definition_that_is_missing_makes_it_too_early() {
+        for (class, says, is) in [
+            (Class::NotFound, "namespaces \"shop\" not found", true),
+            (Class::NotFound, "the server could not find the requested resource", true),
+            (Class::NotFound, "roles.rbac.authorization.k8s.io \"reader\" not found", false),
+            (Class::Invalid, "namespaces \"shop\" not found", false),
+        ] {
+            assert_eq!(lacks_ground(&Failure::new(class, "", says)), is, "{says}");
+        }
+        let refusal = || Refusal::from(Failure::new(Class::NotFound, "", "roles \"reader\" not found"));
+        assert!(matches!(trial(Err(refusal()), false, "s"), Trial::Refused(..)), "told in the server's words");
     }
 }

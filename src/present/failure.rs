@@ -3,6 +3,7 @@
 //! The way out follows from the failure's class; where the words name an IAM action, it is named too. What went
 //! wrong is the provider's word, escaped like everything from outside.
 
+use evenkeel_core::desired::is_cluster;
 use evenkeel_core::failure::{Class, Failure};
 use serde::Serialize;
 
@@ -45,22 +46,24 @@ pub struct Explained {
 
 /// Explains a failure.
 pub fn explain(failure: &Failure, context: Context<'_>) -> Explained {
-    let action = action(failure);
+    let action = if is_cluster(context.scope) { None } else { action(failure) };
     let place = if context.region.is_empty() { String::new() } else { format!(" in {}", context.region) };
     let doing = if context.doing.is_empty() { "go on".to_owned() } else { context.doing.to_owned() };
     Explained {
-        says: format!("could not {doing}{place}: {}", cause(failure.class)),
+        says: format!("could not {doing}{place}: {}", cause(context.scope, failure.class)),
         provider: failure.to_string(),
         class: failure.class,
-        way_out: way_out(failure, &action, context),
+        way_out: if is_cluster(context.scope) { clusters(failure) } else { way_out(failure, &action, context) },
         action,
         passes: passes(failure.class),
     }
 }
 
-/// The cause in a few words.
-pub fn cause(class: Class) -> &'static str {
+/// The cause in a few words, of a failure in this scope.
+pub fn cause(scope: &str, class: Class) -> &'static str {
     match class {
+        Class::Quota if is_cluster(scope) => "a quota of the namespace is used up",
+        Class::Capacity if is_cluster(scope) => "there is no room for it now",
         Class::Throttled => "too many calls",
         Class::Transient => "the server or the network did not answer properly",
         Class::Capacity => "no room for this type in this zone now",
@@ -118,6 +121,43 @@ fn way_out(failure: &Failure, action: &Option<String>, context: Context<'_>) -> 
     }
 }
 
+/// The same of a cluster, where nothing is AWS's.
+fn clusters(failure: &Failure) -> String {
+    let says = |words: &str| failure.says.contains(words);
+    match failure.class {
+        Class::Throttled => "the API server is busy: run it again later, or find out who else asks so much of it",
+        Class::Transient => {
+            "run it again: whatever this call did is found, and nothing is made twice; `kubectl get --raw /readyz` shows \
+             whether the API server is well"
+        }
+        Class::Capacity => "run it again later",
+        Class::Quota => {
+            "take away what counts against the quota that is named, or have its `spec.hard` raised; `kubectl describe \
+             quota` shows both"
+        }
+        Class::Denied if says(" cannot ") && says(" resource ") => {
+            "have a Role or ClusterRole that allows it bound to this account, or name another `context` in [kubernetes]; \
+             `kubectl auth can-i --list` shows what it may do"
+        }
+        Class::Denied => {
+            "a policy of the cluster denies it: change the object as its words ask, or settle it with whoever keeps the policy"
+        }
+        Class::Credentials => {
+            "sign in again in the way of this kubeconfig's user, or name another `context` or `kubeconfig` in \
+             [kubernetes]; `kubectl auth whoami` shows who you are"
+        }
+        Class::NotFound => "`evenkeel plan` looks again: it may have been removed a moment ago",
+        Class::Busy if says("conflict with ") => {
+            "`--force-conflicts` takes the field from its manager; or take it out of the file and leave it to them"
+        }
+        Class::Busy => "wait until it has settled, then run it again",
+        Class::Protected => "if you mean it, lift the protection with `evenkeel unprotect`",
+        Class::TokenMismatch | Class::TokenSpent => "run it again",
+        Class::Invalid => "mend what the server names, then plan again; trying the same again cannot help",
+    }
+    .to_owned()
+}
+
 fn denied(failure: &Failure, action: &Option<String>, context: Context<'_>) -> String {
     let to = action.as_ref().map_or("this call".to_owned(), |a| format!("`{a}`"));
     let whom = match (context.profile, context.account) {
@@ -131,7 +171,6 @@ fn denied(failure: &Failure, action: &Option<String>, context: Context<'_>) -> S
     } else {
         ""
     };
-    // Only AWS's calls are actions here; a cluster's have no such document.
     let all = if action.is_some() { " (`evenkeel policy aws` prints all that this file needs)" } else { "" };
     format!("allow {to}{whom}{all}, or use credentials that have it{decode}")
 }
@@ -229,9 +268,34 @@ mod tests {
     }
 
     #[test]
-    fn every_class_has_a_way_out() {
+    fn a_clusters_failure_has_a_clusters_way_out() {
         use Class::*;
-        for class in [
+        let context = Context { doing: "apply Secret shop/s", scope: "kubernetes:", ..Context::default() };
+        for (class, says, way_out) in [
+            (Quota, "secrets \"s\" is forbidden: exceeded quota: few", "`kubectl describe quota`"),
+            (Credentials, "Unauthorized", "`kubectl auth whoami`"),
+            (Denied, "User \"ci\" cannot patch resource \"secrets\"", "`kubectl auth can-i --list`"),
+            (Denied, "admission webhook \"keeper\" denied the request", "whoever keeps the policy"),
+            (Busy, "Apply failed: conflict with \"kubectl\"", "`--force-conflicts`"),
+            (Transient, "connection refused", "`kubectl get --raw /readyz`"),
+        ] {
+            let e = explain(&Failure::new(class, "", says), context);
+            assert!(e.way_out.contains(way_out), "{class:?}: {}", e.way_out);
+        }
+        for class in ALL {
+            let e = explain(&Failure::new(class, "AccessDenied", "PatchSecret: no"), context);
+            let all = format!("{} {}", e.says, e.way_out);
+            assert!(!e.way_out.is_empty() && e.action.is_none(), "{class:?}");
+            assert!(
+                ["AWS", "aws", "Service Quotas", "profile", "the account's"].iter().all(|w| !all.contains(w)),
+                "{all}"
+            );
+        }
+    }
+
+    const ALL: [Class; 12] = {
+        use Class::*;
+        [
             Throttled,
             Transient,
             Capacity,
@@ -244,7 +308,12 @@ mod tests {
             TokenMismatch,
             TokenSpent,
             Invalid,
-        ] {
+        ]
+    };
+
+    #[test]
+    fn every_class_has_a_way_out() {
+        for class in ALL {
             let e = explain(&Failure::new(class, "Code", "words"), Context::default());
             assert!(!e.way_out.is_empty() && e.says.starts_with("could not "), "{class:?}");
         }

@@ -155,7 +155,9 @@ fn scope<'a>(plan: &'a Plan, f: &Finding) -> &'a str {
 /// `launch web/0-5: the credentials may not do this`.
 fn says(plan: &Plan, names: &Names, f: &Finding) -> String {
     match &f.trouble {
-        Trouble::Refused(failure) => format!("{}: {}", doing(plan, names, f), crate::failure::cause(failure.class)),
+        Trouble::Refused(failure) => {
+            format!("{}: {}", doing(plan, names, f), crate::failure::cause(scope(plan, f), failure.class))
+        }
         Trouble::Crowded { subnet, zone, free, needed } => format!(
             "{}: {subnet} in {zone} has {}, and {} there",
             doing(plan, names, f),

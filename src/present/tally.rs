@@ -275,7 +275,7 @@ fn served<'a>(plan: &'a Plan, step: &'a Step) -> impl Iterator<Item = &'a Group>
 
 /// A failure in one short phrase: its code, else what sort it is.
 pub fn short(failure: &Failure) -> String {
-    if failure.code.is_empty() { crate::failure::cause(failure.class).to_owned() } else { failure.code.clone() }
+    if failure.code.is_empty() { crate::failure::cause("", failure.class).to_owned() } else { failure.code.clone() }
 }
 
 /// Where a change is, as the sum of its steps; the same answer as [`Progress::standing`].

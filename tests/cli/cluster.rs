@@ -97,7 +97,7 @@ fn what_may_not_be_read_takes_no_other_words_along() {
     place.run("apply --yes").ends(7);
     let fault = r#"{"add-fault":{"fault":{"effect":{"fail":"denied"},"on":["GetObject"],"kind":"StatefulSet.apps"}}}"#;
     place.args(&["sim", "do", fault]).ends(0);
-    place.run("status").ends(9).shows("default/db").shows("its log ends: no-database");
+    place.run("status").ends(9).shows("StatefulSet default/db").shows("its log ends: no-database");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The real binary, the real client and a real control plane: applied, looked at again, drifted, pruned, its API server
 //! killed.
 
-use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{Child, ChildStdout, Stdio};
 
 use serde_json::Value;
 
@@ -139,33 +139,103 @@ fn specs(list: &Value) -> Vec<(String, Value, Value)> {
 fn an_api_server_that_dies_in_the_middle_costs_a_rerun() {
     let Some(cluster) = Cluster::start("--nodes 3") else { return };
     let stack = Stack::new(&cluster, "kzdead23", "default", &application(1));
-    let mut child = stack
-        .command("apply --yes --events json")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("it starts");
-    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-    let started = |line: &std::io::Result<String>| line.as_ref().is_ok_and(|l| l.contains("\"started\""));
-    assert!(lines.by_ref().any(|line| started(&line)), "it began");
+    let mut run = Run::of(&stack);
+    run.tells("\"started\"");
     cluster.tell("kill apiserver");
-    drop(lines);
-    let status = child.wait().expect("it ends");
-    assert!(matches!(status.code(), Some(0 | 7 | 8)), "{status:?}");
+    // What was done is done and the rest is not, whatever a last look can see.
+    assert_eq!(run.ends(), Some(7));
     let blind = stack.run("plan", 8);
     assert!(blind.contains("refused") || blind.contains("connect"), "{blind}");
     cluster.tell("start apiserver");
     stack.run("apply --yes", 0);
     stack.is_in_sync();
+
+    // One that comes back in time costs nothing.
+    stack.run("destroy --yes", 0);
+    let again = Stack::new(&cluster, "kzback23", "default", &application(1));
+    let mut run = Run::of(&again);
+    run.tells("\"started\"");
+    cluster.tell("kill apiserver");
+    run.tells_any(&["\"retrying\"", "cannot look"]);
+    cluster.tell("start apiserver");
+    assert_eq!(run.ends(), Some(0));
+    again.is_in_sync();
+}
+
+/// An apply under way, whose events are read to the last.
+struct Run {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Run {
+    fn of(stack: &Stack<'_>) -> Self {
+        let mut command = stack.command("apply --yes --events json");
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        Self { child, lines }
+    }
+
+    #[track_caller]
+    fn tells(&mut self, words: &str) {
+        self.tells_any(&[words]);
+    }
+
+    #[track_caller]
+    fn tells_any(&mut self, words: &[&str]) {
+        let one = |line: std::io::Result<String>| line.is_ok_and(|line| words.iter().any(|w| line.contains(w)));
+        assert!(self.lines.any(one), "{words:?} was not told");
+    }
+
+    fn ends(mut self) -> Option<i32> {
+        self.lines.by_ref().for_each(drop);
+        self.child.wait().expect("it ends").code()
+    }
+}
+
+/// Who applies without a lock meets the other at every object: server-side apply has both say the same.
+#[test]
+fn two_applies_at_once_without_a_lock_end_in_the_declared_state() {
+    let Some(cluster) = lab::shared() else { return };
+    cluster.namespace("twice");
+    let objects = application(2);
+    let (one, two) =
+        (Stack::new(cluster, "kztwice2", "twice", &objects), Stack::new(cluster, "kztwice2", "twice", &objects));
+    for round in 0..3 {
+        let runs: Vec<Run> = [&one, &two].map(Run::of).into();
+        // One may find that the other was faster; nothing is made twice or left undone.
+        let ends: Vec<Option<i32>> = runs.into_iter().map(Run::ends).collect();
+        assert!(ends.iter().all(|end| matches!(end, Some(0 | 5 | 7))) && ends.contains(&Some(0)), "{ends:?}");
+        let marked = cluster.get("configmaps,secrets,services,deployments -n twice -l evenkeel.dev/stack=kztwice2");
+        assert_eq!(marked["items"].as_array().map(Vec::len), Some(5), "four objects and the mark: {marked}");
+        one.is_in_sync();
+        two.is_in_sync();
+        if round == 0 {
+            for stack in [&one, &two] {
+                stack.write("objects.yaml", &objects.replace("mode: \"on\"", "mode: \"off\""));
+            }
+        } else {
+            cluster.kubectl("-n twice delete deployment web --wait=true");
+        }
+    }
+    one.run("destroy --yes", 0);
 }
 
 #[test]
 fn a_set_that_is_handed_over_to_kubectl_is_pruned_by_it_to_the_last_object() {
     let Some(cluster) = lab::shared() else { return };
     cluster.namespace("handed");
-    let config =
-        |name: &str| format!("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{ name: {name} }}\ndata: {{ k: v }}\n");
-    let all = ["a", "b", "c"].map(config).concat();
+    cluster.namespace("beyond");
+    let object = |kind: &str, name: &str, namespace: &str, rest: &str| {
+        format!("---\napiVersion: v1\nkind: {kind}\nmetadata: {{ name: {name}, namespace: {namespace} }}\n{rest}\n")
+    };
+    let config = |name: &str| object("ConfigMap", name, "handed", "data: { k: v }");
+    let service = object("Service", "s", "beyond", "spec: { ports: [{ port: 80 }] }");
+    let far = object("ConfigMap", "far", "beyond", "data: { k: v }");
+    let secret = object("Secret", "key", "handed", "stringData: { k: v }");
+    let role =
+        "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: { name: kzhanded }\nrules: []\n";
+    let all = [config("a"), config("b"), config("c"), service, far, secret, role.to_owned()].concat();
     let stack = Stack::new(cluster, "kzhanded", "handed", &all);
     let beside = Stack::new(cluster, "kzbeside", "handed", &config("beside"));
     for one in [&stack, &beside] {
@@ -182,7 +252,15 @@ fn a_set_that_is_handed_over_to_kubectl_is_pruned_by_it_to_the_last_object() {
     let said = cluster.kubectl_with(&format!("{prune} --force-conflicts"), &config("a"));
     let mut pruned: Vec<&str> = said.lines().filter_map(|line| line.strip_suffix(" pruned")).collect();
     pruned.sort_unstable();
-    assert_eq!(pruned, ["configmap/b", "configmap/c"], "{said}");
+    let of_every_kind_and_namespace = [
+        "clusterrole.rbac.authorization.k8s.io/kzhanded",
+        "configmap/b",
+        "configmap/c",
+        "configmap/far",
+        "secret/key",
+        "service/s",
+    ];
+    assert_eq!(pruned, of_every_kind_and_namespace, "{said}");
     beside.is_in_sync();
     // And now it is kubectl's: nothing of it is made or pruned.
     let held = stack.run("apply --yes", 6);

@@ -58,7 +58,8 @@ fn launcher() -> Option<String> {
     launcher
 }
 
-fn skipped(why: &str) {
+/// Says aloud that the test which runs now is skipped.
+pub fn skipped(why: &str) {
     let test = std::thread::current().name().unwrap_or_default().to_owned();
     println!("skipped: {test}: {why}");
 }

@@ -65,17 +65,7 @@ async fn words(session: &Session, project: &Project, seen: &Look) -> BTreeMap<Ad
     for (scope, mut objects) in ailing {
         let Some(eyes) = session.eyes().remove(scope) else { continue };
         let ids: BTreeSet<String> = objects.keys().take(ASKED).cloned().collect();
-        let told = match eyes.look(&ids).await {
-            Ok(told) => told,
-            // What may not be read takes no other's words along.
-            Err(_) => {
-                let mut told = Vec::new();
-                for id in ids {
-                    told.extend(eyes.look(&BTreeSet::from([id])).await.unwrap_or_default());
-                }
-                told
-            }
-        };
+        let told = eyes.look(&ids).await.map(|seen| seen.objects).unwrap_or_default();
         let told = told.into_iter().filter(|o| !o.says.is_empty());
         words.extend(told.filter_map(|o| Some((objects.remove(&o.id)?, o.says))));
     }

@@ -5,6 +5,8 @@
 
 mod containers;
 mod marks;
+mod owners;
+mod refused;
 mod shown;
 mod steps;
 
@@ -14,8 +16,10 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
+pub use self::owners::{group_of, is_ours};
+use self::refused::{barred, refused, taken, unchangeable};
 use self::shown::{fields, reasons, what, written};
 pub(crate) use self::steps::awaited;
 use super::Draft;
@@ -26,10 +30,10 @@ use crate::digest::{Digest, canonical};
 use crate::failure::{Class, Failure};
 use crate::health::moment;
 use crate::objects::compare;
-use crate::objects::order::holds_data;
+use crate::objects::order::loses;
 use crate::objects::readiness::leaving;
 use crate::objects::settle::settle;
-use crate::objects::{Sort, immutable, redact};
+use crate::objects::{Sort, redact};
 use crate::observed::{ClusterSeen, Live, Trial};
 use crate::plan::{Action, Change, Forecast, Hold, Note, Reason, Step, Why};
 
@@ -206,7 +210,7 @@ impl<'a> Place<'a> {
             draft.hold(change, Hold::Time, format!("it {says}"));
             return None;
         }
-        self.changed(draft, change, object, w, live)
+        self.changed(draft, change, object, w, live, named)
     }
 
     /// An object that is not there.
@@ -218,21 +222,9 @@ impl<'a> Place<'a> {
         w: Wanted<'a>,
         named: &BTreeMap<ObjectName, Wanted<'a>>,
     ) -> Option<Work<'a>> {
-        let kind = object.group_kind();
-        let version = &w.wish.api_version;
-        match self.seen.kinds.get(&kind) {
-            Some(k) if !k.api_versions.contains(version) => {
-                let served = k.api_versions.join(", ");
-                let says = format!("{kind} is not served in {version}, but in {served}: change its apiVersion");
-                draft.hold(change, Hold::Unresolved, says);
-                return None;
-            }
-            None if !steps::defines(draft.ask.desired, self.scope, object) => {
-                let says = format!("the cluster serves no {kind}: install its definition, or mend apiVersion and kind");
-                draft.hold(change, Hold::Unresolved, says);
-                return None;
-            }
-            Some(_) | None => {}
+        if let Some(says) = self.unserved(draft, object, &w.wish.api_version) {
+            draft.hold(change, Hold::Unresolved, says);
+            return None;
         }
         if let Some(Trial::Refused(failure, causes)) = self.seen.trials.get(object)
             && !self.is_too_early(object, w, failure, named)
@@ -253,7 +245,7 @@ impl<'a> Place<'a> {
             change.fields = written(w.wish.body.json());
         }
         let doing = Doing::Apply(w, None);
-        Some(Work { object: object.clone(), api_version: version.clone(), change, doing })
+        Some(Work { object: object.clone(), api_version: w.wish.api_version.clone(), change, doing })
     }
 
     /// The namespace that a new object would stand in, where the server misses it and the file does not make it.
@@ -295,6 +287,7 @@ impl<'a> Place<'a> {
         object: &ObjectName,
         w: Wanted<'a>,
         live: &'a Live,
+        named: &BTreeMap<ObjectName, Wanted<'a>>,
     ) -> Option<Work<'a>> {
         let mut wish = redact::redacted(w.wish.body.json().clone(), draft.key());
         if object.namespace.is_empty() {
@@ -335,14 +328,12 @@ impl<'a> Place<'a> {
             let unset = vec![applyset::DELETE_AFTER.to_owned()];
             return Some(work(change, Doing::Mark { uid, set: BTreeMap::new(), unset }));
         }
+        if let Some(says) = self.unserved(draft, object, &w.wish.api_version) {
+            draft.hold(change, Hold::Unresolved, says);
+            return None;
+        }
         let force = draft.ask.intent.force_conflicts || w.bundle.force_conflicts;
-        let holders: BTreeSet<String> = (found.differences.iter())
-            .filter(|d| matches!(d.why, compare::Why::Drift | compare::Why::Conflict))
-            .filter_map(|d| Some(d.held.last()?.to_string()))
-            .collect();
-        if !holders.is_empty() && !force {
-            let holders = holders.into_iter().collect::<Vec<_>>().join(" and ");
-            let says = format!("--force-conflicts, which takes it from {holders}");
+        if let Some(says) = taken(&found).filter(|_| !force) {
             draft.hold(change, Hold::Foreign, says);
             return None;
         }
@@ -383,7 +374,7 @@ impl<'a> Place<'a> {
         if let Some(first) = change.fields.first_mut().filter(|_| !blamed) {
             first.forces_replacement = Some(because.clone());
         }
-        if let Some(loses) = holds_data(sort) {
+        if let Some(loses) = loses(&live.body) {
             let says = format!("a person: {because}, and {loses}; make one of another name and copy it");
             draft.hold(change, Hold::Protection, says);
             return None;
@@ -397,6 +388,12 @@ impl<'a> Place<'a> {
             let says =
                 format!("a person: {because}, and it does not bear this stack's marks; delete it, and it is made anew");
             draft.hold(change, Hold::Foreign, says);
+            return None;
+        }
+        if let Some((failure, causes)) = self.seen.barred.get(object)
+            && !self.is_too_early(object, w, failure, named)
+        {
+            draft.hold(change, Hold::Unresolved, barred(&because, failure, causes));
             return None;
         }
         Some(work(change, Doing::Remake(w, uid)))
@@ -450,10 +447,13 @@ impl<'a> Place<'a> {
                 draft.hold(change, Hold::Foreign, format!("a person: it is managed by {who}"));
                 continue;
             }
+            // Its table says so, or said so when it was applied last, where that is gone as a whole.
             let declared = draft.ask.desired.bundles.get(&address.group);
-            if !destroy && declared.is_some_and(|b| !b.prune) {
+            let stays = declared.map_or_else(|| applyset::is_kept(&live.body), |b| !b.prune);
+            if !destroy && stays {
                 let about = address.to_string();
-                let says = "is no longer in the file and stays: its table says `prune = false`".to_owned();
+                let said = if declared.is_some() { "says" } else { "said" };
+                let says = format!("is no longer in the file and stays: its table {said} `prune = false`");
                 draft.notes.push(Note { kind: "kept".into(), about, says });
                 continue;
             }
@@ -466,7 +466,7 @@ impl<'a> Place<'a> {
                 draft.hold(change, Hold::Filter, words);
                 continue;
             }
-            let Some(doing) = self.goes(draft, object, live, &mut change) else {
+            let Some(doing) = self.goes(draft, live, &mut change) else {
                 let at = quarantine(&live.body).unwrap_or(draft.ask.now);
                 draft.look_again_by(Some(at));
                 let says = format!("the end of its quarantine at {}; putting it back cancels", moment(at));
@@ -488,10 +488,9 @@ impl<'a> Place<'a> {
     }
 
     /// How an object goes: at once, or first into quarantine; `None` while that lasts.
-    fn goes(&self, draft: &Draft<'a>, object: &ObjectName, live: &Live, change: &mut Change) -> Option<Doing<'a>> {
+    fn goes(&self, draft: &Draft<'a>, live: &Live, change: &mut Change) -> Option<Doing<'a>> {
         let uid = live.uid.clone();
-        let sort = Sort { group: &object.api, kind: &object.kind };
-        if holds_data(sort).is_none() || draft.ask.intent.destroy {
+        if loses(&live.body).is_none() || draft.ask.intent.destroy {
             return Some(Doing::Delete(uid));
         }
         match quarantine(&live.body) {
@@ -535,42 +534,6 @@ impl<'a> Place<'a> {
         };
         groups.into_iter().map(one).filter(|f| f.before + f.wanted > 0).collect()
     }
-
-    /// Who else manages an object, if anybody does: another stack, another set, or a tool that reverts what we do.
-    fn other_owner(&self, draft: &Draft<'_>, body: &Json) -> Option<String> {
-        let stack = draft.key();
-        let label = |key: &str| applyset::label(body, key);
-        let annotation = |key: &str| applyset::annotation(body, key);
-        if let Some(other) = label(applyset::STACK).filter(|id| *id != stack) {
-            return Some(format!("the evenkeel stack {other}"));
-        }
-        if draft.ask.intent.force {
-            return None;
-        }
-        if label(applyset::STACK).is_none()
-            && let Some(set) = label(applyset::PART_OF).filter(|set| !self.is_own_set(stack, set))
-        {
-            return Some(format!("the ApplySet {set}"));
-        }
-        let named = |tool: &str, what: Option<&str>| what.map(|w| format!("{tool} ({w})"));
-        if label("app.kubernetes.io/managed-by") == Some("Helm") {
-            return named("Helm", annotation("meta.helm.sh/release-name").or(Some("a release")));
-        }
-        named("Argo CD", annotation("argocd.argoproj.io/tracking-id").or_else(|| label("argocd.argoproj.io/instance")))
-            .or_else(|| named("Flux", label("kustomize.toolkit.fluxcd.io/name")))
-            .or_else(|| named("Flux", label("helm.toolkit.fluxcd.io/name")))
-    }
-
-    /// Whether this is the set of this stack's own mark, where it stands or where it stood.
-    fn is_own_set(&self, stack: &str, set: &str) -> bool {
-        let former = self.seen.former.iter().map(|parent| parent.namespace.as_str());
-        former.chain([self.cluster.namespace()]).any(|namespace| applyset::set_id(stack, namespace) == set)
-    }
-}
-
-/// Bears our label and our field manager: controllers copy labels, nobody copies a manager.
-pub fn is_ours(body: &Json, stack: &str) -> bool {
-    applyset::label(body, applyset::STACK) == Some(stack) && applyset::is_applied(body)
 }
 
 fn is_protected(body: &Json) -> bool {
@@ -579,27 +542,4 @@ fn is_protected(body: &Json) -> bool {
 
 fn quarantine(body: &Json) -> Option<Timestamp> {
     applyset::annotation(body, applyset::DELETE_AFTER)?.parse().ok()
-}
-
-/// The group that declared it, by its own mark.
-pub fn group_of(body: &Json) -> Group {
-    let marked = applyset::annotation(body, applyset::ADDRESS).and_then(|a| a.parse::<Group>().ok());
-    let lost = || Group { kind: Kind::Manifests, name: "removed".into() };
-    marked.filter(|g| g.kind.is_kubernetes()).unwrap_or_else(lost)
-}
-
-/// The fields that the server will not change, in its words; `None` where it refuses for another reason.
-fn unchangeable(causes: &[(String, String)]) -> Option<String> {
-    let causes: Vec<Json> = causes.iter().map(|(f, m)| json!({ "field": f, "message": m })).collect();
-    let all = immutable::refused(&json!({ "code": 422, "details": { "causes": causes } }));
-    let words: Vec<String> = all.into_iter().map(|r| format!("{}: {}", r.field, r.says)).collect();
-    (!words.is_empty()).then(|| words.join(", "))
-}
-
-/// What the server refuses, in its words.
-fn refused(failure: &Failure, causes: &[(String, String)]) -> String {
-    let unsaid = |c: &&(String, String)| !c.0.is_empty() && !failure.says.contains(c.0.trim_start_matches('.'));
-    let more: Vec<String> = causes.iter().filter(unsaid).map(|(f, says)| format!("{f}: {says}")).collect();
-    let more = if more.is_empty() { String::new() } else { format!(" ({})", more.join(", ")) };
-    format!("the server refuses it: {failure}{more}")
 }

@@ -57,6 +57,9 @@ pub struct Comparison {
     pub differences: Vec<Difference>,
     /// How many paths of the file are as they should be.
     pub same: usize,
+    /// What the file says in other words than another manager that holds it. By itself that is no difference; but the
+    /// server compares word for word, so an apply for any other reason takes it from them.
+    pub worded: Vec<Difference>,
     /// We have never applied it: others made it.
     pub adopts: bool,
     /// Whether the server itself has answered ([`super::settle`]); before that a difference may be none.
@@ -354,7 +357,14 @@ impl<'a> Walk<'a> {
             // Ours, and the file is the one we applied: what stands there is what the server made of it.
             Same::No if ours && self.known.moved == Some(false) => None,
             // In other words: to hold it too would be a fight over words.
-            Same::Alike => None,
+            Same::Alike => {
+                if live.is_some() && !held.is_empty() {
+                    let (live, wish, held) = (live.cloned(), Some(wish.clone()), self.holders(&held));
+                    let path = path.clone();
+                    self.out.worded.push(Difference { path, live, wish, becomes: None, why: Why::Conflict, held });
+                }
+                None
+            }
             Same::No => Some(self.moved(ours, &held)),
         };
         match why {

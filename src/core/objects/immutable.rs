@@ -3,7 +3,7 @@
 //! The table says it before anything is asked and follows Kubernetes 1.37; the server's own refusal of a dry run is
 //! the authority ([`refused`]), and it alone knows custom objects' rules.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::path::Path;
 use super::quantity;
@@ -247,26 +247,30 @@ const PHRASES: &[&str] = &[
     "node updates may not change",
 ];
 
-/// The fields that the server's answer (a `Status` of 422) refuses to change; empty where it refuses for other reasons.
-/// Its values are left out: they may be anything.
+/// The fields that the server's answer (a `Status` of 422) refuses to change, where that is all that it has against the
+/// object: then a new one can bring the change about. Empty where it refuses for another reason, or for another one as
+/// well: a new object would be refused too. The values are left out: they may be anything.
 pub fn refused(status: &Value) -> Vec<Refusal> {
     let is_invalid = status.get("code").and_then(Value::as_u64) == Some(422)
         || status.get("reason").and_then(Value::as_str) == Some("Invalid");
     let causes = status.pointer("/details/causes").and_then(Value::as_array);
-    let mut all: Vec<Refusal> = causes
-        .into_iter()
-        .flatten()
-        .filter(|_| is_invalid)
-        .filter_map(|cause| {
-            let text = |key: &str| cause.get(key).and_then(Value::as_str).unwrap_or_default();
-            let message = text("message");
-            let phrase = PHRASES.iter().find(|p| message.contains(**p))?;
-            Some(Refusal { field: text("field").to_owned(), says: sentence(message, phrase) })
-        })
-        .collect();
+    let one = |cause: &Value| {
+        let text = |key: &str| cause.get(key).and_then(Value::as_str).unwrap_or_default();
+        let message = text("message");
+        let phrase = PHRASES.iter().find(|p| message.contains(**p))?;
+        Some(Refusal { field: text("field").to_owned(), says: sentence(message, phrase) })
+    };
+    let all: Option<Vec<Refusal>> = causes.into_iter().flatten().filter(|_| is_invalid).map(one).collect();
+    let mut all = all.unwrap_or_default();
     all.sort();
     all.dedup();
     all
+}
+
+/// The same of causes alone, each a field and what is said of it.
+pub fn refused_for(causes: &[(String, String)]) -> Vec<Refusal> {
+    let causes: Vec<Value> = causes.iter().map(|(f, m)| json!({ "field": f, "message": m })).collect();
+    refused(&json!({ "code": 422, "details": { "causes": causes } }))
 }
 
 /// The part of a message that holds the phrase: the server writes `Invalid value: {…}: field is immutable`.
@@ -279,8 +283,6 @@ fn sentence(message: &str, phrase: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn path(text: &str) -> Path {
@@ -408,8 +410,6 @@ mod tests {
                  "message": "Invalid value: {\"matchLabels\":{\"app\":\"hunter2\"}}: field is immutable"},
                 {"reason": "FieldValueForbidden", "field": "spec",
                  "message": "Forbidden: updates to statefulset spec for fields other than 'replicas' are forbidden\n{…}"},
-                {"reason": "FieldValueInvalid", "field": "spec.replicas",
-                 "message": "Invalid value: -1: must be greater than or equal to 0"},
             ]},
         });
         let all = refused(&status);
@@ -421,6 +421,12 @@ mod tests {
                 ("spec.selector", "field is immutable"),
             ]
         );
+        let mut also = status.clone();
+        also["details"]["causes"].as_array_mut().expect("a list").push(json!({
+            "reason": "FieldValueInvalid", "field": "spec.replicas",
+            "message": "Invalid value: -1: must be greater than or equal to 0",
+        }));
+        assert_eq!(refused(&also), [], "a new one would be refused as well");
         let mut conflict = status;
         conflict["code"] = json!(409);
         conflict["reason"] = json!("Conflict");

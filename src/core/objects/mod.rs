@@ -3,6 +3,7 @@
 //! Everything is told by one list call: `metadata.managedFields` say who set which path last (chapter 02 of the
 //! design). No I/O, no client, no schema of a server: what cannot be told for sure is settled by one dry-run apply.
 
+pub mod anew;
 pub mod compare;
 pub mod defaults;
 pub mod immutable;

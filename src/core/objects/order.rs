@@ -2,6 +2,8 @@
 //!
 //! Order is for what would be refused or would start wrongly without it; everything else may go at once.
 
+use serde_json::Value;
+
 use super::Sort;
 
 /// When a kind is made; the same backwards is when it goes. Smaller is earlier.
@@ -145,9 +147,24 @@ pub fn holds_data(sort: Sort<'_>) -> Option<&'static str> {
     }
 }
 
+/// What deleting this very object loses: by its kind, or because it takes the data along that it has made claims for.
+pub fn loses(live: &Value) -> Option<&'static str> {
+    let sort = Sort::of(live);
+    let at = |pointer: &str| live.pointer(pointer);
+    let takes_claims = sort == Sort { group: "apps", kind: "StatefulSet" }
+        && at("/spec/persistentVolumeClaimRetentionPolicy/whenDeleted").and_then(Value::as_str) == Some("Delete")
+        && at("/spec/volumeClaimTemplates").and_then(Value::as_array).is_some_and(|all| !all.is_empty());
+    holds_data(sort).or(takes_claims.then_some(CLAIMS))
+}
+
+const CLAIMS: &str =
+    "its claims go with it, as long as its persistentVolumeClaimRetentionPolicy says whenDeleted: Delete";
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+
+    use serde_json::json;
 
     use super::*;
 
@@ -194,5 +211,18 @@ mod tests {
         assert!(holds_data(Sort { group: "", kind: "PersistentVolumeClaim" }).is_some());
         assert_eq!(holds_data(Sort { group: "", kind: "ConfigMap" }), None);
         assert_eq!(holds_data(Sort { group: "x.io", kind: "Namespace" }), None);
+    }
+
+    #[test]
+    fn a_stateful_set_loses_data_where_its_claims_go_with_it() {
+        let set = |api: &str, when: &str, templates: Value| {
+            json!({ "apiVersion": api, "kind": "StatefulSet", "spec": {
+                "volumeClaimTemplates": templates, "persistentVolumeClaimRetentionPolicy": { "whenDeleted": when } } })
+        };
+        assert!(loses(&set("apps/v1", "Delete", json!([{}]))).is_some());
+        assert_eq!(loses(&set("apps/v1", "Retain", json!([{}]))), None);
+        assert_eq!(loses(&set("apps/v1", "Delete", json!([]))), None, "it makes no claims");
+        assert_eq!(loses(&set("x.io/v1", "Delete", json!([{}]))), None);
+        assert!(loses(&json!({ "apiVersion": "v1", "kind": "Namespace" })).is_some());
     }
 }

@@ -245,10 +245,25 @@ fn claim(live: &Value) -> Readiness {
     }
 }
 
-/// Whether an unbound claim only waits for the first pod that uses it, by its storage class: nothing is wrong, and
-/// nothing will happen before.
-pub fn waits_for_a_pod(claim: &Value, class: &Value) -> bool {
-    text(claim, "/status/phase") != "Bound" && text(class, "/volumeBindingMode") == "WaitForFirstConsumer"
+/// The storage class that an unbound claim has, whose word decides what the claim waits for ([`unbound`]); empty where
+/// it has none and the cluster gave it none. `None`: a claim that is not unbound, or no claim at all.
+pub fn class_of(claim: &Value) -> Option<&str> {
+    let is_claim = Sort::of(claim) == Sort { group: "", kind: "PersistentVolumeClaim" };
+    let unbound = !matches!(text(claim, "/status/phase"), "Bound" | "Lost");
+    (is_claim && unbound && leaving(claim).is_none()).then(|| text(claim, "/spec/storageClassName"))
+}
+
+/// An unbound claim by its storage class's `volumeBindingMode`; `None` where that is not known, or there is no class.
+/// Only one whose class binds at once gets its volume by itself: another one waits for its first pod, or for a volume
+/// that nobody may ever make.
+pub fn unbound(claim: &Value, binding: Option<&str>) -> Readiness {
+    match (binding, class_of(claim)) {
+        (None, _) => Readiness::Unknown,
+        (Some("WaitForFirstConsumer"), _) => Readiness::Ready,
+        (Some(_), class) => {
+            on_its_way(format!("not bound yet: its class {} has made no volume", line(class.unwrap_or_default())))
+        }
+    }
 }
 
 fn volume(live: &Value) -> Readiness {
@@ -267,6 +282,13 @@ fn definition(live: &Value) -> Readiness {
         Some(Readiness::Ready) => Readiness::Ready,
         Some(_) | None => on_its_way("not served yet"),
     }
+}
+
+/// The versions (`v1`) in which a definition serves its kind.
+pub fn served(definition: &Value) -> impl Iterator<Item = &str> {
+    let versions = definition.pointer("/spec/versions").and_then(Value::as_array);
+    let is_served = |v: &&Value| v.get("served") != Some(&Value::Bool(false));
+    versions.into_iter().flatten().filter(is_served).filter_map(|v| v.get("name")?.as_str())
 }
 
 fn budget(live: &Value) -> Readiness {

@@ -42,6 +42,7 @@ pub fn settle(comparison: Comparison, dry: &Value, live: &Value, manager: &str) 
         } else if difference.why != Why::Restamp && !difference.held.is_empty() {
             // The same in other words, and another's: to hold it too would be a fight over words, which only force wins.
             out.same += 1;
+            out.worded.push(difference);
         } else if holds(&before, path) != holds(&after, path) {
             out.differences.push(Difference { why: Why::Restamp, ..difference });
         } else if difference.wish.is_some() {

@@ -3,6 +3,7 @@
 //! One sentence in the field's words, the likeliest cause first. What only events tell (a volume that does not mount)
 //! is not here.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::limits;
@@ -53,6 +54,30 @@ pub fn last_run(pod: &Value) -> Option<(&str, bool)> {
 pub fn set_trouble(set: &Value) -> Option<String> {
     let failure = condition(set, "ReplicaFailure").filter(|c| text(c, "/status") == "True")?;
     Some(format!("pods cannot be made: {}", message(failure)))
+}
+
+/// What keeps an object's controller from making what the object is for, by its newest event of this reason; and when
+/// that was.
+pub fn event_trouble(events: &[Value], what: &str) -> Option<(Timestamp, String)> {
+    let at = |event: &Value| {
+        let times = ["/lastTimestamp", "/series/lastObservedTime", "/eventTime", "/metadata/creationTimestamp"];
+        times.iter().find_map(|t| text(event, t).parse::<Timestamp>().ok()).unwrap_or(Timestamp::UNIX_EPOCH)
+    };
+    let newest = events.iter().max_by_key(|e| at(e))?;
+    Some((at(newest), format!("{what} cannot be made: {}", line(text(newest, "/message")))))
+}
+
+/// Pods that tell how an object is, the likeliest first: those that stay, of its newest template where it says which,
+/// the youngest before the others.
+pub fn telling<'p>(object: &Value, pods: &'p [Value]) -> Vec<&'p Value> {
+    let newest = text(object, "/status/updateRevision");
+    let of_newest =
+        |pod: &Value| !newest.is_empty() && text(pod, "/metadata/labels/controller-revision-hash") == newest;
+    let stays = |pod: &&Value| pod.pointer("/metadata/deletionTimestamp").is_none_or(Value::is_null);
+    let mut all: Vec<&Value> = pods.iter().filter(stays).collect();
+    all.sort_by_key(|pod| (of_newest(pod), text(pod, "/metadata/creationTimestamp").to_owned()));
+    all.reverse();
+    all
 }
 
 /// The condition of a type.
@@ -311,6 +336,40 @@ mod tests {
         ] {
             assert_eq!(pod_trouble(&pod), None);
         }
+    }
+
+    #[test]
+    fn the_newest_event_tells_why_nothing_can_be_made() {
+        let event = |field: &str, at: &str, says: &str| json!({ field: at, "message": says });
+        let all = [
+            event("lastTimestamp", "2026-01-02T00:00:00Z", "no\n account"),
+            event("eventTime", "2026-01-03T00:00:00.000000Z", "exceeded quota: few"),
+            event("lastTimestamp", "2026-01-01T00:00:00Z", "old"),
+        ];
+        let (at, says) = event_trouble(&all, "pods").expect("one of them");
+        assert_eq!(
+            (at.to_string().as_str(), says.as_str()),
+            ("2026-01-03T00:00:00Z", "pods cannot be made: exceeded quota: few")
+        );
+        assert_eq!(event_trouble(&[], "pods"), None);
+    }
+
+    #[test]
+    fn the_youngest_pod_of_the_newest_template_tells_first_and_one_that_goes_never() {
+        let pod = |name: &str, revision: &str, made: &str| json!({"metadata": {"name": name, "creationTimestamp": made, "labels": {"controller-revision-hash": revision}}});
+        let mut going = pod("going", "new", "2026-01-09T00:00:00Z");
+        going["metadata"]["deletionTimestamp"] = json!("2026-01-09T00:00:01Z");
+        let pods = [
+            pod("old", "old", "2026-01-05T00:00:00Z"),
+            pod("first", "new", "2026-01-02T00:00:00Z"),
+            going,
+            pod("second", "new", "2026-01-03T00:00:00Z"),
+        ];
+        let names = |object: Value| -> Vec<String> {
+            telling(&object, &pods).iter().map(|p| text(p, "/metadata/name").to_owned()).collect()
+        };
+        assert_eq!(names(json!({"status": {"updateRevision": "new"}})), ["second", "first", "old"]);
+        assert_eq!(names(json!({})), ["old", "second", "first"]);
     }
 
     #[test]

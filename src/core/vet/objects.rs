@@ -173,7 +173,8 @@ fn deleted(
     if let Some(inside) = taken_along(case, step, on, live) {
         out.step(DATA, i, format!("deletes {}, and {inside} in it goes along", on.object));
     }
-    let keeps = holds_data(Sort { group: &on.object.api, kind: &on.object.kind }).is_some();
+    let sort = Sort { group: &on.object.api, kind: &on.object.kind };
+    let keeps = holds_data(sort).is_some() || live.is_some_and(|l| takes_claims(sort, &l.body));
     let over = note("evenkeel.dev/delete-after").and_then(|at| at.parse::<jiff::Timestamp>().ok());
     let marked = || {
         acts(case).any(|(j, _, other)| {
@@ -201,6 +202,14 @@ fn deleted(
     if remade && !remake {
         out.step(SERVES, i, format!("deletes {} and does not make it anew", on.object));
     }
+}
+
+/// A stateful set whose claims its controller deletes with it.
+fn takes_claims(sort: Sort<'_>, body: &Json) -> bool {
+    let spec = (sort == Sort { group: "apps", kind: "StatefulSet" }).then(|| body.get("spec")).flatten();
+    let ends = spec.and_then(|s| s.get("persistentVolumeClaimRetentionPolicy")?.get("whenDeleted")?.as_str());
+    let makes = spec.and_then(|s| s.get("volumeClaimTemplates")?.as_array()).is_some_and(|all| !all.is_empty());
+    ends == Some("Delete") && makes
 }
 
 /// An object of any stack that stands in a namespace, or is of a definition's kind, and that the plan itself does not

@@ -15,7 +15,7 @@ fn ids_that_do_not_exist_are_missing_and_the_others_are_there() {
         let there: BTreeSet<_> = stage.boot(&launch(5)).await.into_values().collect();
         let mut asked = there.clone();
         asked.extend(["i-0123456789abcdef0".to_owned(), "vol-0123456789abcdef0".to_owned()]);
-        let seen = stage.provider.look(&asked).await.unwrap();
+        let seen = stage.provider.look(&asked).await.unwrap().objects;
         assert_eq!(seen.iter().map(|o| o.id.clone()).collect::<BTreeSet<_>>(), there);
     });
 }
@@ -33,7 +33,7 @@ fn a_server_that_names_nobody_or_everybody_is_asked_in_halves() {
             });
             let mut asked = there.clone();
             asked.insert(gone);
-            let seen = stage.provider.look(&asked).await.unwrap();
+            let seen = stage.provider.look(&asked).await.unwrap().objects;
             assert_eq!(seen.iter().map(|o| o.id.clone()).collect::<BTreeSet<_>>(), there);
         });
     }
@@ -55,7 +55,7 @@ fn statuses_are_asked_in_as_few_calls_as_may_be() {
             let ids: BTreeSet<_> = stage.boot(&launch(ours)).await.into_values().collect();
             stage.read().await;
             stage.wire.forget();
-            let seen = stage.provider.look(&ids).await.unwrap();
+            let seen = stage.provider.look(&ids).await.unwrap().objects;
             assert_eq!(seen.len(), ours as usize);
             assert_eq!(stage.wire.heard("DescribeInstances ").len(), 1);
             assert_eq!(stage.wire.heard("DescribeInstanceStatus").len(), expected, "{ours} of {others}");
@@ -72,7 +72,7 @@ fn a_failed_look_is_a_failure_and_failed_statuses_are_no_data() {
     story(async |stage| {
         let ids: BTreeSet<_> = stage.boot(&launch(1)).await.into_values().collect();
         stage.wire.refuse("DescribeInstanceStatus", Class::Denied, "UnauthorizedOperation");
-        let seen = stage.provider.look(&ids).await.unwrap();
+        let seen = stage.provider.look(&ids).await.unwrap().objects;
         let system = seen[0].signals.iter().find(|s| s.source == Source::SystemStatus).unwrap();
         assert_eq!(system.reading, Check::NoData);
         stage.wire.refuse("DescribeInstances", Class::Denied, "UnauthorizedOperation");

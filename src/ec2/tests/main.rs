@@ -68,7 +68,7 @@ impl Stage {
     }
 
     async fn look(&self, id: &str) -> Vec<Object> {
-        self.provider.look(&BTreeSet::from([id.to_owned()])).await.expect("a look")
+        self.provider.look(&BTreeSet::from([id.to_owned()])).await.expect("a look").objects
     }
 
     async fn wait(&self, seconds: u64) {

@@ -26,7 +26,7 @@ use crate::clock::Clock;
 use crate::fresh::Refused;
 use crate::journal::Record;
 use crate::limits::Limits;
-use crate::provider::{Eyes, Made, Payloads, Provider, Reading, Wants};
+use crate::provider::{Eyes, Looked, Made, Payloads, Provider, Reading, Wants};
 use crate::run::{Job, Ran, run};
 use crate::stop::Stop;
 
@@ -88,6 +88,8 @@ pub struct World {
     pub script: BTreeMap<&'static str, VecDeque<Failure>>,
     pub log: Vec<String>,
     pub looks: Vec<usize>,
+    /// What no look by id can see, and why.
+    pub dark: BTreeMap<String, Failure>,
     pub busy: usize,
     pub busiest: usize,
     pub boot: Duration,
@@ -109,6 +111,7 @@ impl Fake {
             script: BTreeMap::new(),
             log: Vec::new(),
             looks: Vec::new(),
+            dark: BTreeMap::new(),
             busy: 0,
             busiest: 0,
             boot: Duration::from_secs(30),
@@ -198,7 +201,7 @@ impl Eyes for Fake {
         Reading { seen, objects, ..Reading::default() }
     }
 
-    async fn look(&self, ids: &BTreeSet<String>) -> Result<Vec<Object>, Failure> {
+    async fn look(&self, ids: &BTreeSet<String>) -> Result<Looked, Failure> {
         self.fuse.burn();
         tokio::time::sleep(Duration::from_millis(50)).await;
         let now = self.clock.now();
@@ -219,7 +222,10 @@ impl Eyes for Fake {
                 _ => {}
             }
         }
-        Ok(ids.iter().filter_map(|id| world.objects.get(id).cloned()).collect())
+        let unseen: BTreeMap<String, Failure> =
+            world.dark.iter().filter(|(id, _)| ids.contains(*id)).map(|(id, f)| (id.clone(), f.clone())).collect();
+        let there = ids.iter().filter(|id| !unseen.contains_key(*id));
+        Ok(Looked { objects: there.filter_map(|id| world.objects.get(id).cloned()).collect(), unseen })
     }
 }
 

@@ -15,7 +15,7 @@ use super::fake::*;
 use crate::clock::Clock;
 use crate::fresh::second_look;
 use crate::observe::{observe, wants};
-use crate::provider::{Eyes, Reading, Wants};
+use crate::provider::{Eyes, Looked, Reading, Wants};
 
 #[tokio::test(start_paused = true)]
 async fn a_look_is_sorted_and_a_scope_nobody_can_see_is_a_gap() {
@@ -48,8 +48,8 @@ impl Eyes for Region {
         Reading { seen, objects: vec![self.2.clone()], ..Reading::default() }
     }
 
-    async fn look(&self, _: &BTreeSet<String>) -> Result<Vec<Object>, Failure> {
-        Ok(vec![])
+    async fn look(&self, _: &BTreeSet<String>) -> Result<Looked, Failure> {
+        Ok(Looked::default())
     }
 }
 

@@ -295,6 +295,31 @@ async fn a_look_that_fails_is_looked_again_and_one_that_may_not_look_fails() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_thing_that_no_look_can_see_fails_its_own_wait_and_no_other() {
+    let clock = Paused::new();
+    let old = |id: &str| object(Kind::Volumes, id, Phase::Up, clock_now(&clock));
+    let fake = Fake::new(&clock).with(|w| {
+        w.objects.extend(["vol-1", "vol-2"].map(|id| (id.to_owned(), old(id))));
+        w.dark.insert("vol-1".into(), failure(Class::Denied));
+    });
+    let plan = plan(
+        vec![change("volumes.data/0", "vol-1"), change("volumes.data/1", "vol-2")],
+        vec![wait(&[], &[0], &["vol-1"], Until::Free, 60), wait(&[], &[1], &["vol-2"], Until::Free, 60)],
+    );
+    let ran = run_on(fake, &plan, &mut Paper::default(), &[], Stop::never()).await;
+    assert_eq!(ran.progress.state(0), Some(&State::Failed(failure(Class::Denied))));
+    assert_eq!(ran.progress.state(1), Some(&State::Done));
+    // What may pass is looked at again until the time is over, and is then the reason.
+    let fake = Fake::new(&clock).with(|w| {
+        w.objects.insert("vol-2".into(), old("vol-2"));
+        w.dark.insert("vol-1".into(), failure(Class::Transient));
+    });
+    let ran = run_on(fake, &plan, &mut Paper::default(), &[], Stop::never()).await;
+    assert_eq!(ran.progress.state(0), Some(&State::Failed(failure(Class::Transient))));
+    assert_eq!(ran.progress.state(1), Some(&State::Done));
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_more_calls_are_in_flight_than_allowed() {
     let clock = Paused::new();
     let fake = Fake::new(&clock);

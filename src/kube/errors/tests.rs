@@ -131,6 +131,17 @@ fn a_body_that_does_not_fit_the_schema_is_not_tried_again() {
 }
 
 #[test]
+fn a_cache_that_a_conversion_webhook_keeps_from_beginning_is_no_throttling() {
+    let words = "storage is (re)initializing: failed to list x.example/v2, Kind=A: conversion webhook for x.example/v1, \
+                 Kind=A failed: Post \"https://10.0.0.9\": connection refused";
+    let failure = refused("TooManyRequests", 429, words);
+    assert_eq!(failure.class, Class::Transient);
+    assert!(failure.says.contains("mend `spec.conversion` of the definition"), "{failure}");
+    // A server that has only just begun needs its time.
+    assert_eq!(refused("TooManyRequests", 429, "storage is (re)initializing").class, Class::Throttled);
+}
+
+#[test]
 fn a_value_of_the_wrong_type_is_not_quoted() {
     let words = "failed to create typed patch object (shop/a; /v1, Kind=Secret): .data.pin: expected string, got \
                  &value.valueUnstructured{Value:4711}";

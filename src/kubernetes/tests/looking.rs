@@ -117,3 +117,77 @@ fn a_kind_that_is_served_no_longer_has_no_objects() {
         assert!(stage.look("ConfigMap/default/a").await.expect("a look").is_none());
     });
 }
+
+#[test]
+fn one_that_may_not_be_read_takes_no_other_along() {
+    story(&config("a"), async |stage| {
+        let stage = stage.applied().await;
+        stage.wire.refuse("get Secret", usize::MAX, Class::Denied, "Forbidden");
+        let ids = BTreeSet::from(["ConfigMap/default/a".to_owned(), "Secret/default/s".to_owned()]);
+        let seen = stage.provider.look(&ids).await.expect("a look");
+        assert_eq!(seen.objects.iter().map(|o| o.id.as_str()).collect::<Vec<_>>(), ["ConfigMap/default/a"]);
+        assert_eq!(seen.unseen["Secret/default/s"].class, Class::Denied);
+    });
+}
+
+fn class(name: &str, binding: &str) -> Json {
+    json!({ "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": { "name": name },
+        "provisioner": "ebs.csi.aws.com", "volumeBindingMode": binding })
+}
+
+#[test]
+fn a_claim_is_waited_for_where_its_class_binds_it_at_once() {
+    let claim = |name: &str, class: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{ name: {name} }}\nspec: {{ storageClassName: \
+             \"{class}\", accessModes: [ReadWriteOnce], resources: {{ requests: {{ storage: 1Gi }} }} }}\n"
+        )
+    };
+    let all = [claim("now", "now"), claim("late", "late"), claim("gone", "gone"), claim("none", "")].concat();
+    story(&all, async |mut stage| {
+        stage.by_others(class("now", "Immediate")).await;
+        stage.by_others(class("late", "WaitForFirstConsumer")).await;
+        stage = stage.applied().await;
+        let look = async |stage: &Stage, name: &str| {
+            let id = format!("PersistentVolumeClaim/default/{name}");
+            stage.look(&id).await.expect("a look").expect("it is there")
+        };
+        let now = look(&stage, "now").await;
+        let says = "not bound yet: its class now has made no volume";
+        assert_eq!((now.phase, now.says.as_str()), (Phase::Starting, says));
+        for name in ["late", "gone", "none"] {
+            assert_eq!(look(&stage, name).await.phase, Phase::Up, "{name}: nobody makes it a volume by itself");
+        }
+        let seen = stage.read().await.cluster.expect("it was seen");
+        let bindings: Vec<(&str, &str)> = seen.bindings.iter().map(|(c, b)| (c.as_str(), b.as_str())).collect();
+        assert_eq!(bindings, [("late", "WaitForFirstConsumer"), ("now", "Immediate")]);
+        stage.wait(60).await;
+        assert_eq!(look(&stage, "now").await.phase, Phase::Up);
+    });
+}
+
+#[test]
+fn what_keeps_a_set_from_making_its_pods_is_the_reason() {
+    let set = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: { name: db }\nspec:\n  replicas: 2\n  selector: { \
+               matchLabels: { app: db } }\n  template: { metadata: { labels: { app: db } }, spec: { containers: [{ name: \
+               main, image: \"db:1\" }] } }\n";
+    story(set, async |mut stage| {
+        let quota = |pods: &str| {
+            json!({ "apiVersion": "v1", "kind": "ResourceQuota", "metadata": { "name": "few", "namespace": "default" },
+                "spec": { "hard": { "pods": pods } } })
+        };
+        stage.by_others(quota("1")).await;
+        stage = stage.applied().await;
+        stage.wait(60).await;
+        let id = "StatefulSet.apps/default/db";
+        let found = stage.look(id).await.expect("a look").expect("it is there");
+        assert!(
+            found.says.contains("pods cannot be made: ") && found.says.contains("exceeded quota: few"),
+            "{}",
+            found.says
+        );
+        stage.by_others(quota("5")).await;
+        stage.wait(60).await;
+        assert_eq!(stage.look(id).await.expect("a look").expect("it is there").phase, Phase::Up, "it is tried again");
+    });
+}

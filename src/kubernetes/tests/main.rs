@@ -43,10 +43,13 @@ impl Stage {
     fn new(manifests: &str) -> Self {
         let sim = Sim::new(World::founding(7));
         let wire = Arc::new(Wiretap::new(sim.cluster("sim").expect("a world in memory")));
-        let caller = Arc::new(Caller::new(Arc::new(sim.clock()), 7));
-        let stack = (STACK.to_owned(), "shop".to_owned());
-        let provider = KubernetesProvider::new(Arc::clone(&wire), cluster_scope(""), "default", stack, caller);
-        Self { sim, wire, provider: Arc::new(provider), desired: wished(manifests) }
+        let provider = Arc::new(provider(&sim, &wire));
+        Self { sim, wire, provider, desired: wished(manifests) }
+    }
+
+    /// The next run, which knows nothing of the cluster yet.
+    fn next_run(self) -> Self {
+        Self { provider: Arc::new(provider(&self.sim, &self.wire)), ..self }
     }
 
     /// Every object of the file, applied as evenkeel applies it, and the stack's own mark; nothing of it was heard.
@@ -81,7 +84,10 @@ impl Stage {
 
     async fn look(&self, id: &str) -> Result<Option<Object>, Failure> {
         let mut found = self.provider.look(&BTreeSet::from([id.to_owned()])).await?;
-        Ok(found.pop())
+        match found.unseen.remove(id) {
+            Some(failure) => Err(failure),
+            None => Ok(found.objects.pop()),
+        }
     }
 
     async fn perform(&self, object: &str, api_version: &str, does: ObjectDoes) -> Result<(), Failure> {
@@ -106,6 +112,12 @@ impl Stage {
     async fn wait(&self, seconds: u64) {
         self.sim.clock().sleep(Duration::from_secs(seconds)).await;
     }
+}
+
+fn provider(sim: &Sim, wire: &Arc<Wiretap>) -> KubernetesProvider<Wiretap> {
+    let caller = Arc::new(Caller::new(Arc::new(sim.clock()), 7));
+    let stack = (STACK.to_owned(), "shop".to_owned());
+    KubernetesProvider::new(Arc::clone(wire), cluster_scope(""), "default", stack, caller)
 }
 
 /// Runs a story in virtual time.

@@ -95,7 +95,7 @@ fn a_group_that_cannot_be_asked_is_not_absent() {
                       { app: web } }\n  template: { metadata: { labels: { app: web } }, spec: { containers: [{ name: a, \
                       image: a }] } }\n";
     story(&format!("{}{deployment}", config("a")), async |mut stage| {
-        stage = stage.applied().await;
+        stage = stage.applied().await.next_run();
         // What is there, what is new and what is gone from the file alike.
         for manifests in [format!("{}{deployment}", config("a")), config("a")] {
             stage.desired = wished(&manifests);

@@ -30,7 +30,7 @@ pub(crate) fn before_deleting(world: &mut World, cluster: &str, name: &ObjectNam
     if annotation(object, PROTECT) == Some("true") {
         broken.push((Law::Protected, format!("deletion of {name}, which bears {PROTECT}")));
     }
-    if holds_data(name) && !is_ripe(object, now) {
+    if holds_data(name, object) && !is_ripe(object, now) {
         broken.push((Law::Data, format!("deletion of {name}, which holds data whose quarantine has not ended")));
     }
     for (law, says) in broken {
@@ -79,11 +79,17 @@ pub(crate) fn before_applying(world: &mut World, cluster: &str, name: &ObjectNam
     }
 }
 
-/// Kinds whose deletion may lose data.
-fn holds_data(name: &ObjectName) -> bool {
+/// Whether a deletion may lose data.
+fn holds_data(name: &ObjectName, object: &Json) -> bool {
     match name.api.as_str() {
         "" => matches!(name.kind.as_str(), "Namespace" | "PersistentVolumeClaim" | "PersistentVolume"),
         "apiextensions.k8s.io" => name.kind == "CustomResourceDefinition",
+        // Its claims go with it.
+        "apps" if name.kind == "StatefulSet" => {
+            let ends = object.pointer("/spec/persistentVolumeClaimRetentionPolicy/whenDeleted");
+            ends.and_then(Json::as_str) == Some("Delete")
+                && object.pointer("/spec/volumeClaimTemplates").and_then(Json::as_array).is_some_and(|t| !t.is_empty())
+        }
         _ => false,
     }
 }

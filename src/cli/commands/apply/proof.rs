@@ -59,13 +59,23 @@ impl Job<'_> {
         // What the cap on deletes has held back in this run is not left to do in it.
         let intent = Intent { deleted: self.deleted(&made.plan, &ran.progress), ..self.intent.clone() };
         let job = Job { intent: &intent, ..*self };
-        let (left, seen) = job.prove(&made.plan).await?;
         // Refused now or by an earlier attempt: nothing of the plan was done, so nothing was done in part.
         let all = u32::try_from(made.plan.changes.len()).unwrap_or(u32::MAX);
-        if all > 0 && (0..all).all(|i| matches!(ran.progress.standing(i), Standing::Refused)) {
-            seen.remember(self.project);
-            return Ok(if refused > 0 && unseen { Exit::Blind } else { Exit::Stale });
-        }
+        let nothing = all > 0 && (0..all).all(|i| matches!(ran.progress.standing(i), Standing::Refused));
+        let exit = match nothing {
+            true if refused > 0 && unseen => Exit::Blind,
+            true => Exit::Stale,
+            false => exit,
+        };
+        let (left, seen) = match job.prove(&made.plan).await {
+            Ok(proof) => proof,
+            // How the run itself ended is known, whatever can be seen now.
+            Err(blind) if exit != Exit::Fine => {
+                blind.tell(self.out);
+                return Ok(exit);
+            }
+            Err(blind) => return Err(blind),
+        };
         if exit != Exit::Fine {
             seen.remember(self.project);
             return Ok(exit);

@@ -45,7 +45,11 @@ impl Job<'_> {
             let deleted = job.deleted(&made.plan, &run.ran.progress);
             let replace = self.intent.replace.difference(&done).cloned().collect();
             let rest = Intent { replace, deleted, ..self.intent.clone() };
-            seen = self.look().await?;
+            // How the run ended is known, whatever can be seen now: the last look says the rest.
+            seen = match self.look().await {
+                Ok(seen) => seen,
+                Err(_) => return job.last(&made, run, &done).await,
+            };
             let next = seen.plan(self.project, &rest)?;
             if next.plan.is_empty() {
                 return job.last(&made, run, &done).await;

@@ -12,7 +12,7 @@ use super::super::tree::Node;
 use super::forms::Form;
 use super::object::{self, Home, Lines, Stands};
 use super::pattern::Pattern;
-use super::{CLUSTER, Context, FORCE, PROTECT, PRUNE, Shared, WAIT, files, piece, scope, secret, wait};
+use super::{CLUSTER, Context, FORCE, PROTECT, PRUNE, Shared, WAIT, files, keep, piece, scope, secret, wait};
 use crate::address::{Group, Kind};
 use crate::desired::{Bundle, Cluster};
 use crate::objects::readiness::WaitFor;
@@ -113,8 +113,8 @@ pub fn read(name: &str, r: &Reader<'_>, c: &Context<'_>, shared: &mut Shared, pr
     let scope = scope(r, c, problems);
     let default = c.clusters.get(&scope).map_or("default", Cluster::namespace).to_owned();
     let namespace = r.text("namespace").unwrap_or(default);
-    let protect = r.bool("protect").unwrap_or(false);
-    let home = Home { group: &group, scope: &scope, namespace: &namespace, protect };
+    let keep = keep(r);
+    let home = Home { group: &group, scope: &scope, namespace: &namespace, keep };
     if !r.has("files") && !r.has("objects") {
         let way_out = "add `files = [\"k8s/*.yaml\"]`, or `objects = [{ … }]`";
         problems.error("E1010", r.here(), format!("`{path}` has neither `files` nor `objects`"), way_out);
@@ -139,13 +139,13 @@ pub fn read(name: &str, r: &Reader<'_>, c: &Context<'_>, shared: &mut Shared, pr
     let (wait, wait_within) = wait(r);
     Bundle {
         wait_for: wait_for(r, &path, problems),
-        prune: r.bool("prune").unwrap_or(true),
+        prune: keep.prune,
         force_conflicts: r.bool("force-conflicts").unwrap_or(false),
         scope,
         objects,
         wait,
         wait_within,
-        protect,
+        protect: keep.protect,
     }
 }
 

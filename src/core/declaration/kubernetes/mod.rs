@@ -23,6 +23,7 @@ use super::reader::Reader;
 use super::tree::At;
 use super::vars::Vars;
 use crate::address::{Group, ObjectName};
+use crate::applyset::Keep;
 use crate::desired::{Cluster, ObjectWish, Stack, cluster_scope};
 use forms::Form;
 
@@ -194,8 +195,13 @@ pub fn take(scope: &str, wish: &ObjectWish, at: At, shared: &mut Shared, problem
     }
 }
 
+/// What a table says of the end of its objects.
+pub fn keep(r: &Reader<'_>) -> Keep {
+    Keep { protect: r.bool("protect").unwrap_or(false), prune: r.bool("prune").unwrap_or(true) }
+}
+
 /// Writes the stack's marks into an object.
-pub fn mark(body: &mut serde_json::Value, group: &Group, scope: &str, protect: bool, c: &Context<'_>) {
+pub fn mark(body: &mut serde_json::Value, group: &Group, scope: &str, keep: Keep, c: &Context<'_>) {
     let namespace = c.clusters.get(scope).map_or("default", Cluster::namespace);
-    crate::applyset::mark(body, &c.stack.id, namespace, group, protect);
+    crate::applyset::mark(body, &c.stack.id, namespace, group, keep);
 }

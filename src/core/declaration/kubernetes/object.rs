@@ -11,6 +11,7 @@ use super::forms::{self, Form};
 use super::piece::{Piece, What};
 use super::{Context, Shared, limits, secret, take};
 use crate::address::{Group, ObjectName};
+use crate::applyset::Keep;
 use crate::desired::{Body, ObjectWish};
 use crate::objects::order::is_namespaced;
 use crate::objects::{Sort, redact};
@@ -39,8 +40,8 @@ pub struct Home<'h> {
     pub scope: &'h str,
     /// The namespace of objects that name none.
     pub namespace: &'h str,
-    /// Whether they are protected.
-    pub protect: bool,
+    /// How they end.
+    pub keep: Keep,
 }
 
 /// Where one object stands.
@@ -172,7 +173,7 @@ fn one(
     } else {
         metadata.insert("namespace".into(), namespace.clone().into());
     }
-    super::mark(&mut body, home.group, home.scope, home.protect, c);
+    super::mark(&mut body, home.group, home.scope, home.keep, c);
     let own = str::to_owned;
     Some(ObjectWish {
         object: ObjectName { api: own(sort.group), kind: own(sort.kind), namespace, name },

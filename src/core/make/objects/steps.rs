@@ -16,8 +16,8 @@ use crate::desired::{Bundle, Desired, ObjectWish};
 use crate::make::Draft;
 use crate::make::order::sorted;
 use crate::objects::Sort;
-use crate::objects::order::{holds_data, wave};
-use crate::objects::readiness::{Readiness, readiness};
+use crate::objects::order::{loses, wave};
+use crate::objects::readiness::{Readiness, readiness, served};
 use crate::plan::{Action, Call, Change, Do, ObjectDoes, OnObject, Step, Target, Until, Wait, Why};
 
 /// A namespace or definition may take so long to be there, in seconds.
@@ -34,9 +34,10 @@ pub(super) struct Steps {
     steps: Vec<Step>,
 }
 
-/// Whether some object of the file defines this object's kind.
-pub(super) fn defines(desired: &Desired, scope: &str, object: &ObjectName) -> bool {
-    desired.wishes(scope).any(|w| defined_by(w.body.json()).as_deref() == Some(&object.group_kind()))
+/// Whether some object of the file defines this object's kind, in this version (`example.org/v1`).
+pub(super) fn defines(desired: &Desired, scope: &str, object: &ObjectName, api_version: &str) -> bool {
+    let of_kind = |w: &&ObjectWish| defined_by(w.body.json()).as_deref() == Some(&object.group_kind());
+    desired.wishes(scope).filter(of_kind).any(|w| serves(w.body.json(), api_version))
 }
 
 /// `Widget.example.org`, for the definition of it.
@@ -44,6 +45,11 @@ pub(super) fn defined_by(body: &Json) -> Option<String> {
     let is = applyset::name_of(body)?.group_kind() == DEFINITION;
     let spec = body.get("spec").filter(|_| is)?;
     Some(format!("{}.{}", spec.get("names")?.get("kind")?.as_str()?, spec.get("group")?.as_str()?))
+}
+
+/// Whether a definition serves its kind in this version (`example.org/v1`).
+fn serves(definition: &Json, api_version: &str) -> bool {
+    served(definition).any(|name| api_version.split_once('/').is_some_and(|(_, version)| version == name))
 }
 
 /// What is made or changed: its call, and the wait that ends it.
@@ -197,7 +203,7 @@ impl Steps {
         let mut kinds: BTreeMap<String, Vec<u32>> = BTreeMap::new();
         for (i, w) in comes.iter().enumerate() {
             let kind = w.object.group_kind();
-            if !place.seen.kinds.contains_key(&kind) {
+            if !place.seen.serves(&kind, &w.api_version) {
                 kinds.entry(kind).or_default().push(first + index(i));
             }
         }
@@ -254,7 +260,7 @@ impl Steps {
             }
             // What holds data goes in two steps, even where both are asked for at once.
             if let Doing::Delete(uid) = &w.doing
-                && holds_data(sort(&w.object)).is_some()
+                && place.seen.objects.get(&w.object).is_some_and(|l| loses(&l.body).is_some())
                 && draft.ask.intent.destroy
             {
                 let set = BTreeMap::from([(applyset::DELETE_AFTER.to_owned(), draft.ask.now.to_string())]);
@@ -328,21 +334,19 @@ pub(crate) fn awaited(bundle: &Bundle, object: &ObjectName, body: &Json) -> Opti
     let sort = match asked {
         _ if is_base => Sorted::Base,
         Some(_) => Sorted::Asked,
-        None if bundle.wait && can_wait(object, body) => Sorted::Own,
+        None if bundle.wait && can_wait(body) => Sorted::Own,
         None => return None,
     };
     let id = asked.map_or_else(|| object.to_string(), |asked| format!("{object}#{asked}"));
     Some(Awaited { id, within: if is_base { BASE } else { bundle.wait_within }, sort })
 }
 
-/// Whether an object of this kind has anything to wait for. A claim may wait for its first pod, which waits for
-/// nothing less than the claim's own step.
-fn can_wait(object: &ObjectName, body: &Json) -> bool {
-    let unborn = match readiness(body) {
+/// Whether an object of this kind has anything to wait for. Of a claim only its class tells, which a look asks.
+fn can_wait(body: &Json) -> bool {
+    match readiness(body) {
         Readiness::Progressing { .. } | Readiness::Stuck { .. } => true,
         Readiness::Ready | Readiness::Unknown => false,
-    };
-    unborn && object.group_kind() != "PersistentVolumeClaim"
+    }
 }
 
 fn index(n: usize) -> u32 {

@@ -1,6 +1,10 @@
 //! What becomes of Kubernetes objects, one rule a test.
 
+mod data;
 mod marks;
+mod owners;
+mod refusals;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,7 +79,8 @@ impl Stage {
 
     /// The body as the declaration gives it.
     fn marked(&self, mut body: Json) -> Json {
-        applyset::mark(&mut body, &self.stack(), STACK_NS, &group(), false);
+        let keep = applyset::Keep { protect: false, prune: true };
+        applyset::mark(&mut body, &self.stack(), STACK_NS, &group(), keep);
         body
     }
 
@@ -224,7 +229,8 @@ fn a_custom_object_waits_for_its_definition() {
     let definition = json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": { "name": "widgets.example.org" },
-        "spec": { "group": "example.org", "names": { "kind": "Widget", "plural": "widgets" } },
+        "spec": { "group": "example.org", "names": { "kind": "Widget", "plural": "widgets" },
+            "versions": [{ "name": "v1", "served": true }] },
     });
     let widget =
         json!({ "apiVersion": "example.org/v1", "kind": "Widget", "metadata": { "name": "w", "namespace": "shop" } });
@@ -546,6 +552,7 @@ fn what_the_server_would_refuse_is_said_before() {
     stage.cluster().trials.insert("ConfigMap/shop/a".parse().unwrap(), Trial::Refused(failure, vec![]));
     let (by, says) = &holds(&stage.plan())[0];
     assert!(*by == Hold::Unresolved && says.contains("exceeded quota: few"), "{says}");
+    assert!(says.ends_with("take away what counts against that quota, or have it raised"), "{says}");
 }
 
 #[test]

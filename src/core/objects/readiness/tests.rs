@@ -171,9 +171,26 @@ fn other_kinds_by_their_own_status() {
 
 #[test]
 fn a_claim_may_only_wait_for_its_first_pod() {
-    let claim = object("v1", "PersistentVolumeClaim", json!({}), json!({"phase": "Pending"}));
-    assert!(waits_for_a_pod(&claim, &json!({"volumeBindingMode": "WaitForFirstConsumer"})));
-    assert!(!waits_for_a_pod(&claim, &json!({"volumeBindingMode": "Immediate"})));
+    let claim = |phase: &str| {
+        object("v1", "PersistentVolumeClaim", json!({"storageClassName": "fast"}), json!({"phase": phase}))
+    };
+    let waits = claim("Pending");
+    assert_eq!(class_of(&waits), Some("fast"));
+    assert_eq!(class_of(&claim("Bound")), None, "its class has nothing to say any more");
+    assert_eq!(class_of(&object("v1", "Pod", json!({}), json!({}))), None);
+    assert_eq!(unbound(&waits, Some("WaitForFirstConsumer")), Readiness::Ready);
+    let says = "not bound yet: its class fast has made no volume".to_owned();
+    assert_eq!(unbound(&waits, Some("Immediate")), Readiness::Progressing { says });
+    assert_eq!(unbound(&waits, None), Readiness::Unknown, "nobody may ever make a volume for it");
+}
+
+#[test]
+fn a_definition_serves_the_versions_that_it_says_so_of() {
+    let versions =
+        json!([{"name": "v1", "served": true}, {"name": "v2", "served": false}, {"name": "v3", "served": true}]);
+    let definition =
+        object("apiextensions.k8s.io/v1", "CustomResourceDefinition", json!({"versions": versions}), json!({}));
+    assert_eq!(served(&definition).collect::<Vec<_>>(), ["v1", "v3"]);
 }
 
 #[test]

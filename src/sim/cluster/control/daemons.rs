@@ -4,7 +4,7 @@ use evenkeel_core::address::ObjectName;
 use serde_json::{Value as Json, json};
 
 use super::super::object::{at, is_leaving, items, number, put, text};
-use super::super::{Kube, Moment};
+use super::super::{Kube, Moment, named};
 use super::replicas::is_alive;
 use super::scheduler::may_run_on;
 use super::{MANAGER, hash, is_ready, pod_of, share, suffix};
@@ -84,7 +84,8 @@ impl Kube {
             tolerations.push(json!({ "key": format!("node.kubernetes.io/{key}"), "operator": "Exists" }));
         }
         put(&mut pod, &["spec", "tolerations"], tolerations);
-        let _ = self.spawn(pod, m);
+        let owner = named("apps", "DaemonSet", text(set, &["metadata", "namespace"]), text(set, &["metadata", "name"]));
+        self.pod_for(&owner, set, pod, m);
     }
 }
 

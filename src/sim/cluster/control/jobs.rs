@@ -42,9 +42,10 @@ impl Kube {
         while !trouble && i64::try_from(active.len()).unwrap_or(i64::MAX) < room {
             let template = at(job, &["spec", "template"]).cloned().unwrap_or_default();
             let pod = format!("{}-{}", name.name, suffix(self.made, m.seed));
-            match self.spawn(pod_of(job, &template, &pod), m) {
-                Ok(_) => active.push(super::super::named("", "Pod", &name.namespace, &pod)),
-                Err(_) => trouble = true,
+            if self.pod_for(name, job, pod_of(job, &template, &pod), m) {
+                active.push(super::super::named("", "Pod", &name.namespace, &pod));
+            } else {
+                trouble = true;
             }
         }
         let ready = active.iter().filter(|n| self.get(n).is_some_and(is_ready)).count();

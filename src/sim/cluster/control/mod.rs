@@ -6,6 +6,7 @@ mod claims;
 mod daemons;
 mod definitions;
 mod deployments;
+mod events;
 mod garbage;
 mod jobs;
 mod namespaces;

@@ -115,7 +115,7 @@ impl Kube {
         if !service.is_empty() {
             put(&mut body, &["spec", "subdomain"], service);
         }
-        let _ = self.spawn(body, m);
+        self.pod_for(&named("apps", "StatefulSet", namespace, set_name), set, body, m);
     }
 
     fn report_stateful(&mut self, name: &ObjectName, set: &Json, revision: &str, m: Moment) {

@@ -100,12 +100,13 @@ pub(in super::super) fn expired() -> Failure {
     )
 }
 
-/// A field selector, of the fields that pods are selected by: `spec.nodeName=node-a`.
+/// A field selector, of the fields that pods and events are selected by: `spec.nodeName=node-a`.
 struct Fields(Vec<(String, String)>);
 
 impl Fields {
     fn read(text: &str) -> Result<Self, String> {
-        const KNOWN: [&str; 4] = ["metadata.name", "metadata.namespace", "spec.nodeName", "status.phase"];
+        const KNOWN: [&str; 6] =
+            ["metadata.name", "metadata.namespace", "spec.nodeName", "status.phase", "involvedObject.uid", "reason"];
         let one = |part: &str| match part.split_once('=') {
             Some((field, value)) if KNOWN.contains(&field) => Ok((field.to_owned(), value.to_owned())),
             Some((field, _)) => Err(format!("field label not supported: {field}")),

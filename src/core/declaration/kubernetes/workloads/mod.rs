@@ -21,7 +21,7 @@ use super::super::problems::Problems;
 use super::super::reader::Reader;
 use super::super::tree::{Node, Val};
 use super::forms::Form;
-use super::{Context, Shared, mark, scope, take, wait};
+use super::{Context, Shared, keep, mark, scope, take, wait};
 use crate::address::{Group, Kind};
 use crate::applyset;
 use crate::desired::{Body, Bundle, Cluster, ObjectWish};
@@ -100,11 +100,11 @@ pub fn read(name: &str, r: &Reader<'_>, c: &Context<'_>, shared: &mut Shared, pr
     let mut bodies = around::services(&w, problems);
     bodies.push(runs::read(&w, problems));
     bodies.extend(around::budget(&w, problems));
-    let protect = r.bool("protect").unwrap_or(false);
+    let keep = keep(r);
     let mut objects = Vec::new();
     for mut body in bodies {
         body["metadata"]["namespace"] = namespace.as_str().into();
-        mark(&mut body, &group, &scope, protect, c);
+        mark(&mut body, &group, &scope, keep, c);
         let Some(object) = applyset::name_of(&body) else { continue };
         let api_version = body["apiVersion"].as_str().unwrap_or_default().to_owned();
         let body = Body::new(body, &c.stack.id);
@@ -120,8 +120,8 @@ pub fn read(name: &str, r: &Reader<'_>, c: &Context<'_>, shared: &mut Shared, pr
         wait,
         wait_within,
         force_conflicts: r.bool("force-conflicts").unwrap_or(false),
-        protect,
-        prune: r.bool("prune").unwrap_or(true),
+        protect: keep.protect,
+        prune: keep.prune,
         wait_for: BTreeMap::new(),
     }
 }
