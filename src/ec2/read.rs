@@ -27,7 +27,7 @@ use crate::api::{DeepAttributes, Ec2Read, Filter, Instance, InstanceStatus, Quer
 use crate::by_id::ById;
 use crate::kinds::{Alike, machine, volume};
 use crate::limits;
-use crate::pages::{Walked, by_ids, walk};
+use crate::pages::{Walked, all_shown, by_ids, walk};
 use crate::wire::{Calls, call};
 
 /// EC2 to look at and not to touch.
@@ -88,11 +88,10 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
         calls: &Calls,
         ids: impl IntoIterator<Item = String>,
     ) -> Result<Vec<Instance>, Failure> {
-        by_ids(
-            ids,
-            limits::IDS,
-            |ids| async move { self.instances(calls, Query { ids, ..Query::default() }).await.whole() },
-        )
+        by_ids(ids, limits::IDS, |ids| async move {
+            let query = Query { ids: ids.clone(), ..Query::default() };
+            all_shown("DescribeInstances", &ids, self.instances(calls, query).await.whole()?)
+        })
         .await
     }
 
@@ -101,11 +100,10 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
         calls: &Calls,
         ids: impl IntoIterator<Item = String>,
     ) -> Result<Vec<Volume>, Failure> {
-        by_ids(
-            ids,
-            limits::IDS,
-            |ids| async move { self.volumes(calls, Query { ids, ..Query::default() }).await.whole() },
-        )
+        by_ids(ids, limits::IDS, |ids| async move {
+            let query = Query { ids: ids.clone(), ..Query::default() };
+            all_shown("DescribeVolumes", &ids, self.volumes(calls, query).await.whole()?)
+        })
         .await
     }
 
