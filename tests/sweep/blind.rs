@@ -229,11 +229,14 @@ fn whoever_does_not_see_terminates_nothing() {
         let new = alive(&world).difference(&before).count();
         let row = [code(&said), code(&drift), asked.len().to_string(), new.to_string()];
         let [first, second, ended, new] = row;
-        if !way.ends.iter().any(|end| said.code == Some(*end)) || ended != "0" || new != "0" || !gone.is_empty() {
+        // A blind look has not forgotten what was there: the next one is as blind.
+        let sees = way.ends == [8] && drift.code != Some(8);
+        let ends = way.ends.iter().any(|end| said.code == Some(*end));
+        if !ends || sees || ended != "0" || new != "0" || !gone.is_empty() {
             wrong
                 .lock()
                 .expect("nobody panics with it")
-                .push(format!("{}: {asked:?} {gone:?} {new} new: {said}", way.what));
+                .push(format!("{}: {asked:?} {gone:?} {new} new: {said}\n{drift}", way.what));
         }
         rows.lock().expect("nobody panics with it").push([way.what.to_owned(), first, second, ended, new]);
     });
