@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 
 use evenkeel_sim::World;
 use evenkeel_sim::action::Action;
+use evenkeel_sim::death::Death;
 use evenkeel_sim::dice::Span;
 use evenkeel_sim::faults::{Effect, Fault, Moment};
+use evenkeel_sim::ops::Deed;
 use evenkeel_sim::world::SecurityGroup;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -63,6 +65,7 @@ fn a_fleet_is_created_drifted_damaged_repaired_and_destroyed_beside_another_of_i
 fn other_clients_understand_every_answer() {
     let (Some(python), Some(moto)) = (moto_lab::python(), moto_lab::Moto::start()) else { return };
     let front = Served::start(World::founding(1), SPEED);
+    with_dead(&front);
     let judge = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/honest.py");
     let judged = Command::new(python).arg(judge).args([&front.url, &moto.url]).output().expect("the lab's Python");
     let said = String::from_utf8_lossy(&judged.stdout).into_owned() + &String::from_utf8_lossy(&judged.stderr);
@@ -72,6 +75,31 @@ fn other_clients_understand_every_answer() {
     let of_aws = Action::ALL.iter().filter(|action| action.verb().is_none());
     let never: Vec<&Action> = of_aws.filter(|action| !asked.contains_key(action)).collect();
     assert!(never.is_empty(), "the judge did not try {never:?}");
+}
+
+/// Machines that have died of themselves, each of something else.
+fn with_dead(front: &Served) {
+    let quick = front.sim.edit(|w| std::mem::replace(&mut w.timing.boot, Span::secs(86_400, 86_400))).expect("in memory");
+    let market = "&InstanceMarketOptions.MarketType=spot";
+    let ids = |body: &str| texts(&hand::fine(&front.url, "ec2", body), "instanceId");
+    let mut pending = ids(&launch(3, 3, "dead"));
+    pending.extend(ids(&format!("{}{market}", launch(1, 1, "spot"))));
+    let deaths = [
+        (Death::Launch, "terminated", "", "Client.InternalError: Client error on launch"),
+        (Death::Volumes, "terminated", "", "Client.VolumeLimitExceeded: Volume limit exceeded"),
+        (Death::Internal, "terminated", "", "Server.InternalError: Internal error on launch"),
+        (Death::Spot, "shutting-down", "Service initiated", "Server.SpotInstanceTermination: Spot instance termination"),
+    ];
+    front.sim.edit(|w| w.timing.shutdown = Span::secs(86_400, 86_400)).expect("in memory");
+    front.sim.advance(Duration::from_secs(60)).expect("in memory");
+    for (id, (reason, state, why, message)) in pending.iter().zip(deaths) {
+        front.sim.act(&Deed::Die { instance: id.clone(), reason }).expect("it boots");
+        let shown = hand::fine(&front.url, "ec2", &format!("Action=DescribeInstances&InstanceId.1={id}"));
+        assert_eq!(texts(&shown, "name")[0], state, "{shown}");
+        assert_eq!(texts(&shown, "reason")[0], why, "{shown}");
+        assert!(shown.contains(&format!("<code>{}</code><message>{message}</message>", reason.code())), "{shown}");
+    }
+    front.sim.edit(|w| (w.timing.boot, w.timing.shutdown) = (quick, World::founding(1).timing.shutdown)).expect("in memory");
 }
 
 /// A launch by hand of small machines in the first zone.

@@ -65,7 +65,8 @@ pub enum Verdict {
 enum One {
     Yes,
     Not(String),
-    Never(String),
+    /// It is gone, or something is wrong with it.
+    Never(Class, String),
 }
 
 /// Looks in a row that must miss a thing the plan knew before it is called gone.
@@ -132,8 +133,8 @@ impl Watch {
             match judge(until, awaited, past, seen.get(awaited.id.as_str()).copied(), began, now, limits) {
                 One::Yes => {}
                 One::Not(shows) => lacks.push(format!("{}: {shows}", awaited.name)),
-                One::Never(says) => {
-                    return Verdict::Never(Failure::new(Class::Invalid, "", format!("{}: {says}", awaited.name)));
+                One::Never(class, says) => {
+                    return Verdict::Never(Failure::new(class, "", format!("{}: {says}", awaited.name)));
                 }
             }
         }
@@ -230,7 +231,7 @@ fn judge(
             | Until::Ready
             | Until::Joined => {
                 if gone {
-                    One::Never("it no longer exists".into())
+                    One::Never(Class::NotFound, "it no longer exists".into())
                 } else {
                     One::Not("not visible yet".into())
                 }
@@ -268,7 +269,9 @@ fn judge(
         if object.says.is_empty() { word.to_owned() } else { format!("{word} ({})", object.says) }
     };
     if hopeless {
-        return One::Never(if until.drain().is_some() { object.says.clone() } else { shows() });
+        // What died may be had again; what fails has to be mended.
+        let class = if object.phase == Phase::Failed { Class::Invalid } else { Class::NotFound };
+        return One::Never(class, if until.drain().is_some() { object.says.clone() } else { shows() });
     }
     match until {
         Until::Terminated | Until::Deleted => match object.phase {

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::World;
 use crate::action::Action;
 use crate::clock::later;
+use crate::death::BY_USER;
 use crate::dice::Span;
 use crate::faults::is_zero;
 use crate::laws;
@@ -190,7 +191,7 @@ impl World {
         }
         for id in ids {
             laws::before_destroying(self, Action::TerminateInstances, id);
-            self.condemn(id, "Client.UserInitiatedShutdown");
+            self.condemn(id, BY_USER);
         }
         self.spend_tokens();
         Ok(())
@@ -222,7 +223,7 @@ impl World {
         }
         for id in ids {
             laws::before_stopping(self, id);
-            self.halt(id, "Client.UserInitiatedShutdown");
+            self.halt(id, BY_USER);
         }
         Ok(())
     }
