@@ -79,7 +79,8 @@ fn other_clients_understand_every_answer() {
 
 /// Machines that have died of themselves, each of something else.
 fn with_dead(front: &Served) {
-    let quick = front.sim.edit(|w| std::mem::replace(&mut w.timing.boot, Span::secs(86_400, 86_400))).expect("in memory");
+    let quick =
+        front.sim.edit(|w| std::mem::replace(&mut w.timing.boot, Span::secs(86_400, 86_400))).expect("in memory");
     let market = "&InstanceMarketOptions.MarketType=spot";
     let ids = |body: &str| texts(&hand::fine(&front.url, "ec2", body), "instanceId");
     let mut pending = ids(&launch(3, 3, "dead"));
@@ -88,7 +89,12 @@ fn with_dead(front: &Served) {
         (Death::Launch, "terminated", "", "Client.InternalError: Client error on launch"),
         (Death::Volumes, "terminated", "", "Client.VolumeLimitExceeded: Volume limit exceeded"),
         (Death::Internal, "terminated", "", "Server.InternalError: Internal error on launch"),
-        (Death::Spot, "shutting-down", "Service initiated", "Server.SpotInstanceTermination: Spot instance termination"),
+        (
+            Death::Spot,
+            "shutting-down",
+            "Service initiated",
+            "Server.SpotInstanceTermination: Spot instance termination",
+        ),
     ];
     front.sim.edit(|w| w.timing.shutdown = Span::secs(86_400, 86_400)).expect("in memory");
     front.sim.advance(Duration::from_secs(60)).expect("in memory");
@@ -99,7 +105,10 @@ fn with_dead(front: &Served) {
         assert_eq!(texts(&shown, "reason")[0], why, "{shown}");
         assert!(shown.contains(&format!("<code>{}</code><message>{message}</message>", reason.code())), "{shown}");
     }
-    front.sim.edit(|w| (w.timing.boot, w.timing.shutdown) = (quick, World::founding(1).timing.shutdown)).expect("in memory");
+    front
+        .sim
+        .edit(|w| (w.timing.boot, w.timing.shutdown) = (quick, World::founding(1).timing.shutdown))
+        .expect("in memory");
 }
 
 /// A launch by hand of small machines in the first zone.

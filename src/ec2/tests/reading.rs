@@ -70,7 +70,8 @@ fn what_an_earlier_look_saw_and_a_read_by_id_neither_shows_nor_refuses_is_a_gap(
     story(async |stage| {
         let (machines, volume) = settle(&stage).await;
         stage.wire.hide(&machines[1]);
-        stage.perform(Call::Detach { volume: volume.clone(), machine: machines[0].clone(), device: "/dev/sdf".into() })
+        stage
+            .perform(Call::Detach { volume: volume.clone(), machine: machines[0].clone(), device: "/dev/sdf".into() })
             .await
             .unwrap();
         stage.wait(60).await;

@@ -6,8 +6,8 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use evenkeel_core::failure::{Class, Failure};
 use evenkeel_ec2::api::{
-    Caller, CreateVolume, DeepAttributes, Ec2, Ec2Read, Image, Instance, InstanceChange, InstanceStatus, ModifyVolume,
-    Page, Query, Rehearsal, RunInstances, SecurityGroup, Subnet, Tags, Volume, Zone,
+    Caller, CreateVolume, Ec2, Ec2Read, HeldProfile, Image, Instance, InstanceChange, InstanceStatus, ModifyVolume,
+    Page, ProfileChange, Query, Rehearsal, RunInstances, SecurityGroup, Subnet, Tags, Volume, Zone,
 };
 use evenkeel_sim::Sim;
 
@@ -152,9 +152,17 @@ impl Ec2Read for Wiretap {
         self.hear(format!("GetServiceQuota {code}"))?;
         self.sim.quota(code).await
     }
-    async fn deep(&self, instance: &str) -> Result<DeepAttributes, Failure> {
-        self.hear(format!("DescribeInstanceAttribute {instance}"))?;
-        self.sim.deep(instance).await
+    async fn user_data(&self, instance: &str) -> Result<Option<Vec<u8>>, Failure> {
+        self.hear(format!("DescribeInstanceAttribute {instance} userData"))?;
+        self.sim.user_data(instance).await
+    }
+    async fn protected(&self, instance: &str) -> Result<bool, Failure> {
+        self.hear(format!("DescribeInstanceAttribute {instance} disableApiTermination"))?;
+        self.sim.protected(instance).await
+    }
+    async fn held_profile(&self, instance: &str) -> Result<Option<HeldProfile>, Failure> {
+        self.hear(format!("DescribeIamInstanceProfileAssociations {instance}"))?;
+        self.sim.held_profile(instance).await
     }
 }
 
@@ -184,6 +192,10 @@ impl Ec2 for Wiretap {
     async fn change_instance(&self, id: &str, change: &InstanceChange) -> Result<(), Failure> {
         self.hear(format!("Change {id} {change:?}"))?;
         self.sim.change_instance(id, change).await
+    }
+    async fn change_profile(&self, change: &ProfileChange) -> Result<(), Failure> {
+        self.hear(format!("{} {change:?}", change.action()))?;
+        self.sim.change_profile(change).await
     }
     async fn set_tags(&self, ids: &[String], tags: &Tags) -> Result<(), Failure> {
         self.hear(format!("CreateTags {} {tags:?}", ids.join(",")))?;
