@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use evenkeel_ec2::permissions::For;
 use evenkeel_sim::World;
 use evenkeel_sim::action::Action;
 use evenkeel_sim::death::Death;
@@ -21,7 +23,10 @@ use evenkeel_sim::world::SecurityGroup;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::moto::lab as moto_lab;
+use crate::sweep::fixture::policy;
+use crate::wire::guard::Guard;
 use crate::wire::hand;
+use crate::wire::iam::Asked;
 use crate::wire::place::Place;
 use crate::wire::story::{Lab, texts, whole_journey};
 use lab::Served;
@@ -36,6 +41,30 @@ impl Lab for Served {
 
     fn place(&self, url: &str, declaration: &str) -> Place {
         Place::new(url, declaration).in_time_with(self.sim.clock())
+    }
+}
+
+/// A served world in which every declaration has what `policy aws --repair-marks` prints for it, and no more.
+struct Guarded {
+    front: Served,
+    guards: Mutex<Vec<Guard>>,
+}
+
+impl Lab for Guarded {
+    fn url(&self) -> &str {
+        &self.front.url
+    }
+
+    fn door(&self, declaration: &str) -> String {
+        let document = policy(declaration, For::EverythingAndLostMarks);
+        let guard = Guard::before(&self.front.url, self.front.sim.clone(), document);
+        let url = guard.url.clone();
+        self.guards.lock().expect("nobody panics with it").push(guard);
+        url
+    }
+
+    fn place(&self, url: &str, declaration: &str) -> Place {
+        self.front.place(url, declaration)
     }
 }
 
@@ -54,9 +83,14 @@ fn with_groups(names: [&str; 2]) -> (World, Vec<String>) {
 #[test]
 fn a_fleet_is_created_drifted_damaged_repaired_and_destroyed_beside_another_of_its_name() {
     let (world, groups) = with_groups(["cli-web", "cli-debug"]);
-    let front = Served::start(world, SPEED);
-    whole_journey(&front, &groups);
-    assert_eq!(front.sim.violations(), []);
+    let guarded = Guarded { front: Served::start(world, SPEED), guards: Mutex::default() };
+    whole_journey(&guarded, &groups);
+    assert_eq!(guarded.front.sim.violations(), []);
+    let guards = guarded.guards.into_inner().expect("nobody panics with it");
+    let asked = guards.iter().map(|guard| guard.asked().len());
+    assert!(asked.min() > Some(10), "two stacks, each behind its own permissions");
+    let denied: Vec<Asked> = guards.iter().flat_map(Guard::denied).collect();
+    assert!(denied.is_empty(), "`policy aws --repair-marks` does not allow {denied:#?}");
 }
 
 /// Clients that nobody here wrote are the judges: boto3 and the AWS CLI run every action, botocore's model of EC2 says

@@ -415,6 +415,10 @@ pub struct PolicyAws {
     /// Only what plan, drift, status and output need
     #[arg(long)]
     pub read_only: bool,
+    /// Also to put the stack's mark back on machines and volumes that lost it. Whoever may do that may make any machine
+    /// or volume without a stack's mark its own, and end it
+    #[arg(long, conflicts_with = "read_only")]
+    pub repair_marks: bool,
     /// Only this table `aws.ALIAS`; the plain one is called aws [default: all that hold anything]
     #[arg(long, value_name = "ALIAS")]
     pub scope: Option<String>,
