@@ -61,7 +61,7 @@ fn answers() -> BTreeMap<String, Vec<Vec<u8>>> {
     all
 }
 
-const CALLS: [&str; 16] = [
+const CALLS: [&str; 17] = [
     "GetCallerIdentity",
     "DescribeAvailabilityZones",
     "DescribeInstances",
@@ -72,6 +72,7 @@ const CALLS: [&str; 16] = [
     "DescribeSecurityGroups",
     "GetParameter",
     "DescribeInstanceAttribute",
+    "DescribeIamInstanceProfileAssociations",
     "RunInstances",
     "TerminateInstances",
     "CreateVolume",
