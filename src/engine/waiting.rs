@@ -24,6 +24,8 @@ pub struct Awaited {
     pub young: bool,
     /// The machine that the plan attaches it to next, once that is known: hanging there already is as good as free.
     pub home: Option<String>,
+    /// The plan deletes it next: one that is gone already, or on its way out, is as good as free.
+    pub doomed: bool,
 }
 
 /// A wait under way.
@@ -221,6 +223,7 @@ fn judge(
         return match until {
             Until::Terminated | Until::Deleted if gone => One::Yes,
             Until::Terminated | Until::Deleted => One::Not("not visible".into()),
+            Until::Free if gone && awaited.doomed => One::Yes,
             // Without its node nothing runs on a machine.
             Until::Drained(_) => One::Yes,
             Until::Running
@@ -248,13 +251,10 @@ fn judge(
         Until::Terminated | Until::Deleted => false,
         // What refuses to be drained fails, and does not go away by itself.
         Until::Drained(_) => object.phase == Phase::Failed,
-        Until::Running
-        | Until::Healthy { .. }
-        | Until::Stopped
-        | Until::Free
-        | Until::Attached
-        | Until::Ready
-        | Until::Joined => dead,
+        Until::Free => dead && !awaited.doomed,
+        Until::Running | Until::Healthy { .. } | Until::Stopped | Until::Attached | Until::Ready | Until::Joined => {
+            dead
+        }
     };
     let shows = || {
         let word = match object.phase {
@@ -297,6 +297,7 @@ fn judge(
             let well = now.duration_since(since).unsigned_abs().as_secs();
             if well >= warm { One::Yes } else { One::Not("healthy, warming up".into()) }
         }
+        Until::Free if dead => One::Yes,
         Until::Free => match &object.attached {
             None if object.phase == Phase::Up => One::Yes,
             None => One::Not(shows()),
