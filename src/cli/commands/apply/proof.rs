@@ -60,9 +60,14 @@ impl Job<'_> {
         let intent = Intent { deleted: self.deleted(&made.plan, &ran.progress), ..self.intent.clone() };
         let job = Job { intent: &intent, ..*self };
         let (left, seen) = job.prove(&made.plan).await?;
-        // Refused now or by an earlier attempt: nothing of the plan was done, so nothing was done in part.
         let all = u32::try_from(made.plan.changes.len()).unwrap_or(u32::MAX);
-        if all > 0 && (0..all).all(|i| matches!(ran.progress.standing(i), Standing::Refused)) {
+        let failed = (0..all).any(|i| ran.progress.standing(i) == Standing::Failed);
+        // What was refused because the world moved, and is as wished now, somebody else has done. A saved plan is what it
+        // says, and nothing else.
+        let done = !self.of_plan && refused > 0 && !failed && left.is_empty() && left.gaps.is_empty();
+        let exit = if done && exit == Exit::Partial { Exit::Fine } else { exit };
+        // Refused now or by an earlier attempt: nothing of the plan was done, so nothing was done in part.
+        if exit != Exit::Fine && all > 0 && (0..all).all(|i| matches!(ran.progress.standing(i), Standing::Refused)) {
             seen.remember(self.project);
             return Ok(if refused > 0 && unseen { Exit::Blind } else { Exit::Stale });
         }
