@@ -1,7 +1,7 @@
 //! `evenkeel policy aws`, held against every call of whole journeys: the printed document allows each of them, and
 //! without any one of its permissions something is denied. The sweeps stand behind the same IAM (`sweep/fixture.rs`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_sim::World;
 use evenkeel_sim::world::Machine;
@@ -228,6 +228,51 @@ fn without_any_one_statement_the_journey_is_denied_something() {
     let (idle, lines): (Vec<bool>, Vec<[String; 2]>) = rows.into_iter().unzip();
     println!("{}", table("the journey without one statement", ["statement", "denied"], &lines));
     assert!(!idle.contains(&true), "nobody misses it: {lines:#?}");
+}
+
+#[test]
+fn what_lost_its_mark_is_marked_again_by_whoever_was_given_that() {
+    let (front, guard, place) = guarded("policy aws");
+    place.run("apply --yes").ends(0);
+    let (machine, volume) = (place.object("machines.web/0"), place.object("volumes.data/1"));
+    let strip = |w: &mut World| {
+        w.instances.get_mut(&machine).expect("it is there").tags.clear();
+        w.volumes.get_mut(&volume).expect("it is there").tags.clear();
+    };
+    front.sim.edit(strip).expect("it is in no file");
+    place.run("apply --yes").ends(7).tells("ec2:CreateTags").tells("policy aws --repair-marks");
+    let bare = |w: &World| w.instances[&machine].tags.is_empty() && w.volumes[&volume].tags.is_empty();
+    assert!(bare(&front.sim.world().expect("no file")), "nothing but the marks was wanted, and they were not allowed");
+    let (plain, repairs) = (printed(&place, "policy aws"), printed(&place, "policy aws --repair-marks"));
+    guard.obey(repairs.clone());
+    let before = guard.denied().len();
+    place.run("apply --yes").ends(0);
+    place.run("drift").ends(0);
+    assert_eq!((place.object("machines.web/0"), place.object("volumes.data/1")), (machine, volume));
+    assert_eq!(guard.denied().len(), before);
+    let ids: Vec<&Value> = repairs["Statement"].as_array().expect("statements").iter().map(|s| &s["Sid"]).collect();
+    let fewer = plain["Statement"].as_array().expect("statements").iter().map(|s| &s["Sid"]);
+    let more: Vec<_> = ids.iter().filter(|id| !fewer.clone().any(|one| one == **id)).collect();
+    assert_eq!(more, [&"MarkAgain"]);
+
+    // What bears another stack's mark is not to be had by it, nor is anything given to another stack.
+    let asks = |there: Option<&str>, wish: Option<&str>| {
+        let mut context = BTreeMap::from([("ec2:Region".to_owned(), "us-east-1".to_owned())]);
+        context.extend(there.map(|id| ("ec2:ResourceTag/evenkeel:stack".to_owned(), id.to_owned())));
+        context.extend(wish.map(|id| ("aws:RequestTag/evenkeel:stack".to_owned(), id.to_owned())));
+        let resource = "arn:aws:ec2:us-east-1:123456789012:instance/i-1".to_owned();
+        Asked { action: "ec2:CreateTags".into(), resource, context }
+    };
+    let ours = Some("c88888888");
+    for (there, wish, allowed) in [
+        (None, ours, true),
+        (None, None, false),
+        (None, Some("c99999999"), false),
+        (Some("c99999999"), ours, false),
+        (ours, None, true),
+    ] {
+        assert_eq!(allows(&repairs, &asks(there, wish)), allowed, "{there:?} {wish:?}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod blind;
 mod disk;
+mod dying;
 pub mod fixture;
 mod race;
 mod scarce;

@@ -8,7 +8,8 @@ use aws_sdk_ec2::operation::run_instances::builders::RunInstancesInputBuilder;
 use aws_sdk_ec2::types as sdk;
 use evenkeel_core::failure::Failure;
 use evenkeel_ec2::api::{
-    CreateVolume, Ec2, Instance, InstanceChange, Metadata, ModifyVolume, Rehearsal, RunInstances, Tags, Volume,
+    CreateVolume, Ec2, Instance, InstanceChange, Metadata, ModifyVolume, ProfileChange, Rehearsal, RunInstances, Tags,
+    Volume,
 };
 
 use crate::client::AwsEc2;
@@ -61,9 +62,28 @@ impl Ec2 for AwsEc2 {
             }
             InstanceChange::Monitoring(on) => return self.change_monitoring(id, *on).await,
             InstanceChange::Metadata(wanted) => return self.change_metadata(id, wanted).await,
-            InstanceChange::InstanceProfile(wanted) => return self.change_profile(id, wanted.as_deref()).await,
         };
         attribute.send().await.map(drop).map_err(|e| failure("ModifyInstanceAttribute", &e))
+    }
+
+    async fn change_profile(&self, change: &ProfileChange) -> Result<(), Failure> {
+        let action = change.action();
+        match change {
+            ProfileChange::Associate { instance, profile } => {
+                let call = self.ec2.associate_iam_instance_profile().instance_id(instance);
+                let call = call.iam_instance_profile(instance_profile(profile));
+                call.send().await.map(drop).map_err(|e| failure(action, &e))
+            }
+            ProfileChange::Replace { association, profile } => {
+                let call = self.ec2.replace_iam_instance_profile_association().association_id(association);
+                let call = call.iam_instance_profile(instance_profile(profile));
+                call.send().await.map(drop).map_err(|e| failure(action, &e))
+            }
+            ProfileChange::Disassociate { association } => {
+                let call = self.ec2.disassociate_iam_instance_profile().association_id(association);
+                call.send().await.map(drop).map_err(|e| failure(action, &e))
+            }
+        }
     }
 
     async fn set_tags(&self, ids: &[String], tags: &Tags) -> Result<(), Failure> {
@@ -138,40 +158,6 @@ impl AwsEc2 {
             .http_put_response_hop_limit(wanted.hop_limit)
             .http_endpoint(http_endpoint(wanted));
         call.send().await.map(drop).map_err(|e| failure("ModifyInstanceMetadataOptions", &e))
-    }
-
-    /// One read for the association, then one change of it.
-    async fn change_profile(&self, id: &str, wanted: Option<&str>) -> Result<(), Failure> {
-        let action = "DescribeIamInstanceProfileAssociations";
-        let answer = self
-            .ec2
-            .describe_iam_instance_profile_associations()
-            .filters(sdk::Filter::builder().name("instance-id").values(id).build())
-            .filters(sdk::Filter::builder().name("state").values("associating").values("associated").build())
-            .send()
-            .await
-            .map_err(|e| failure(action, &e))?;
-        let held = match answer.iam_instance_profile_associations().first() {
-            Some(association) => Some(Reading::new(action).need(association.association_id(), "associationId")?),
-            None => None,
-        };
-        match (held, wanted) {
-            (None, None) => Ok(()),
-            (None, Some(profile)) => {
-                let call = self.ec2.associate_iam_instance_profile().instance_id(id);
-                let call = call.iam_instance_profile(instance_profile(profile));
-                call.send().await.map(drop).map_err(|e| failure("AssociateIamInstanceProfile", &e))
-            }
-            (Some(held), Some(profile)) => {
-                let call = self.ec2.replace_iam_instance_profile_association().association_id(held);
-                let call = call.iam_instance_profile(instance_profile(profile));
-                call.send().await.map(drop).map_err(|e| failure("ReplaceIamInstanceProfileAssociation", &e))
-            }
-            (Some(held), None) => {
-                let call = self.ec2.disassociate_iam_instance_profile().association_id(held);
-                call.send().await.map(drop).map_err(|e| failure("DisassociateIamInstanceProfile", &e))
-            }
-        }
     }
 }
 

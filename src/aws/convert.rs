@@ -44,7 +44,7 @@ impl<'a> Reading<'a> {
         value.ok_or_else(|| self.fail(&format!("{member} is missing")))
     }
 
-    fn text(self, value: Option<&str>, member: &str) -> Result<String, Failure> {
+    pub(crate) fn text(self, value: Option<&str>, member: &str) -> Result<String, Failure> {
         self.need(value.filter(|text| !text.is_empty()), member).map(str::to_owned)
     }
 

@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, S
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
-use evenkeel_ec2::api::{CreateVolume, Ec2, Ec2Read, InstanceChange, ModifyVolume, Query, Rehearsal, RunInstances};
+use evenkeel_ec2::api::{CreateVolume, Ec2, Ec2Read, ModifyVolume, Query, Rehearsal, RunInstances};
 use evenkeel_fuzz::{many, mutant};
 
 use crate::client::{AwsEc2, loader};
@@ -61,7 +61,7 @@ fn answers() -> BTreeMap<String, Vec<Vec<u8>>> {
     all
 }
 
-const CALLS: [&str; 16] = [
+const CALLS: [&str; 17] = [
     "GetCallerIdentity",
     "DescribeAvailabilityZones",
     "DescribeInstances",
@@ -72,6 +72,7 @@ const CALLS: [&str; 16] = [
     "DescribeSecurityGroups",
     "GetParameter",
     "DescribeInstanceAttribute",
+    "DescribeIamInstanceProfileAssociations",
     "RunInstances",
     "TerminateInstances",
     "CreateVolume",
@@ -93,18 +94,15 @@ async fn call(aws: &AwsEc2, name: &str) -> bool {
         "DescribeSubnets" => aws.subnets(&query).await.is_ok(),
         "DescribeSecurityGroups" => aws.security_groups(&query).await.is_ok(),
         "GetParameter" => aws.parameter("/name").await.is_ok(),
-        "DescribeInstanceAttribute" => aws.deep("i-1").await.is_ok(),
+        "DescribeInstanceAttribute" => aws.user_data("i-1").await.is_ok() | aws.protected("i-1").await.is_ok(),
         "RunInstances" => aws.run_instances(&launch()).await.is_ok(),
         "TerminateInstances" => aws.terminate(&ids).await.is_ok(),
         "CreateVolume" => aws.create_volume(&volume()).await.is_ok(),
         "ModifyVolume" => aws.modify_volume("vol-1", &ModifyVolume::default()).await.is_ok(),
         "AttachVolume" => aws.attach("vol-1", "i-1", "/dev/sdf").await.is_ok(),
-        // A role's change is three calls, and a rehearsal reads refusals.
-        _ => {
-            let change = InstanceChange::InstanceProfile(Some("web".to_owned()));
-            let changed = aws.change_instance("i-1", &change).await.is_ok();
-            changed | aws.rehearse(&Rehearsal::Terminate(ids.to_vec())).await.is_ok()
-        }
+        "DescribeIamInstanceProfileAssociations" => aws.held_profile("i-1").await.is_ok(),
+        // A rehearsal reads refusals.
+        _ => aws.rehearse(&Rehearsal::Terminate(ids.to_vec())).await.is_ok(),
     }
 }
 

@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use aws_sdk_ec2::types::{InstanceAttributeName, InstanceType, InstanceTypeInfo};
+use aws_sdk_ec2::types::{self as sdk, InstanceAttributeName, InstanceType, InstanceTypeInfo};
 use evenkeel_core::failure::Failure;
 use evenkeel_ec2::api::{
-    Caller, DeepAttributes, Ec2Read, Image, Instance, InstanceStatus, Page, Query, SecurityGroup, Subnet, Volume, Zone,
+    Caller, Ec2Read, HeldProfile, Image, Instance, InstanceStatus, Page, Query, SecurityGroup, Subnet, Volume, Zone,
 };
 
 use crate::client::AwsEc2;
@@ -169,18 +169,36 @@ impl Ec2Read for AwsEc2 {
         Reading::new(action).need(answer.quota.and_then(|quota| quota.value), "Quota.Value")
     }
 
-    async fn deep(&self, instance: &str) -> Result<DeepAttributes, Failure> {
+    async fn user_data(&self, instance: &str) -> Result<Option<Vec<u8>>, Failure> {
         let action = "DescribeInstanceAttribute";
-        let ask = |attribute| self.ec2.describe_instance_attribute().instance_id(instance).attribute(attribute).send();
-        let user_data = ask(InstanceAttributeName::UserData).await.map_err(|e| failure(action, &e))?;
-        let protect = ask(InstanceAttributeName::DisableApiTermination).await.map_err(|e| failure(action, &e))?;
+        let ask = self.ec2.describe_instance_attribute().instance_id(instance);
+        let answer = ask.attribute(InstanceAttributeName::UserData).send().await.map_err(|e| failure(action, &e))?;
+        let encoded = answer.user_data().and_then(|attribute| attribute.value());
+        convert::user_data(Reading::new(action), encoded)
+    }
+
+    async fn protected(&self, instance: &str) -> Result<bool, Failure> {
+        let action = "DescribeInstanceAttribute";
+        let ask = self.ec2.describe_instance_attribute().instance_id(instance);
+        let ask = ask.attribute(InstanceAttributeName::DisableApiTermination);
+        let answer = ask.send().await.map_err(|e| failure(action, &e))?;
+        let on = answer.disable_api_termination().and_then(|attribute| attribute.value());
+        // Missing is not "unprotected".
+        Reading::new(action).need(on, "disableApiTermination")
+    }
+
+    async fn held_profile(&self, instance: &str) -> Result<Option<HeldProfile>, Failure> {
+        let action = "DescribeIamInstanceProfileAssociations";
+        let of_one = sdk::Filter::builder().name("instance-id").values(instance).build();
+        let held = sdk::Filter::builder().name("state").values("associating").values("associated").build();
+        let ask = self.ec2.describe_iam_instance_profile_associations().filters(of_one).filters(held);
+        let answer = ask.send().await.map_err(|e| failure(action, &e))?;
+        let Some(one) = answer.iam_instance_profile_associations().first() else { return Ok(None) };
         let at = Reading::new(action);
-        let encoded = user_data.user_data().and_then(|attribute| attribute.value());
-        let protect = protect.disable_api_termination().and_then(|attribute| attribute.value());
-        Ok(DeepAttributes {
-            user_data: convert::user_data(at, encoded)?,
-            // Missing is not "unprotected".
-            protect: at.need(protect, "disableApiTermination")?,
-        })
+        let profile = one.iam_instance_profile().and_then(sdk::IamInstanceProfile::arn);
+        Ok(Some(HeldProfile {
+            association: at.text(one.association_id(), "associationId")?,
+            profile: at.text(profile, "iamInstanceProfile.arn")?,
+        }))
     }
 }

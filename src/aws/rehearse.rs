@@ -14,7 +14,7 @@ use crate::errors::failure;
 impl AwsEc2 {
     /// One call with `DryRun`.
     pub(crate) async fn dry_run(&self, what: &Rehearsal) -> Result<(), Failure> {
-        let Some(action) = what.action() else { return Ok(()) };
+        let action = what.action();
         // Each call has an answer and an error of its own type.
         macro_rules! ask {
             ($call:expr) => {
@@ -75,7 +75,6 @@ impl AwsEc2 {
                         .http_put_response_hop_limit(wanted.hop_limit)
                         .http_endpoint(http_endpoint(wanted))
                 ),
-                InstanceChange::InstanceProfile(_) => return Ok(()),
             },
         };
         match answer {

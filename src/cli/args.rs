@@ -6,6 +6,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use evenkeel_core::declaration::starter::STARTERS;
 
+use crate::deeds::Sim;
 use crate::exit::Exit;
 use crate::out::Color;
 
@@ -414,6 +415,10 @@ pub struct PolicyAws {
     /// Only what plan, drift, status and output need
     #[arg(long)]
     pub read_only: bool,
+    /// Also to put the stack's mark back on machines and volumes that lost it. Whoever may do that may make any machine
+    /// or volume without a stack's mark its own, and end it
+    #[arg(long, conflicts_with = "read_only")]
+    pub repair_marks: bool,
     /// Only this table `aws.ALIAS`; the plain one is called aws [default: all that hold anything]
     #[arg(long, value_name = "ALIAS")]
     pub scope: Option<String>,
@@ -427,167 +432,6 @@ pub struct PolicyAws {
 pub enum PolicyFormat {
     /// As IAM takes it
     Json,
-}
-
-/// `sim`
-#[derive(Debug, clap::Args)]
-pub struct Sim {
-    #[command(subcommand)]
-    pub deed: Option<SimDeed>,
-}
-
-/// What to do in the sim's world. Machines are named by id, address (machines.web/3, web/3) or Name tag.
-#[derive(Debug, Subcommand)]
-pub enum SimDeed {
-    /// Show the world
-    Look {
-        /// For programs
-        #[arg(long)]
-        json: bool,
-    },
-    /// Let time pass
-    Advance {
-        /// Such as 5m or 2h30m
-        time: String,
-    },
-    /// Terminate machines behind evenkeel's back
-    Kill {
-        /// Which
-        #[arg(required = true)]
-        machines: Vec<String>,
-    },
-    /// Stop a machine by hand
-    Stop {
-        /// Which
-        machine: String,
-    },
-    /// Start a stopped machine by hand
-    Start {
-        /// Which
-        machine: String,
-    },
-    /// Fail a status check of a machine
-    Impair {
-        /// Which
-        machine: String,
-        /// Which check
-        #[arg(long, value_enum, default_value_t = Check::Instance)]
-        check: Check,
-        /// It has been so for so long already
-        #[arg(long, value_name = "TIME")]
-        ago: Option<String>,
-    },
-    /// All checks of a machine pass again
-    Recover {
-        /// Which
-        machine: String,
-    },
-    /// Lose a zone: its machines' checks fail, nothing launches there
-    LoseZone {
-        /// us-east-1a
-        zone: String,
-        /// EC2 says so, too
-        #[arg(long)]
-        announced: bool,
-    },
-    /// Bring a zone back
-    RestoreZone {
-        /// us-east-1a
-        zone: String,
-    },
-    /// Set a tag by hand
-    Tag {
-        /// Which machine or volume
-        object: String,
-        /// KEY=VALUE
-        tag: String,
-    },
-    /// Take a tag away by hand
-    Untag {
-        /// Which machine or volume
-        object: String,
-        /// Its key
-        key: String,
-    },
-    /// Give a machine another type by hand
-    SetType {
-        /// Which
-        machine: String,
-        /// t3.large
-        instance_type: String,
-    },
-    /// Give a machine other security groups by hand
-    SetGroups {
-        /// Which
-        machine: String,
-        /// Names or ids
-        #[arg(required = true)]
-        groups: Vec<String>,
-    },
-    /// Announce the retirement of a machine
-    Retire {
-        /// Which
-        machine: String,
-        /// In so long
-        #[arg(long = "in", value_name = "TIME", default_value = "48h")]
-        within: String,
-    },
-    /// Detach a volume by hand
-    Detach {
-        /// Which
-        volume: String,
-    },
-    /// Delete a volume by hand
-    DeleteVolume {
-        /// Which
-        volume: String,
-    },
-    /// Say how many of a type a zone holds
-    Capacity {
-        /// us-east-1a
-        zone: String,
-        /// t3.small
-        instance_type: String,
-        /// So many; without it, any number
-        most: Option<u32>,
-    },
-    /// Make an image bad: what runs it never becomes healthy
-    SpoilImage {
-        /// ami-…
-        image: String,
-        /// Good again
-        #[arg(long)]
-        mend: bool,
-    },
-    /// Do something to a Kubernetes cluster of the sim, as with kubectl
-    Kubectl(crate::kubectl::Kubectl),
-    /// Do any deed, given as JSON (see docs/sim.md)
-    Do {
-        /// {"add-fault": {…}}
-        json: String,
-    },
-    /// End all faults
-    ClearFaults,
-    /// Serve the world to other programs: EC2's, SSM's and STS's own protocols over HTTP, on this machine alone
-    Serve {
-        /// Where; 0 for any free port
-        #[arg(long, default_value_t = 0)]
-        port: u16,
-        /// How fast the world's time runs
-        #[arg(long, default_value_t = 1.0, value_name = "TIMES")]
-        speed: f64,
-    },
-}
-
-/// A status check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Check {
-    /// The host
-    System,
-    /// The guest
-    Instance,
-    /// Its EBS volumes
-    Ebs,
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 mod args;
 mod commands;
+mod deeds;
 mod exit;
 mod files;
 mod kubectl;

@@ -4,7 +4,7 @@
 //! Learned from a run's events, kept beside the verdicts' memory, heeded by the next plan. Without it everything is
 //! tried again where it failed, and nothing else. It refuses to be a signal of anybody's health.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -242,11 +242,11 @@ impl Lessons {
         Self { no_room: known.map(|n| NoRoom { at: now, ..n.clone() }).collect(), ..self.clone() }
     }
 
-    /// Forgets what is too old to be heeded, and machines that are no more.
-    pub fn forget(&mut self, alive: &BTreeSet<&str>, now: Timestamp) {
+    /// Forgets what is too old to be heeded, and machines that are no more: those that do not stay.
+    pub fn forget(&mut self, stays: impl Fn(&str) -> bool, now: Timestamp) {
         self.no_room.retain(|n| n.holds(now));
         self.used.retain(|u| now < after(u.at, USED));
-        self.wrong.retain(|w| alive.contains(w.id.as_str()));
+        self.wrong.retain(|w| stays(&w.id));
         self.ended.retain(|_, at| now < after(*at, ENDED));
         self.resting.retain(|_, until| now < *until);
     }

@@ -3,6 +3,8 @@
 //! `plan` and `status` start here, so that they can never disagree. Nothing is decided yet.
 
 mod stripped;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -407,7 +409,8 @@ impl<'a> Survey<'a> {
         }
     }
 
-    /// What the next look should remember: what was remembered `before`, and this look. What is gone is forgotten.
+    /// What the next look should remember: what was remembered `before`, and this look. What is gone is forgotten; what
+    /// could not be looked for is not gone.
     pub fn remember(&self, desired: &Desired, seen: &Observed, before: &Memory, now: Timestamp) -> Memory {
         let mut next = Memory { outages: self.outages.clone(), ..before.clone() };
         for g in self.groups.values() {
@@ -418,11 +421,12 @@ impl<'a> Survey<'a> {
                 }
             }
         }
-        let alive = seen.objects.iter().filter(|o| o.phase.alive()).map(|o| o.id.as_str());
-        let alive: BTreeSet<&str> = alive.collect();
-        next.objects.retain(|id, _| alive.contains(id.as_str()));
-        next.hung.retain(|id| alive.contains(id.as_str()));
-        next.lessons.forget(&alive, now);
+        let blind = seen.gaps.iter().any(|g| !g.partial && g.kind.is_none_or(|k| !k.is_kubernetes()));
+        let shown: BTreeMap<&str, bool> = seen.objects.iter().map(|o| (o.id.as_str(), o.phase.alive())).collect();
+        let stays = |id: &str| shown.get(id).copied().unwrap_or(blind);
+        next.objects.retain(|id, _| stays(id));
+        next.hung.retain(|id| stays(id));
+        next.lessons.forget(stays, now);
         scopes::remember(&mut next.scopes, &desired.stack.id, seen);
         self.keep(desired, &mut next);
         next

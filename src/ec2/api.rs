@@ -416,9 +416,62 @@ pub enum InstanceChange {
     Monitoring(bool),
     /// `ModifyInstanceMetadataOptions`.
     Metadata(Metadata),
-    /// `AssociateIamInstanceProfile` / `Replace…` / `Disassociate…`: the implementation finds the association
-    /// (one more read call). `None` takes the profile away.
-    InstanceProfile(Option<String>),
+}
+
+/// The profile that an instance has, as `DescribeIamInstanceProfileAssociations` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldProfile {
+    /// `iip-assoc-…`, another one for each profile.
+    pub association: String,
+    /// The profile's ARN.
+    pub profile: String,
+}
+
+/// A change of an instance's profile; each is one wire call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProfileChange {
+    /// `AssociateIamInstanceProfile`, where there is none.
+    Associate {
+        /// `i-…`.
+        instance: String,
+        /// Name or ARN.
+        profile: String,
+    },
+    /// `ReplaceIamInstanceProfileAssociation`.
+    Replace {
+        /// `iip-assoc-…`.
+        association: String,
+        /// Name or ARN.
+        profile: String,
+    },
+    /// `DisassociateIamInstanceProfile`.
+    Disassociate {
+        /// `iip-assoc-…`.
+        association: String,
+    },
+}
+
+impl ProfileChange {
+    /// EC2's name of the call.
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::Associate { .. } => "AssociateIamInstanceProfile",
+            Self::Replace { .. } => "ReplaceIamInstanceProfileAssociation",
+            Self::Disassociate { .. } => "DisassociateIamInstanceProfile",
+        }
+    }
+}
+
+impl InstanceChange {
+    /// EC2's name of the call.
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::Type(_) | Self::SecurityGroups(_) | Self::Protect(_) => "ModifyInstanceAttribute",
+            Self::Monitoring(true) => "MonitorInstances",
+            Self::Monitoring(false) => "UnmonitorInstances",
+            Self::Metadata(_) => "ModifyInstanceMetadataOptions",
+        }
+    }
 }
 
 /// `CreateVolume`.
@@ -459,16 +512,7 @@ pub struct ModifyVolume {
     pub throughput: Option<u32>,
 }
 
-/// What only a read per instance shows (`--deep`).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeepAttributes {
-    /// Raw bytes, decoded.
-    pub user_data: Option<Vec<u8>>,
-    /// `DisableApiTermination`.
-    pub protect: bool,
-}
-
-/// Reading calls. `drift` is given only this half.
+/// Reading calls, each one wire call. `drift` is given only this half.
 #[async_trait]
 pub trait Ec2Read: Send + Sync {
     /// STS `GetCallerIdentity`.
@@ -494,8 +538,12 @@ pub trait Ec2Read: Send + Sync {
     async fn vcpus(&self, types: &[String]) -> Result<BTreeMap<String, u32>, Failure>;
     /// Service Quotas' `GetServiceQuota` of EC2: what the account may have.
     async fn quota(&self, code: &str) -> Result<f64, Failure>;
-    /// `DescribeInstanceAttribute`, twice (user data, disableApiTermination): two wire calls.
-    async fn deep(&self, instance: &str) -> Result<DeepAttributes, Failure>;
+    /// `DescribeInstanceAttribute` userData: raw bytes, decoded.
+    async fn user_data(&self, instance: &str) -> Result<Option<Vec<u8>>, Failure>;
+    /// `DescribeInstanceAttribute` disableApiTermination.
+    async fn protected(&self, instance: &str) -> Result<bool, Failure>;
+    /// `DescribeIamInstanceProfileAssociations` of one instance.
+    async fn held_profile(&self, instance: &str) -> Result<Option<HeldProfile>, Failure>;
 }
 
 /// A changing call to be rehearsed: those that EC2 knows `DryRun` for. The profile calls have none.
@@ -509,7 +557,7 @@ pub enum Rehearsal {
     Stop(Vec<String>),
     /// `StartInstances`.
     Start(Vec<String>),
-    /// One change to one instance, but for its profile.
+    /// One change to one instance.
     ChangeInstance(String, InstanceChange),
     /// `CreateTags`.
     SetTags(Vec<String>, Tags),
@@ -528,22 +576,14 @@ pub enum Rehearsal {
 }
 
 impl Rehearsal {
-    /// EC2's name of the call; `None` where EC2 has no dry run for it.
-    pub fn action(&self) -> Option<&'static str> {
-        Some(match self {
+    /// EC2's name of the call.
+    pub fn action(&self) -> &'static str {
+        match self {
             Self::Run(_) => "RunInstances",
             Self::Terminate(_) => "TerminateInstances",
             Self::Stop(_) => "StopInstances",
             Self::Start(_) => "StartInstances",
-            Self::ChangeInstance(_, change) => match change {
-                InstanceChange::Type(_) | InstanceChange::SecurityGroups(_) | InstanceChange::Protect(_) => {
-                    "ModifyInstanceAttribute"
-                }
-                InstanceChange::Monitoring(true) => "MonitorInstances",
-                InstanceChange::Monitoring(false) => "UnmonitorInstances",
-                InstanceChange::Metadata(_) => "ModifyInstanceMetadataOptions",
-                InstanceChange::InstanceProfile(_) => return None,
-            },
+            Self::ChangeInstance(_, change) => change.action(),
             Self::SetTags(..) => "CreateTags",
             Self::UnsetTags(..) => "DeleteTags",
             Self::CreateVolume(_) => "CreateVolume",
@@ -551,14 +591,14 @@ impl Rehearsal {
             Self::Attach(..) => "AttachVolume",
             Self::Detach(..) => "DetachVolume",
             Self::DeleteVolume(_) => "DeleteVolume",
-        })
+        }
     }
 }
 
 /// The code with which EC2 says that a rehearsed call would have gone through.
 pub const WOULD: &str = "DryRunOperation";
 
-/// Changing calls.
+/// Changing calls, each one wire call.
 #[async_trait]
 pub trait Ec2: Ec2Read {
     /// `RunInstances`: all `count` or none.
@@ -573,6 +613,8 @@ pub trait Ec2: Ec2Read {
     async fn reboot(&self, ids: &[String]) -> Result<(), Failure>;
     /// One change to one instance.
     async fn change_instance(&self, id: &str, change: &InstanceChange) -> Result<(), Failure>;
+    /// One change of a profile.
+    async fn change_profile(&self, change: &ProfileChange) -> Result<(), Failure>;
     /// `CreateTags`, at most 1,000 ids: sets, overwriting.
     async fn set_tags(&self, ids: &[String], tags: &Tags) -> Result<(), Failure>;
     /// `DeleteTags` by key, at most 1,000 ids.
@@ -587,7 +629,6 @@ pub trait Ec2: Ec2Read {
     async fn detach(&self, volume: &str, instance: &str, device: &str) -> Result<(), Failure>;
     /// `DeleteVolume`.
     async fn delete_volume(&self, id: &str) -> Result<(), Failure>;
-    /// The call with `DryRun`: nothing is done. Fine where EC2 says that it would have been; a call that has no
-    /// [`Rehearsal::action`] is not made.
+    /// The call with `DryRun`: nothing is done. Fine where EC2 says that it would have been.
     async fn rehearse(&self, what: &Rehearsal) -> Result<(), Failure>;
 }

@@ -18,3 +18,4 @@ mod wire;
 
 pub use perform::Ec2Provider;
 pub use read::Ec2Eyes;
+pub use wire::family;

@@ -1,13 +1,14 @@
 //! Walking lists to their end, and by-id lists past the ids that are gone.
 //!
 //! A page that fails ends the walk and is told: what was seen so far comes back with the failure, never as if it were
-//! all. Nothing is tried again here.
+//! all. An id is gone where EC2 says so, and not where an answer leaves it out. Nothing is tried again here.
 
 use std::collections::BTreeSet;
 
 use evenkeel_core::failure::{Class, Failure};
 
 use crate::api::{Page, Query};
+use crate::by_id::Named;
 use crate::limits;
 
 /// Everything that was seen, and why it may not be all.
@@ -95,6 +96,23 @@ where
         }
     }
     Ok(found)
+}
+
+/// What an answer shows of the ids that were asked for: all of them. EC2 refuses ids that it does not know, so one that
+/// it neither shows nor refuses was not seen, which is not the same as gone.
+///
+/// # Errors
+/// When one is left out.
+pub(crate) fn all_shown<T: Named>(action: &str, ids: &[String], items: Vec<T>) -> Result<Vec<T>, Failure> {
+    let shown: BTreeSet<&str> = items.iter().map(Named::id).collect();
+    let mut left_out = ids.iter().filter(|id| !shown.contains(id.as_str()));
+    let Some(first) = left_out.next() else { return Ok(items) };
+    let more = match left_out.count() {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    let says = format!("{action} was asked for {first}{more}, and neither shows nor refuses it");
+    Err(Failure::new(Class::Transient, "", says))
 }
 
 /// Cuts a refused batch: (the ids that the words name, the batches that may still do). Where the words name none or
@@ -189,6 +207,33 @@ mod tests {
         // Between pages that show something any number may be empty.
         let (calls, _) = endless(|call| if call % limits::EMPTY_PAGES == 0 { vec![1] } else { vec![] }).await;
         assert_eq!(calls, limits::PAGES);
+    }
+
+    #[derive(Debug, PartialEq)]
+    struct One(&'static str);
+
+    impl Named for One {
+        fn id(&self) -> &str {
+            self.0
+        }
+    }
+
+    #[tokio::test]
+    async fn an_id_is_gone_where_it_is_refused_and_not_where_an_answer_leaves_it_out() {
+        let ask = |shows: fn(&[String]) -> Vec<One>| async move {
+            by_ids(ids(&["i-1", "i-2", "i-3"]), 9, |batch| async move {
+                if batch.iter().any(|id| id == "i-2") {
+                    return Err(Failure::new(Class::NotFound, "InvalidInstanceID.NotFound", "'i-2' does not exist"));
+                }
+                all_shown("List", &batch, shows(&batch))
+            })
+            .await
+        };
+        assert_eq!(ask(|_| vec![One("i-1"), One("i-3")]).await.unwrap(), [One("i-1"), One("i-3")]);
+        let failure = ask(|_| vec![One("i-1")]).await.unwrap_err();
+        assert_eq!((failure.class, failure.says.contains("i-3")), (Class::Transient, true), "{failure}");
+        let failure = ask(|_| Vec::new()).await.unwrap_err();
+        assert!(failure.says.contains("i-1 and 1 more"), "{failure}");
     }
 
     #[test]

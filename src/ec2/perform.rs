@@ -14,16 +14,17 @@ use evenkeel_core::plan::{Call, Target};
 use evenkeel_core::rehearsal::Limit;
 use evenkeel_core::stamp::tag;
 use evenkeel_core::value::Fields;
-use evenkeel_engine::budget::Family;
 use evenkeel_engine::caller::{Ask, Caller};
 use evenkeel_engine::provider::{Eyes, Looked, Made, Payloads, Provider, Reading, Rehearsed, Wants};
 
-use crate::api::{AttachState, Ec2, Instance, InstanceChange, ModifyVolume, Tags, Volume, VolumeState};
+use crate::api::{
+    AttachState, Ec2, HeldProfile, Instance, InstanceChange, ModifyVolume, ProfileChange, Tags, Volume, VolumeState,
+};
 use crate::kinds::{machine, volume, wrong};
 use crate::limits;
 use crate::pages::split;
 use crate::read::Ec2Eyes;
-use crate::wire::{Calls, call};
+use crate::wire::{Calls, call, family};
 
 /// EC2 to look at and to act on.
 pub struct Ec2Provider<E: ?Sized> {
@@ -43,19 +44,19 @@ impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
     }
 
     /// One changing wire call.
-    pub(crate) async fn acts<T, F>(&self, action: &str, family: Family, make: impl FnMut() -> F) -> Result<T, Failure>
+    pub(crate) async fn acts<T, F>(&self, action: &str, make: impl FnMut() -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        call(self.caller(), &Calls::default(), action, Ask::new(action, family), make).await
+        call(self.caller(), &Calls::default(), action, Ask::new(action, family(action)), make).await
     }
 
     /// One changing wire call that pays for each of `n` machines.
-    async fn acts_on<T, F>(&self, action: &str, family: Family, n: usize, make: impl FnMut() -> F) -> Result<T, Failure>
+    async fn acts_on<T, F>(&self, action: &str, n: usize, make: impl FnMut() -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        call(self.caller(), &Calls::default(), action, Ask::new(action, family).resources(n), make).await
+        call(self.caller(), &Calls::default(), action, Ask::new(action, family(action)).resources(n), make).await
     }
 
     pub(crate) fn ec2(&self) -> &E {
@@ -76,13 +77,13 @@ impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
         };
         let request = machine::run(l, place, instance_type, script)?;
         let count = request.count as usize;
-        let new = self.acts_on("RunInstances", Family::Run, count, || self.ec2().run_instances(&request)).await?;
+        let new = self.acts_on("RunInstances", count, || self.ec2().run_instances(&request)).await?;
         made(l, &new)
     }
 
     async fn create_volume(&self, v: &NewVolume) -> Result<Made, Failure> {
         let request = volume::create(v)?;
-        let new = self.acts("CreateVolume", Family::Volumes, || self.ec2().create_volume(&request)).await?;
+        let new = self.acts("CreateVolume", || self.ec2().create_volume(&request)).await?;
         match new.state {
             VolumeState::Creating | VolumeState::Available | VolumeState::InUse => {
                 Ok(Made::from([(v.address.clone(), new.id)]))
@@ -108,6 +109,9 @@ impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
                 for change in &changes.instance {
                     self.change_machine(id, change).await?;
                 }
+                if let Some(wanted) = &changes.profile {
+                    self.change_profile(id, wanted.as_deref()).await?;
+                }
                 if let Some((root, change)) = &changes.root {
                     self.modify(root, change).await?;
                 }
@@ -131,17 +135,7 @@ impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
     }
 
     async fn change_machine(&self, id: &str, change: &InstanceChange) -> Result<(), Failure> {
-        let (action, family) = match change {
-            InstanceChange::Type(_) | InstanceChange::SecurityGroups(_) | InstanceChange::Protect(_) => {
-                ("ModifyInstanceAttribute", Family::Mutate)
-            }
-            InstanceChange::Monitoring(true) => ("MonitorInstances", Family::Mutate),
-            InstanceChange::Monitoring(false) => ("UnmonitorInstances", Family::Mutate),
-            InstanceChange::Metadata(_) => ("ModifyInstanceMetadataOptions", Family::Modify),
-            InstanceChange::InstanceProfile(Some(_)) => ("AssociateIamInstanceProfile", Family::Modify),
-            InstanceChange::InstanceProfile(None) => ("DisassociateIamInstanceProfile", Family::Modify),
-        };
-        self.acts(action, family, || async {
+        self.acts(change.action(), || async {
             let failure = match self.ec2().change_instance(id, change).await {
                 Ok(()) => return Ok(()),
                 Err(failure) => failure,
@@ -158,9 +152,41 @@ impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
         .await
     }
 
+    /// The profile is exchanged by its association, which has to be found first.
+    async fn change_profile(&self, id: &str, wanted: Option<&str>) -> Result<(), Failure> {
+        let name = |profile: &str| profile.rsplit('/').next().unwrap_or_default().to_owned();
+        let is_as_wished = |held: &Option<HeldProfile>| held.as_ref().map(|h| name(&h.profile)) == wanted.map(name);
+        let held = self.held_profile(id).await?;
+        if is_as_wished(&held) {
+            return Ok(());
+        }
+        let instance = id.to_owned();
+        let change = match (held.map(|held| held.association), wanted.map(str::to_owned)) {
+            (None, None) => return Ok(()),
+            (None, Some(profile)) => ProfileChange::Associate { instance, profile },
+            (Some(association), Some(profile)) => ProfileChange::Replace { association, profile },
+            (Some(association), None) => ProfileChange::Disassociate { association },
+        };
+        self.acts(change.action(), || async {
+            match self.ec2().change_profile(&change).await {
+                // Each change ends what it begins with: a repeat is refused, although all is as wished by now.
+                Err(failure) if [Class::NotFound, Class::Busy].contains(&failure.class) => {
+                    if is_as_wished(&self.held_profile(id).await?) { Ok(()) } else { Err(failure) }
+                }
+                other => other,
+            }
+        })
+        .await
+    }
+
+    async fn held_profile(&self, id: &str) -> Result<Option<HeldProfile>, Failure> {
+        let action = "DescribeIamInstanceProfileAssociations";
+        self.eyes.asks(&Calls::default(), action, || self.ec2().held_profile(id)).await
+    }
+
     /// `ModifyVolume`. EC2 refuses a second one within six hours, a repeat of the first included.
     async fn modify(&self, id: &str, change: &ModifyVolume) -> Result<(), Failure> {
-        self.acts("ModifyVolume", Family::Mutate, || async {
+        self.acts("ModifyVolume", || async {
             match self.ec2().modify_volume(id, change).await {
                 Err(failure) if failure.class == Class::Busy => match self.volume(id).await? {
                     Some(now) if volume::is_as(&now, change) => Ok(()),
@@ -177,24 +203,19 @@ impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
     }
 
     async fn set_tags(&self, ids: &[String], tags: &Tags) -> Result<(), Failure> {
-        self.in_batches(ids, |ids| async move {
-            self.acts("CreateTags", Family::Tags, || self.ec2().set_tags(&ids, tags)).await
-        })
-        .await
+        self.in_batches(ids, |ids| async move { self.acts("CreateTags", || self.ec2().set_tags(&ids, tags)).await })
+            .await
     }
 
     async fn unset_tags(&self, ids: &[String], keys: &[String]) -> Result<(), Failure> {
-        self.in_batches(ids, |ids| async move {
-            self.acts("DeleteTags", Family::Tags, || self.ec2().unset_tags(&ids, keys)).await
-        })
-        .await
+        self.in_batches(ids, |ids| async move { self.acts("DeleteTags", || self.ec2().unset_tags(&ids, keys)).await })
+            .await
     }
 
     /// Terminates; an id that does not exist is as terminated as can be.
     async fn terminate(&self, ids: &[String]) -> Result<(), Failure> {
         self.in_batches(ids, |ids| async move {
-            match self.acts_on("TerminateInstances", Family::Terminate, ids.len(), || self.ec2().terminate(&ids)).await
-            {
+            match self.acts_on("TerminateInstances", ids.len(), || self.ec2().terminate(&ids)).await {
                 Err(failure) if failure.class == Class::NotFound && ids.len() == 1 => Ok(()),
                 other => other,
             }
@@ -243,7 +264,7 @@ impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
     /// Attaches. Both ends may have been made a moment ago and not be visible everywhere yet.
     async fn attach(&self, volume: &Target, machine: &Target, device: &str) -> Result<(), Failure> {
         let (volume, machine) = (known(volume)?, known(machine)?);
-        let ask = Ask::new("AttachVolume", Family::Mutate).young();
+        let ask = Ask::new("AttachVolume", family("AttachVolume")).young();
         call(self.caller(), &Calls::default(), "AttachVolume", ask, || async {
             let failure = match self.ec2().attach(volume, machine, device).await {
                 Ok(()) => return Ok(()),
@@ -269,7 +290,7 @@ impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
     }
 
     async fn detach(&self, volume: &str, machine: &str, device: &str) -> Result<(), Failure> {
-        self.acts("DetachVolume", Family::Mutate, || async {
+        self.acts("DetachVolume", || async {
             let failure = match self.ec2().detach(volume, machine, device).await {
                 Ok(()) => return Ok(()),
                 Err(failure) => failure,
@@ -304,7 +325,7 @@ impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
     }
 
     async fn delete_volume(&self, id: &str) -> Result<(), Failure> {
-        match self.acts("DeleteVolume", Family::Volumes, || self.ec2().delete_volume(id)).await {
+        match self.acts("DeleteVolume", || self.ec2().delete_volume(id)).await {
             Err(failure) if failure.class == Class::NotFound => Ok(()),
             other => other,
         }
@@ -368,13 +389,13 @@ impl<E: Ec2 + ?Sized + 'static> Provider for Ec2Provider<E> {
             Call::Terminate(ids) => self.terminate(ids).await,
             Call::Stop(ids) => {
                 self.in_batches(ids, |ids| async move {
-                    self.acts_on("StopInstances", Family::Stop, ids.len(), || self.ec2().stop(&ids)).await
+                    self.acts_on("StopInstances", ids.len(), || self.ec2().stop(&ids)).await
                 })
                 .await
             }
             Call::Start(ids) => {
                 self.in_batches(ids, |ids| async move {
-                    self.acts_on("StartInstances", Family::Start, ids.len(), || self.ec2().start(&ids)).await
+                    self.acts_on("StartInstances", ids.len(), || self.ec2().start(&ids)).await
                 })
                 .await
             }
@@ -393,7 +414,7 @@ impl<E: Ec2 + ?Sized + 'static> Provider for Ec2Provider<E> {
         done.map(|()| Made::new())
     }
 
-    async fn rehearse(&self, call: &Call, payloads: &Payloads) -> Result<Rehearsed, Failure> {
+    async fn rehearse(&self, call: &Call, payloads: &Payloads) -> Rehearsed {
         self.rehearses(call, payloads).await
     }
 

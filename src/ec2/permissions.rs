@@ -45,6 +45,17 @@ pub enum For {
     Looking,
     /// Every command.
     Everything,
+    /// Every command, and marks put back on what lost the stack's own.
+    EverythingAndLostMarks,
+}
+
+impl For {
+    fn changes(self) -> bool {
+        match self {
+            Self::Looking => false,
+            Self::Everything | Self::EverythingAndLostMarks => true,
+        }
+    }
 }
 
 /// The policy of these scopes of a declaration, in the order of their aliases.
@@ -152,9 +163,9 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn write(mut self, what: For) {
         self.look(what);
-        if what == For::Everything {
+        if what.changes() {
             self.launch();
-            self.change();
+            self.change(what);
             self.keys();
         }
     }
@@ -188,6 +199,12 @@ impl Writer<'_> {
         is(format!("aws:RequestTag/{}", tag::STACK), [self.stack])
     }
 
+    /// The object bears no stack's mark.
+    fn unmarked(&self) -> (String, BTreeMap<String, BTreeSet<String>>) {
+        let no_mark = BTreeMap::from([(format!("ec2:ResourceTag/{}", tag::STACK), set(["true"]))]);
+        ("Null".to_owned(), no_mark)
+    }
+
     /// In the file's region, where it names one.
     fn here(&self) -> Condition {
         if self.arns.region == "*" { Condition::new() } else { is("ec2:Region", [&self.arns.region]) }
@@ -209,13 +226,10 @@ impl Writer<'_> {
             ("ec2:DescribeVolumes", true),
             ("ec2:DescribeImages", !self.machines.is_empty()),
             // A rehearsal counts the free addresses of whatever subnet a launch goes to.
-            (
-                "ec2:DescribeSubnets",
-                machines_ask || volumes_ask || (what == For::Everything && !self.machines.is_empty()),
-            ),
+            ("ec2:DescribeSubnets", machines_ask || volumes_ask || (what.changes() && !self.machines.is_empty())),
             ("ec2:DescribeSecurityGroups", by_name),
             // A rehearsal holds launches against the account's limit on vCPUs.
-            ("ec2:DescribeInstanceTypes", what == For::Everything && !self.machines.is_empty()),
+            ("ec2:DescribeInstanceTypes", what.changes() && !self.machines.is_empty()),
         ];
         let here = self.here();
         let lists = lists.into_iter().filter(|(_, wanted)| *wanted).map(|(action, _)| action);
@@ -227,7 +241,7 @@ impl Writer<'_> {
         });
         let parameters = parameters.collect();
         self.allow("ReadParameters", ["ssm:GetParameter"], parameters, Condition::new());
-        if what == For::Everything && !self.machines.is_empty() {
+        if what.changes() && !self.machines.is_empty() {
             self.allow("ReadQuotas", ["servicequotas:GetServiceQuota"], set(["*"]), Condition::new());
         }
         if !self.machines.is_empty() {
@@ -309,7 +323,7 @@ impl Writer<'_> {
     }
 
     /// What is of this stack may be changed and ended.
-    fn change(&mut self) {
+    fn change(&mut self, what: For) {
         let (machines, volumes) = (!self.machines.is_empty(), !self.volumes.is_empty());
         let with_profile = self.machines.iter().any(|g| g.instance_profile.is_some());
         let without_profile = self.machines.iter().any(|g| g.instance_profile.is_none());
@@ -348,6 +362,10 @@ impl Writer<'_> {
         let kinds: Vec<&str> =
             [("instance", machines), ("volume", volumes)].iter().filter(|(_, is)| *is).map(|(kind, _)| *kind).collect();
         let marked = self.all(&kinds);
+        if what == For::EverythingAndLostMarks {
+            let lost = and(self.marked(), Condition::from([self.unmarked()]));
+            self.allow("MarkAgain", ["ec2:CreateTags"], marked.clone(), lost);
+        }
         self.allow("ChangeTags", ["ec2:CreateTags", "ec2:DeleteTags"], marked, self.ours());
         if machines {
             // The groups that a machine is put into are checked too, and are nobody's.

@@ -18,17 +18,16 @@ use evenkeel_core::launch::token_prefix;
 use evenkeel_core::observed::{Gap, Object};
 use evenkeel_core::stamp::tag;
 use evenkeel_core::value::Value;
-use evenkeel_engine::budget::Family;
 use evenkeel_engine::caller::{Ask, Caller};
 use evenkeel_engine::provider::{Eyes, Looked, Reading, Wants};
 use futures::StreamExt;
 
-use crate::api::{DeepAttributes, Ec2Read, Filter, Instance, InstanceStatus, Query, Tags, Volume};
+use crate::api::{Ec2Read, Filter, Instance, InstanceStatus, Query, Tags, Volume};
 use crate::by_id::ById;
 use crate::kinds::{Alike, machine, volume};
 use crate::limits;
-use crate::pages::{Walked, by_ids, walk};
-use crate::wire::{Calls, call};
+use crate::pages::{Walked, all_shown, by_ids, walk};
+use crate::wire::{Calls, call, family};
 
 /// EC2 to look at and not to touch.
 pub struct Ec2Eyes<E: ?Sized> {
@@ -60,12 +59,7 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        // STS and SSM are other services than EC2, with budgets of their own.
-        let family = match action {
-            "GetCallerIdentity" | "GetParameter" => Family::Other,
-            _ => Family::Read,
-        };
-        call(&self.caller, calls, action, Ask::new(action, family), make).await
+        call(&self.caller, calls, action, Ask::new(action, family(action)), make).await
     }
 
     pub(crate) async fn instances(&self, calls: &Calls, query: Query) -> Walked<Instance> {
@@ -88,11 +82,10 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
         calls: &Calls,
         ids: impl IntoIterator<Item = String>,
     ) -> Result<Vec<Instance>, Failure> {
-        by_ids(
-            ids,
-            limits::IDS,
-            |ids| async move { self.instances(calls, Query { ids, ..Query::default() }).await.whole() },
-        )
+        by_ids(ids, limits::IDS, |ids| async move {
+            let query = Query { ids: ids.clone(), ..Query::default() };
+            all_shown("DescribeInstances", &ids, self.instances(calls, query).await.whole()?)
+        })
         .await
     }
 
@@ -101,11 +94,10 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
         calls: &Calls,
         ids: impl IntoIterator<Item = String>,
     ) -> Result<Vec<Volume>, Failure> {
-        by_ids(
-            ids,
-            limits::IDS,
-            |ids| async move { self.volumes(calls, Query { ids, ..Query::default() }).await.whole() },
-        )
+        by_ids(ids, limits::IDS, |ids| async move {
+            let query = Query { ids: ids.clone(), ..Query::default() };
+            all_shown("DescribeVolumes", &ids, self.volumes(calls, query).await.whole()?)
+        })
         .await
     }
 
@@ -175,22 +167,25 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
             .filter(|(_, o)| o.kind == Kind::Machines && o.phase.alive())
             .map(|(at, o)| (at, o.id.clone()))
             .collect();
+        let action = "DescribeInstanceAttribute";
         let ask = |(at, id): (usize, String)| async move {
-            // The trait's method is two wire calls of one action.
-            calls.count("DescribeInstanceAttribute");
-            let seen = self.asks(calls, "DescribeInstanceAttribute", || self.ec2.deep(&id)).await;
+            let script = self.asks(calls, action, || self.ec2.user_data(&id)).await;
+            let seen = match script {
+                Ok(script) => self.asks(calls, action, || self.ec2.protected(&id)).await.map(|on| (script, on)),
+                Err(failure) => Err(failure),
+            };
             (at, seen)
         };
-        let answers: Vec<(usize, Result<DeepAttributes, Failure>)> =
+        let answers: Vec<(usize, Result<(Option<Vec<u8>>, bool), Failure>)> =
             futures::stream::iter(ids).map(ask).buffer_unordered(limits::DEEP_AT_ONCE).collect().await;
         let mut failed = BTreeMap::new();
         for (at, answer) in answers {
             match answer {
-                Ok(seen) => {
-                    let script = seen.user_data.filter(|d| !d.is_empty());
+                Ok((script, protect)) => {
+                    let script = script.filter(|d| !d.is_empty());
                     let script = script.map(|bytes| Digest::keyed(wants.stack.as_bytes(), &bytes).0);
                     objects[at].fields.insert("user-data".into(), script.into());
-                    objects[at].fields.insert("protect".into(), Value::Bool(seen.protect));
+                    objects[at].fields.insert("protect".into(), Value::Bool(protect));
                 }
                 // It went away since the list.
                 Err(failure) if failure.class == Class::NotFound => {}

@@ -9,7 +9,6 @@ use evenkeel_core::observed::Subnet;
 use evenkeel_core::plan::{Call, Target};
 use evenkeel_core::rehearsal::Limit;
 use evenkeel_core::stamp::tag;
-use evenkeel_engine::budget::Family;
 use evenkeel_engine::provider::{Payloads, Rehearsed};
 
 use crate::api::{Ec2, Filter, Query, Rehearsal, Tags};
@@ -19,20 +18,24 @@ use crate::pages::walk;
 use crate::perform::Ec2Provider;
 
 impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
-    /// Tries a call out; of a launch it also looks at the subnet.
-    pub(crate) async fn rehearses(&self, call: &Call, payloads: &Payloads) -> Result<Rehearsed, Failure> {
+    /// Tries a call out, every part of it whatever was said to the others; of a launch it also looks at the subnet.
+    pub(crate) async fn rehearses(&self, call: &Call, payloads: &Payloads) -> Rehearsed {
         let mut done = Rehearsed::default();
-        for one in parts(call, payloads)? {
-            let Some(action) = one.action() else { continue };
+        let all = match parts(call, payloads) {
+            Ok(all) => all,
+            Err(failure) => return Rehearsed { asked: true, refused: vec![failure], room: None },
+        };
+        for one in all {
             done.asked = true;
-            self.acts(action, family(&one), || self.ec2().rehearse(&one)).await?;
+            let answer = self.acts(one.action(), || self.ec2().rehearse(&one)).await;
+            done.refused.extend(answer.err().filter(|failure| !done.refused.contains(failure)));
         }
         if let Call::Launch(l) = call
             && let Some(place) = l.places.first()
         {
             done.room = self.room(place).await;
         }
-        Ok(done)
+        done
     }
 
     /// The subnet behind a place; `None` where it cannot be seen, which is no reason why the launch should fail.
@@ -42,7 +45,7 @@ impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
             None => vec![Filter::new("default-for-az", "true"), Filter::new("availability-zone", &place.zone)],
         };
         let query = Query { filters, ..Query::default() };
-        let list = self.acts("DescribeSubnets", Family::Read, || self.ec2().subnets(&query)).await.ok()?;
+        let list = self.acts("DescribeSubnets", || self.ec2().subnets(&query)).await.ok()?;
         let first = list.items.into_iter().next()?;
         Some(Subnet { id: first.id, zone: first.zone, vpc: first.vpc, free: first.free })
     }
@@ -70,11 +73,11 @@ impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
             return Ok(None);
         }
         let code = if spot { SPOT } else { ON_DEMAND };
-        let most = self.acts("GetServiceQuota", Family::Other, || self.ec2().quota(code)).await?;
+        let most = self.acts("GetServiceQuota", || self.ec2().quota(code)).await?;
         let states = Filter { name: "instance-state-name".into(), values: vec!["pending".into(), "running".into()] };
         let up = Query { filters: vec![states], ..Query::default() };
         let action = "DescribeInstances";
-        let list = async |query: Query| self.acts(action, Family::Read, || self.ec2().instances(&query)).await;
+        let list = async |query: Query| self.acts(action, || self.ec2().instances(&query)).await;
         let mut there: BTreeMap<String, u32> = BTreeMap::new();
         for one in walk(action, up, list).await.whole()? {
             if one.spot == spot && is_standard(&one.instance_type) {
@@ -85,28 +88,13 @@ impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
             held.iter().copied().chain(there.keys()).cloned().collect::<BTreeSet<_>>().into_iter().collect();
         let mut sizes = BTreeMap::new();
         for some in asked.chunks(limits::TYPES) {
-            sizes.extend(self.acts("DescribeInstanceTypes", Family::Read, || self.ec2().vcpus(some)).await?);
+            sizes.extend(self.acts("DescribeInstanceTypes", || self.ec2().vcpus(some)).await?);
         }
         let size = |t: &String| sizes.get(t).copied().unwrap_or_default();
         let used = there.iter().fold(0u32, |sum, (t, n)| sum.saturating_add(size(t).saturating_mul(*n)));
         let each = held.into_iter().filter_map(|t| Some((t.clone(), *sizes.get(t)?))).collect();
         // Quotas are whole numbers of vCPUs that a float holds exactly.
         Ok(Some(Limit { quota: code.to_owned(), most: most.max(0.0) as u32, used, each }))
-    }
-}
-
-/// A rehearsed launch pays one request, and for no machine: it makes none.
-fn family(one: &Rehearsal) -> Family {
-    match one {
-        Rehearsal::Run(_) => Family::Run,
-        Rehearsal::Terminate(_) => Family::Terminate,
-        Rehearsal::Stop(_) => Family::Stop,
-        Rehearsal::Start(_) => Family::Start,
-        Rehearsal::SetTags(..) | Rehearsal::UnsetTags(..) => Family::Tags,
-        Rehearsal::CreateVolume(_) | Rehearsal::DeleteVolume(_) => Family::Volumes,
-        Rehearsal::ChangeInstance(..) | Rehearsal::ModifyVolume(..) | Rehearsal::Attach(..) | Rehearsal::Detach(..) => {
-            Family::Mutate
-        }
     }
 }
 

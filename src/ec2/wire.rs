@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use evenkeel_core::failure::Failure;
+use evenkeel_engine::budget::Family;
 use evenkeel_engine::caller::{Ask, Caller};
 
 /// How many calls were made, by action; repeated ones included.
@@ -22,6 +23,25 @@ impl Calls {
     /// All so far.
     pub(crate) fn so_far(&self) -> BTreeMap<String, u32> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The bucket that a call drinks from. EC2 has one for each action; no family's is larger than that of any of its actions.
+pub fn family(action: &str) -> Family {
+    match action {
+        // Other services than EC2, with budgets of their own.
+        "GetCallerIdentity" | "GetParameter" | "GetServiceQuota" => Family::Other,
+        "RunInstances" => Family::Run,
+        "StartInstances" => Family::Start,
+        "StopInstances" => Family::Stop,
+        "TerminateInstances" => Family::Terminate,
+        "CreateTags" | "DeleteTags" => Family::Tags,
+        "CreateVolume" | "DeleteVolume" => Family::Volumes,
+        "ModifyInstanceMetadataOptions" | "AssociateIamInstanceProfile" | "DisassociateIamInstanceProfile" => {
+            Family::Modify
+        }
+        list if list.starts_with("Describe") => Family::Read,
+        _ => Family::Mutate,
     }
 }
 

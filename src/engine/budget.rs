@@ -27,7 +27,7 @@ pub enum Family {
     Tags,
     /// `CreateVolume`, `DeleteVolume`.
     Volumes,
-    /// `ModifyInstanceMetadataOptions`, `AssociateIamInstanceProfile` and its like.
+    /// `ModifyInstanceMetadataOptions`, `AssociateIamInstanceProfile`, `DisassociateIamInstanceProfile`.
     Modify,
     /// Every other changing call: `AttachVolume`, `DetachVolume`, `ModifyVolume`, `ModifyInstanceAttribute` …
     Mutate,
@@ -82,6 +82,11 @@ impl Bucket {
     /// A call went well.
     pub fn recover(&mut self) {
         self.rate = (self.rate + self.full_rate * limits::RECOVERY).min(self.full_rate);
+    }
+
+    /// Its size, and tokens a second while nothing slows it.
+    pub fn full(&self) -> (f64, f64) {
+        (self.size, self.full_rate)
     }
 
     /// Tokens a second, now.

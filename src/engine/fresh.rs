@@ -7,14 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::address::Address;
 use evenkeel_core::digest::Digest;
+use evenkeel_core::failure::Failure;
 use evenkeel_core::make::object_fingerprint;
-use evenkeel_core::observed::Observed;
+use evenkeel_core::observed::{Object, Observed};
 use evenkeel_core::plan::{Action, Call, Change, Do, ObjectDoes, OnObject, Plan, Why};
 use evenkeel_core::progress::Progress;
 use evenkeel_core::stamp::tag;
 use evenkeel_core::survey::Survey;
 
-use crate::provider::{Eyes, Payloads};
+use crate::provider::{Eyes, Looked, Payloads};
 
 /// A change whose reasons no longer hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,20 +102,24 @@ pub(crate) async fn second_look(
         let ids = ends.keys().map(|id| (*id).to_owned()).collect();
         let again = match eyes.get(scope) {
             Some(eyes) => eyes.look(&ids).await,
-            None => Ok(vec![]),
+            None => Ok(Looked::default()),
         };
-        match again {
-            Ok(again) => refused.extend(again.iter().filter_map(|now| {
-                let (change, then) = (*ends.get(now.id.as_str())?, seen.object(&now.id)?);
-                let moved = MARKS.into_iter().find(|key| now.tags.get(*key) != then.tags.get(*key))?;
-                let because = format!("{} bears another {moved} than the lists showed", now.id);
-                Some(Refused { change, because })
-            })),
-            Err(failure) => {
-                let says = |id| format!("{id} goes, and could not be read by id: {failure}");
-                refused.extend(ends.into_iter().map(|(id, change)| Refused { change, because: says(id) }));
-            }
-        }
+        let moved = |now: &Object| {
+            let then = seen.object(&now.id)?;
+            let moved = MARKS.into_iter().find(|key| now.tags.get(*key) != then.tags.get(*key))?;
+            Some(format!("{} bears another {moved} than the lists showed", now.id))
+        };
+        let blind = |id: &str, failure: &Failure| format!("{id} goes, and could not be read by id: {failure}");
+        let shown = again.as_ref().map(Looked::shown);
+        let says = |id: &str| match &shown {
+            Err(failure) => Some(blind(id, failure)),
+            Ok(shown) => match shown.get(id)? {
+                Ok(now) => moved(now),
+                Err(failure) => Some(blind(id, failure)),
+            },
+        };
+        let all = ends.into_iter().filter_map(|(id, change)| Some(Refused { change, because: says(id)? }));
+        refused.extend(all.collect::<Vec<_>>());
     }
     refused.sort_by_key(|r| r.change);
     refused.dedup_by_key(|r| r.change);

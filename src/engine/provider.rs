@@ -83,11 +83,13 @@ pub type Payloads = BTreeMap<Digest, Vec<u8>>;
 /// What a call made: address → id.
 pub type Made = BTreeMap<Address, String>;
 
-/// What a rehearsal of one call brought, where nothing stands in its way.
+/// What a rehearsal of one call brought.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rehearsed {
     /// False: the provider cannot be asked about such a call.
     pub asked: bool,
+    /// What would be refused of it, each once.
+    pub refused: Vec<Failure>,
     /// The subnet that a launch goes to, where it could be seen.
     pub room: Option<Subnet>,
 }
@@ -130,12 +132,9 @@ pub trait Provider: Eyes {
     }
 
     /// Asks whether the call would be let through, and does nothing.
-    ///
-    /// # Errors
-    /// What stands in the way.
-    async fn rehearse(&self, call: &Call, payloads: &Payloads) -> Result<Rehearsed, Failure> {
+    async fn rehearse(&self, call: &Call, payloads: &Payloads) -> Rehearsed {
         let _ = (call, payloads);
-        Ok(Rehearsed::default())
+        Rehearsed::default()
     }
 
     /// The account's limit on machines of these types, of the spot market or not. `None`: it knows of none.

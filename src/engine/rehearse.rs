@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use evenkeel_core::failure::{Class, Failure};
+use evenkeel_core::failure::Class;
 use evenkeel_core::plan::{Call, Plan};
 use evenkeel_core::rehearsal::{
     Finding, Ledger, Program, Rooms, Trial, Trouble, addresses, crowded, limited, needs, program,
@@ -24,37 +24,34 @@ pub async fn rehearse(providers: &BTreeMap<String, Arc<dyn Provider>>, plan: &Pl
     let ask = |trial: Trial| async move {
         let answer = match providers.get(&trial.scope) {
             Some(provider) => provider.rehearse(&trial.call, payloads).await,
-            None => Ok(Rehearsed::default()),
+            None => Rehearsed::default(),
         };
         (trial, answer)
     };
     // In the order of the steps, so that the same situation gives the same ledger.
-    let answers: Vec<(Trial, Result<Rehearsed, Failure>)> =
+    let answers: Vec<(Trial, Rehearsed)> =
         futures::stream::iter(trials).map(ask).buffered(Limits::default().in_flight).collect().await;
     let mut ledger = Ledger::default();
     let mut rooms = Rooms::new();
     let (mut not_asked, mut no_room) = (0, 0);
-    for (trial, answer) in answers {
+    for (trial, Rehearsed { asked, refused, room }) in answers {
         let launch = if let Call::Launch(l) = &trial.call { l.places.first() } else { None };
-        match answer {
-            Ok(Rehearsed { asked, room }) => {
-                if asked {
-                    ledger.tried += 1;
-                } else {
-                    not_asked += trial.steps.len();
-                }
-                match (launch, room) {
-                    (Some(place), Some(room)) => drop(rooms.insert((trial.scope.clone(), place.clone()), room)),
-                    (Some(_), None) => no_room += 1,
-                    (None, _) => {}
-                }
-            }
-            Err(failure) => {
-                ledger.tried += 1;
-                let addresses = addresses(plan, &trial.steps);
-                ledger.findings.push(Finding { steps: trial.steps, addresses, trouble: Trouble::Refused(failure) });
-            }
+        if asked {
+            ledger.tried += 1;
+        } else {
+            not_asked += trial.steps.len();
         }
+        match (launch, room) {
+            (Some(place), Some(room)) => drop(rooms.insert((trial.scope.clone(), place.clone()), room)),
+            (Some(_), None) => no_room += 1,
+            (None, _) => {}
+        }
+        let addresses = addresses(plan, &trial.steps);
+        ledger.findings.extend(refused.into_iter().map(|failure| Finding {
+            steps: trial.steps.clone(),
+            addresses: addresses.clone(),
+            trouble: Trouble::Refused(failure),
+        }));
     }
     ledger.findings.extend(crowded(plan, &rooms));
     hold_against_limits(providers, plan, &mut ledger).await;

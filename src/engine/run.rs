@@ -132,6 +132,8 @@ struct Run<'a> {
     names: BTreeMap<String, String>,
     /// Wait for volumes to be free → where they are attached next.
     homes: BTreeMap<u32, Vec<(Target, Target)>>,
+    /// Waits for volumes to be free, and those of them that are deleted next.
+    doomed: BTreeSet<(u32, String)>,
 }
 
 impl<'a> Run<'a> {
@@ -146,7 +148,7 @@ impl<'a> Run<'a> {
         let known = plan.changes.iter().filter_map(|c| Some((c.object.clone()?, c.address.short())));
         let made = progress.bindings().iter().map(|(address, id)| (id.clone(), address.short()));
         let names = known.chain(made).collect();
-        let homes = homes(&plan);
+        let (homes, doomed) = (homes(&plan), doomed(&plan));
         Self {
             job,
             plan,
@@ -162,6 +164,7 @@ impl<'a> Run<'a> {
             polls: BTreeMap::new(),
             names,
             homes,
+            doomed,
         }
     }
 
@@ -319,7 +322,8 @@ impl<'a> Run<'a> {
             .filter_map(|(i, target)| match target {
                 Target::Id(id) => {
                     let name = self.names.get(id).cloned().unwrap_or_else(|| called(id));
-                    Some(Awaited { id: id.clone(), name, young: new.contains(&i), home: None })
+                    let doomed = self.doomed.contains(&(step, id.clone()));
+                    Some(Awaited { id: id.clone(), name, young: new.contains(&i), home: None, doomed })
                 }
                 Target::New(_) => None,
             })
@@ -511,6 +515,15 @@ fn homes(plan: &Plan) -> BTreeMap<u32, Vec<(Target, Target)>> {
         }
     }
     homes
+}
+
+/// For each delete of a volume the steps that it needs, waits among them.
+fn doomed(plan: &Plan) -> BTreeSet<(u32, String)> {
+    let deletes = plan.steps.iter().filter_map(|step| match &step.does {
+        Do::Call(Call::DeleteVolume(id)) => Some(step.needs.iter().map(|n| (*n, id.clone()))),
+        Do::Call(_) | Do::Wait(_) => None,
+    });
+    deletes.flatten().collect()
 }
 
 /// One round of a drain, of each of its nodes.

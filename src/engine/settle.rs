@@ -37,7 +37,7 @@ pub async fn settle(
     let mut failed = Vec::new();
     let began = clock.now();
     let watch = |w: &Wanted| {
-        let awaited = Awaited { id: w.id.clone(), name: w.name.clone(), young: false, home: None };
+        let awaited = Awaited { id: w.id.clone(), name: w.name.clone(), young: false, home: None, doomed: false };
         (w.scope.clone(), Watch::new(vec![awaited], Until::Ready, w.within, began))
     };
     let mut watches: Vec<(String, Watch)> = wanted.iter().map(watch).collect();

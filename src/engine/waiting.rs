@@ -24,6 +24,8 @@ pub struct Awaited {
     pub young: bool,
     /// The machine that the plan attaches it to next, once that is known: hanging there already is as good as free.
     pub home: Option<String>,
+    /// The plan deletes it next: one that is gone already, or on its way out, is as good as free.
+    pub doomed: bool,
 }
 
 /// A wait under way.
@@ -65,7 +67,8 @@ pub enum Verdict {
 enum One {
     Yes,
     Not(String),
-    Never(String),
+    /// It is gone, or something is wrong with it.
+    Never(Class, String),
 }
 
 /// Looks in a row that must miss a thing the plan knew before it is called gone.
@@ -141,8 +144,8 @@ impl Watch {
             match judge(until, awaited, past, seen, began, now, limits) {
                 One::Yes => {}
                 One::Not(shows) => lacks.push(format!("{}: {shows}", awaited.name)),
-                One::Never(says) => {
-                    return Verdict::Never(Failure::new(Class::Invalid, "", format!("{}: {says}", awaited.name)));
+                One::Never(class, says) => {
+                    return Verdict::Never(Failure::new(class, "", format!("{}: {says}", awaited.name)));
                 }
             }
         }
@@ -235,6 +238,7 @@ fn judge(
         return match until {
             Until::Terminated | Until::Deleted if gone => One::Yes,
             Until::Terminated | Until::Deleted => One::Not("not visible".into()),
+            Until::Free if gone && awaited.doomed => One::Yes,
             // Without its node nothing runs on a machine.
             Until::Drained(_) => One::Yes,
             Until::Running
@@ -245,7 +249,7 @@ fn judge(
             | Until::Ready
             | Until::Joined => {
                 if gone {
-                    One::Never("it no longer exists".into())
+                    One::Never(Class::NotFound, "it no longer exists".into())
                 } else {
                     One::Not("not visible yet".into())
                 }
@@ -262,13 +266,10 @@ fn judge(
         Until::Terminated | Until::Deleted => false,
         // What refuses to be drained fails, and does not go away by itself.
         Until::Drained(_) => object.phase == Phase::Failed,
-        Until::Running
-        | Until::Healthy { .. }
-        | Until::Stopped
-        | Until::Free
-        | Until::Attached
-        | Until::Ready
-        | Until::Joined => dead,
+        Until::Free => dead && !awaited.doomed,
+        Until::Running | Until::Healthy { .. } | Until::Stopped | Until::Attached | Until::Ready | Until::Joined => {
+            dead
+        }
     };
     let shows = || {
         let word = match object.phase {
@@ -283,7 +284,9 @@ fn judge(
         if object.says.is_empty() { word.to_owned() } else { format!("{word} ({})", object.says) }
     };
     if hopeless {
-        return One::Never(if until.drain().is_some() { object.says.clone() } else { shows() });
+        // What died may be had again; what fails has to be mended.
+        let class = if object.phase == Phase::Failed { Class::Invalid } else { Class::NotFound };
+        return One::Never(class, if until.drain().is_some() { object.says.clone() } else { shows() });
     }
     match until {
         Until::Terminated | Until::Deleted => match object.phase {
@@ -309,6 +312,7 @@ fn judge(
             let well = now.duration_since(since).unsigned_abs().as_secs();
             if well >= warm { One::Yes } else { One::Not("healthy, warming up".into()) }
         }
+        Until::Free if dead => One::Yes,
         Until::Free => match &object.attached {
             None if object.phase == Phase::Up => One::Yes,
             None => One::Not(shows()),

@@ -171,7 +171,16 @@ fn denied(failure: &Failure, action: &Option<String>, context: Context<'_>) -> S
     } else {
         ""
     };
-    let all = if action.is_some() { " (`evenkeel policy aws` prints all that this file needs)" } else { "" };
+    // Only AWS's calls are actions here; a cluster's have no such document.
+    let all = match action.as_deref() {
+        None => "",
+        // Of what lost its mark the plain document says nothing.
+        Some("ec2:CreateTags") => {
+            " (`evenkeel policy aws` prints all that this file needs, `evenkeel policy aws --repair-marks` also to mark \
+             again what lost its mark)"
+        }
+        Some(_) => " (`evenkeel policy aws` prints all that this file needs)",
+    };
     format!("allow {to}{whom}{all}, or use credentials that have it{decode}")
 }
 

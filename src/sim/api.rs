@@ -1,12 +1,13 @@
-//! The sim speaks [`Ec2`]: each method is one wire call into the world (two where EC2 needs two).
+//! The sim speaks [`Ec2`]: each method is one wire call into the world.
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use evenkeel_core::failure::Failure;
 use evenkeel_ec2::api::{
-    Caller, CreateVolume, DeepAttributes, Ec2, Ec2Read, Image, Instance, InstanceChange, InstanceStatus, ModifyVolume,
-    Page, Query, Rehearsal, RunInstances, SecurityGroup, Subnet, Tags, Volume, WOULD, Zone,
+    Caller, CreateVolume, Ec2, Ec2Read, Filter, HeldProfile, Image, Instance, InstanceChange, InstanceStatus,
+    ModifyVolume, Page, ProfileChange, Query, Rehearsal, RunInstances, SecurityGroup, Subnet, Tags, Volume, WOULD,
+    Zone,
 };
 
 use crate::action::Action;
@@ -73,9 +74,19 @@ impl Ec2Read for Sim {
         self.read(Action::GetServiceQuota, PLAIN, |w| w.quota(code)).await
     }
 
-    async fn deep(&self, instance: &str) -> Result<DeepAttributes, Failure> {
-        self.read(Action::DescribeInstanceAttribute, PLAIN, |w| w.deep(instance)).await?;
-        self.read(Action::DescribeInstanceAttribute, PLAIN, |w| w.deep(instance)).await
+    async fn user_data(&self, instance: &str) -> Result<Option<Vec<u8>>, Failure> {
+        self.read(Action::DescribeInstanceAttribute, PLAIN, |w| w.user_data(instance)).await
+    }
+
+    async fn protected(&self, instance: &str) -> Result<bool, Failure> {
+        self.read(Action::DescribeInstanceAttribute, PLAIN, |w| w.seen_machine(instance).map(|m| m.protected)).await
+    }
+
+    async fn held_profile(&self, instance: &str) -> Result<Option<HeldProfile>, Failure> {
+        let query = Query { filters: vec![Filter::new("instance-id", instance)], ..Query::default() };
+        let action = Action::DescribeIamInstanceProfileAssociations;
+        let found = self.read(action, PLAIN, |w| w.list_associations(&query)).await?.items.pop();
+        Ok(found.map(|a| HeldProfile { association: a.id, profile: a.profile }))
     }
 }
 
@@ -129,19 +140,18 @@ impl Ec2 for Sim {
             InstanceChange::Monitoring(true) => Action::MonitorInstances,
             InstanceChange::Monitoring(false) => Action::UnmonitorInstances,
             InstanceChange::Metadata(_) => Action::ModifyInstanceMetadataOptions,
-            InstanceChange::InstanceProfile(wanted) => {
-                let find = Action::DescribeIamInstanceProfileAssociations;
-                let has = self.read(find, PLAIN, |w| w.has_profile(id)).await?;
-                match (has, wanted) {
-                    (true, Some(_)) => Action::ReplaceIamInstanceProfileAssociation,
-                    (false, Some(_)) => Action::AssociateIamInstanceProfile,
-                    (true, None) => Action::DisassociateIamInstanceProfile,
-                    (false, None) => return Ok(()),
-                }
-            }
         };
         let request = || Request::ChangeInstance { id: id.to_owned(), change: change.clone() };
         self.change(action, PLAIN, |w| w.change_instance(id, change), request).await
+    }
+
+    async fn change_profile(&self, change: &ProfileChange) -> Result<(), Failure> {
+        let request = match change.clone() {
+            ProfileChange::Associate { instance, profile } => Request::Associate { instance, profile },
+            ProfileChange::Replace { association, profile } => Request::ReplaceAssociation { association, profile },
+            ProfileChange::Disassociate { association } => Request::Disassociate { association },
+        };
+        self.change(request.action(), PLAIN, |w| w.arrive(&request).map(drop), || request.clone()).await
     }
 
     async fn set_tags(&self, ids: &[String], tags: &Tags) -> Result<(), Failure> {
@@ -196,9 +206,6 @@ impl Ec2 for Sim {
             Rehearsal::Detach(volume, instance, device) => Request::Detach { volume, instance, device },
             Rehearsal::DeleteVolume(id) => Request::DeleteVolume { id },
         };
-        if what.action().is_none() {
-            return Ok(());
-        }
         // No machine is made or ended, so none is paid for.
         match Sim::rehearse(self, request.action(), PLAIN, |w| w.arrive(&request)).await {
             Err(failure) if failure.code == WOULD => Ok(()),

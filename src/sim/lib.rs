@@ -7,6 +7,7 @@ pub mod action;
 mod api;
 pub mod clock;
 pub mod cluster;
+pub mod death;
 pub mod dice;
 pub mod faults;
 pub mod laws;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::{Hand, Moment};
+use crate::death::{BY_USER, Death};
 use crate::dice::Span;
 use crate::faults::Fault;
 use crate::laws::{Floor, claim};
@@ -60,6 +61,13 @@ pub enum Deed {
     Start {
         /// `i-…`
         instance: String,
+    },
+    /// An instance dies without anybody asking EC2 for it.
+    Die {
+        /// `i-…`
+        instance: String,
+        /// Of what, by EC2's code.
+        reason: Death,
     },
     /// Fails a status check.
     Impair {
@@ -210,7 +218,7 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-fn refuse<T>(says: String, way_out: impl Into<String>) -> Result<T, Refusal> {
+pub(crate) fn refuse<T>(says: String, way_out: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal { says, way_out: way_out.into() })
 }
 
@@ -227,7 +235,7 @@ impl World {
             }
             Deed::Terminate { instance } => {
                 self.live(instance)?;
-                self.condemn(instance, "User initiated");
+                self.condemn(instance, BY_USER);
                 self.spend_tokens();
             }
             Deed::Stop { instance } => {
@@ -235,7 +243,7 @@ impl World {
                 if state != InstanceState::Running {
                     return refuse(format!("{instance} is {state:?}, not running"), "stop a running one");
                 }
-                self.halt(instance, "User initiated");
+                self.halt(instance, BY_USER);
             }
             Deed::Start { instance } => {
                 let state = self.live(instance)?.state;
@@ -244,6 +252,7 @@ impl World {
                 }
                 self.boot(instance);
             }
+            Deed::Die { instance, reason } => self.die(instance, *reason)?,
             Deed::Impair { instance, check, since } => {
                 let since = since.unwrap_or(self.now);
                 let impaired = &mut self.live(instance)?.impaired;
@@ -345,7 +354,7 @@ impl World {
         machines.chain(volumes).filter(|(id, index, tags)| means(id, *index, tags)).map(|(id, ..)| id.clone()).collect()
     }
 
-    fn live(&mut self, id: &str) -> Result<&mut crate::world::Machine, Refusal> {
+    pub(crate) fn live(&mut self, id: &str) -> Result<&mut crate::world::Machine, Refusal> {
         match self.instances.get_mut(id) {
             Some(m) if !m.is_dead() => Ok(m),
             Some(_) => refuse(format!("{id} is terminated"), "name a live one"),

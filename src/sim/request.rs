@@ -105,8 +105,6 @@ impl Request {
                 InstanceChange::Monitoring(true) => Action::MonitorInstances,
                 InstanceChange::Monitoring(false) => Action::UnmonitorInstances,
                 InstanceChange::Metadata(_) => Action::ModifyInstanceMetadataOptions,
-                InstanceChange::InstanceProfile(Some(_)) => Action::AssociateIamInstanceProfile,
-                InstanceChange::InstanceProfile(None) => Action::DisassociateIamInstanceProfile,
             },
             Self::Monitor { on: true, .. } => Action::MonitorInstances,
             Self::Monitor { on: false, .. } => Action::UnmonitorInstances,

@@ -407,7 +407,7 @@ impl World {
     }
 
     /// What becomes of a terminated instance's addresses and volumes: some die with it, the others are free again.
-    fn bury(&mut self, id: &str) {
+    pub(crate) fn bury(&mut self, id: &str) {
         if let Some(m) = self.instances.get_mut(id) {
             m.public_ip = None;
             m.private_ip = None;

@@ -114,6 +114,17 @@ fn what_moved_while_the_question_stood_is_not_acted_upon() {
     trio.run("plan --exit-code").ends(3).shows("1 to add").shows("0 to change");
 }
 
+#[test]
+fn what_somebody_else_did_while_the_question_stood_is_done() {
+    let trio = Place::applied(TRIO);
+    let mut asked = Terminal::run(&trio, "destroy");
+    asked.shows("3 to destroy").shows("trio");
+    trio.run("sim kill node/0 node/1 node/2").ends(0);
+    asked.answer("trio");
+    let (code, text) = asked.end();
+    assert!(code == Some(0) && text.contains("refused") && text.contains("Converged"), "{text}");
+}
+
 /// Three machines in the file with another type, of which one is ill: it is replaced first, and the two others may be
 /// stopped only when it is back. Stands at the second question.
 fn at_the_second_question(trio: &Place) -> Terminal {

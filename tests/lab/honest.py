@@ -460,6 +460,8 @@ UNKEPT = [
     r"Instances\[\]\.SriovNetSupport",
     # Of session policies, which are refused.
     r"PackedPolicySize",
+    # Of a type only its size is asked.
+    r"InstanceTypes\[\]\.(?!InstanceType$|VCpuInfo\.DefaultVCpus$|MemoryInfo\.SizeInMiB$)",
 ]
 
 
@@ -475,7 +477,7 @@ def members(value, path=""):
         yield path, type(value).__name__
 
 
-def shared(ec2, ssm, sts, profile):
+def shared(ec2, ssm, sts, profile, others):
     """What both can do, answer by answer."""
     answers = {"GetCallerIdentity": sts.get_caller_identity()}
     role = f"arn:aws:iam::{answers['GetCallerIdentity']['Account']}:role/ops"
@@ -517,16 +519,60 @@ def shared(ec2, ssm, sts, profile):
     answers["StopInstances"] = ec2.stop_instances(InstanceIds=ids)
     until("stopped", lambda: states(ec2, ids)[ids[0]] == "stopped")
     answers["StartInstances"] = ec2.start_instances(InstanceIds=ids)
+    answers["UnmonitorInstances"] = ec2.unmonitor_instances(InstanceIds=ids)
+    until("running", lambda: states(ec2, ids)[ids[0]] == "running")
+    answers["RebootInstances"] = ec2.reboot_instances(InstanceIds=ids)
+    answers["CreateTags"] = ec2.create_tags(Resources=ids, Tags=[{"Key": "team", "Value": "ops"}])
+    answers["DeleteTags"] = ec2.delete_tags(Resources=ids, Tags=[{"Key": "team"}])
+    change = ec2.modify_instance_attribute
+    answers["ModifyInstanceAttribute"] = change(InstanceId=ids[0], Groups=[group])
+    held = answers["DescribeIamInstanceProfileAssociations"]["IamInstanceProfileAssociations"][0]["AssociationId"]
+    swap = ec2.replace_iam_instance_profile_association
+    swapped = swap(AssociationId=held, IamInstanceProfile={"Name": others})
+    answers["ReplaceIamInstanceProfileAssociation"] = swapped
+    held = swapped["IamInstanceProfileAssociation"]["AssociationId"]
+    answers["DisassociateIamInstanceProfile"] = ec2.disassociate_iam_instance_profile(AssociationId=held)
+    until("free", lambda: volume_state(ec2, volume) == "available")
+    answers["DeleteVolume"] = ec2.delete_volume(VolumeId=volume)
+    answers["DescribeInstanceTypes"] = ec2.describe_instance_types(InstanceTypes=["t3.small"])
     answers["TerminateInstances"] = ec2.terminate_instances(InstanceIds=ids)
     for action, answer in answers.items():
         answer.pop("ResponseMetadata", None)
     return answers
 
 
+def refusals(ec2, ami):
+    """What both refuse: code and status, call by call."""
+    run = dict(ImageId=ami, InstanceType="t3.small", MinCount=1, MaxCount=1, Placement={"AvailabilityZone": ZONE})
+    instance, volume = "i-0123456789abcdef0", "vol-0123456789abcdef0"
+    asked = {
+        "a dry run of a launch": (ec2.run_instances, dict(DryRun=True, **run)),
+        "a launch of no image": (ec2.run_instances, {**run, "ImageId": "ami-0123456789abcdef0"}),
+        "instances that are not there": (ec2.describe_instances, dict(InstanceIds=[instance])),
+        "an end of what is not there": (ec2.terminate_instances, dict(InstanceIds=[instance])),
+        "a stop of what is not there": (ec2.stop_instances, dict(InstanceIds=[instance])),
+        "volumes that are not there": (ec2.describe_volumes, dict(VolumeIds=[volume])),
+        "a deletion of what is not there": (ec2.delete_volume, dict(VolumeId=volume)),
+        "images that are not there": (ec2.describe_images, dict(ImageIds=["ami-0123456789abcdef0"])),
+        "subnets that are not there": (ec2.describe_subnets, dict(SubnetIds=["subnet-0123456789abcdef0"])),
+        "types that are not there": (ec2.describe_instance_types, dict(InstanceTypes=["t3.none"])),
+    }
+    said = {}
+    for what, (call, parameters) in asked.items():
+        try:
+            call(**parameters)
+            said[what] = "not refused"
+        except ClientError as error:
+            answer = error.response
+            said[what] = f"{answer['Error']['Code']} ({answer['ResponseMetadata']['HTTPStatusCode']})"
+    return said
+
+
 def beside(url, moto):
     iam = boto3.client("iam", endpoint_url=moto)
-    iam.create_instance_profile(InstanceProfileName="web")
-    ours, theirs = shared(*clients(url, True), "web"), shared(*clients(moto, False), "web")
+    for name in ("web", "db"):
+        iam.create_instance_profile(InstanceProfileName=name)
+    ours, theirs = shared(*clients(url, True), "web", "db"), shared(*clients(moto, False), "web", "db")
     compared = 0
     for action, answer in theirs.items():
         have = dict(members(ours[action]))
@@ -538,6 +584,12 @@ def beside(url, moto):
                 complain(action, f"moto shows {path}, this does not")
             elif have[path] != kind:
                 complain(action, f"{path} is {have[path]}, with moto {kind}")
+    ami = [clients(at, False)[1].get_parameter(Name=AMI)["Parameter"]["Value"] for at in (url, moto)]
+    here, there = refusals(clients(url, True)[0], ami[0]), refusals(clients(moto, False)[0], ami[1])
+    for what, code in there.items():
+        compared += 1
+        if here[what] != code:
+            complain(what, f"{here[what]}, with moto {code}")
     return compared
 
 

@@ -48,7 +48,7 @@ struct Iam(Guard);
 
 impl Iam {
     fn before(front: &Served, declaration: &str) -> Self {
-        Self(Guard::before(&front.url, front.sim.clone(), policy(declaration)))
+        Self(Guard::before(&front.url, front.sim.clone(), policy(declaration, For::Everything)))
     }
 }
 
@@ -60,8 +60,8 @@ impl Drop for Iam {
 }
 
 /// What `policy aws` prints for a declaration.
-fn policy(declaration: &str) -> Value {
-    let document = document(&desired(declaration), [""], For::Everything);
+pub fn policy(declaration: &str, what: For) -> Value {
+    let document = document(&desired(declaration), [""], what);
     serde_json::to_value(document).expect("a document has string keys")
 }
 
@@ -83,7 +83,7 @@ impl Scene {
     /// Another declaration from now on, and what that one may do.
     pub fn rewrite(&self, declaration: &str) {
         std::fs::write(self.place.folder().join("evenkeel.toml"), declaration).expect("it can be written");
-        self.iam.0.obey(policy(declaration));
+        self.iam.0.obey(policy(declaration, For::Everything));
     }
 
     /// The same world, folder and declaration, its time from now on so many times as fast as ours.

@@ -77,7 +77,7 @@ fn race(journey: &Journey, mut start: World, gate: usize) -> Raced {
 #[test]
 fn sixteen_runs_without_a_lock_make_nothing_twice() {
     let mut rows = Vec::new();
-    let some = ["create", "scale-in"];
+    let some = ["create", "scale-in", "destroy"];
     for journey in journeys_of_machines().filter(|j| full() || some.contains(&j.name)) {
         let start = story(journey.begin(2));
         let before = start.instances.len();
@@ -96,7 +96,7 @@ fn sixteen_runs_without_a_lock_make_nothing_twice() {
         let numbers = [launched, twice, raced.reruns].map(|n| n.to_string());
         let [launched, twice, reruns] = numbers;
         rows.push([journey.name.to_owned(), codes.join(", "), launched, twice, slots.to_string(), reruns]);
-        assert!(raced.codes.keys().all(|code| [0, 5, 7].contains(code)), "{}: {codes:?}", journey.name);
+        assert!(raced.codes.keys().eq([&0]), "{}: what another run did is done: {codes:?}", journey.name);
     }
     let head = ["journey", "ended", "launched", "twice", "slots", "reruns"];
     println!("{}", table("sixteen runs at once, no lock", head, &rows));

@@ -29,14 +29,15 @@ pub fn allows(document: &Value, asked: &Asked) -> bool {
         all.iter().any(|p| Glob::new(p.as_str().expect("text")).expect("a pattern").compile_matcher().is_match(text))
     };
     let holds = |(operator, keys): (&String, &Value)| {
-        assert!(
-            ["StringEquals", "Bool", "ForAnyValue:StringEquals"].contains(&operator.as_str()),
-            "{operator} is not known here"
-        );
         let mut keys = keys.as_object().expect("keys").iter();
         keys.all(|(key, values)| {
             let is = asked.context.get(key);
-            values.as_array().expect("values").iter().any(|v| is.is_some_and(|is| v == is))
+            let mut values = values.as_array().expect("values").iter();
+            match operator.as_str() {
+                "StringEquals" | "Bool" | "ForAnyValue:StringEquals" => values.any(|v| is.is_some_and(|is| v == is)),
+                "Null" => values.any(|v| *v == is.is_none().to_string()),
+                _ => panic!("{operator} is not known here"),
+            }
         })
     };
     let mut statements = document["Statement"].as_array().expect("statements").iter();
@@ -135,7 +136,11 @@ impl Reader<'_> {
                 self.role(call.form.get("IamInstanceProfile.Name"));
             }
             "CreateTags" | "DeleteTags" => {
-                listed(call, "ResourceId").iter().for_each(|id| self.live(&action, id, &[]));
+                let key = |n: usize| call.form.get(&format!("Tag.{n}.Key"));
+                let value = |n: usize| call.form.get(&format!("Tag.{n}.Value")).cloned().unwrap_or_default();
+                let tags = (1..).map_while(|n| Some((format!("aws:RequestTag/{}", key(n)?), value(n))));
+                let tags: Keys = tags.collect();
+                listed(call, "ResourceId").iter().for_each(|id| self.live(&action, id, &tags));
             }
             "AttachVolume" | "DetachVolume" => {
                 self.live(&action, &one("VolumeId"), &[]);

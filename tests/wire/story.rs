@@ -8,6 +8,11 @@ use super::proxy::Proxy;
 pub trait Lab {
     /// Where it is.
     fn url(&self) -> &str;
+    /// Where whoever has this declaration calls instead; the same, where nothing stands before it.
+    fn door(&self, declaration: &str) -> String {
+        let _ = declaration;
+        self.url().to_owned()
+    }
     /// The program in a folder with this declaration, pointed at `url`, which is the lab's or leads there.
     fn place(&self, url: &str, declaration: &str) -> Place;
 }
@@ -48,14 +53,15 @@ pub fn volumes(lab: &dyn Lab, stack: &str) -> Vec<String> {
 /// A fleet is created, drifted, damaged, repaired and destroyed beside another of its name. `groups` are the ids of the
 /// security groups `cli-web` and `cli-debug`.
 pub fn whole_journey(lab: &dyn Lab, groups: &[String]) {
-    let proxy = Proxy::before(lab.url());
-    let theirs = lab.place(lab.url(), &file("shop", "c22222222", "cli-web"));
+    let (their_file, our_file) = (file("shop", "c22222222", "cli-web"), file("shop", "c33333333", "cli-web"));
+    let proxy = Proxy::before(&lab.door(&our_file));
+    let theirs = lab.place(&lab.door(&their_file), &their_file);
     theirs.run("apply --yes").ends(0);
     let others = (machines(lab, "c22222222"), volumes(lab, "c22222222"));
     assert_eq!((others.0.len(), others.1.len()), (3, 3));
 
     // Created: three zones, every tag in the create call.
-    let ours = lab.place(&proxy.url, &file("shop", "c33333333", "cli-web"));
+    let ours = lab.place(&proxy.url, &our_file);
     ours.run("plan --exit-code").ends(2).tells("6 to add");
     proxy.forget();
     ours.run("apply --yes").ends(0).tells("Converged");

@@ -14,7 +14,7 @@ use evenkeel_aws::{AwsEc2, Settings, connect};
 use evenkeel_core::failure::Class;
 use evenkeel_ec2::api::{
     AttachState, BlockDevice, Check, CreateVolume, Ec2, Ec2Read, Filter, Instance, InstanceChange, InstanceState,
-    Metadata, ModifyVolume, Query, RunInstances, Tags, VolumeState,
+    Metadata, ModifyVolume, ProfileChange, Query, RunInstances, Tags, VolumeState,
 };
 use lab::Moto;
 
@@ -182,16 +182,23 @@ async fn every_live_change_shows_in_the_next_list() {
 
     moto.instance_profiles(&["live-a", "live-b"]);
     let profile = "arn:aws:iam::123456789012:instance-profile/live";
-    change(InstanceChange::InstanceProfile(Some("live-a".into()))).await.expect("a profile where there was none");
+    let held = async || ec2.held_profile(&id).await.expect("the associations");
+    let (instance, profile_a) = (id.clone(), "live-a".to_owned());
+    let first = ProfileChange::Associate { instance, profile: profile_a };
+    assert_eq!(held().await, None);
+    ec2.change_profile(&first).await.expect("a profile where there was none");
     assert_eq!(one(&ec2, &id).await.instance_profile, Some(format!("{profile}-a")));
-    change(InstanceChange::InstanceProfile(Some(format!("{profile}-b")))).await.expect("another profile");
-    change(InstanceChange::InstanceProfile(None)).await.expect("no profile");
+    let association = held().await.expect("one").association;
+    let second = ProfileChange::Replace { association, profile: format!("{profile}-b") };
+    ec2.change_profile(&second).await.expect("another profile");
+    let association = held().await.filter(|h| h.profile == format!("{profile}-b")).expect("the other").association;
+    ec2.change_profile(&ProfileChange::Disassociate { association }).await.expect("no profile");
     assert_eq!(one(&ec2, &id).await.instance_profile, None);
 
-    let deep = ec2.deep(&id).await.expect("the attributes");
-    assert_eq!((deep.user_data, deep.protect), (Some(b"#!/bin/sh\n".to_vec()), false));
+    assert_eq!(ec2.user_data(&id).await.expect("the script"), Some(b"#!/bin/sh\n".to_vec()));
+    assert!(!ec2.protected(&id).await.expect("the attribute"));
     change(InstanceChange::Protect(true)).await.expect("protect");
-    assert!(ec2.deep(&id).await.expect("the attributes").protect);
+    assert!(ec2.protected(&id).await.expect("the attribute"));
     let refusal = ec2.terminate(&ids).await.expect_err("it is protected");
     assert_eq!((refusal.class, refusal.code.as_str()), (Class::Protected, "OperationNotPermitted"));
     change(InstanceChange::Protect(false)).await.expect("unprotect");

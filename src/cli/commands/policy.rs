@@ -30,7 +30,11 @@ fn aws(project: &Project, args: &PolicyAws, out: &Out) -> Ends {
         }
         scopes.retain(|s| s == one || (s.is_empty() && one == PLAIN));
     }
-    let what = if args.read_only { For::Looking } else { For::Everything };
+    let what = match (args.read_only, args.repair_marks) {
+        (true, _) => For::Looking,
+        (false, true) => For::EverythingAndLostMarks,
+        (false, false) => For::Everything,
+    };
     let document = document(&project.desired, scopes.iter().map(String::as_str), what);
     match args.format {
         PolicyFormat::Json => out.data(&json::pretty(&document, &project.secrets)),

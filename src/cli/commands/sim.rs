@@ -6,12 +6,14 @@ use evenkeel_engine::clock::Clock;
 use evenkeel_present::redact::Redactor;
 use evenkeel_sim::Sim;
 use evenkeel_sim::cluster::{Body, Hand};
+use evenkeel_sim::death::Death;
 use evenkeel_sim::ops::{Deed, Part};
 use jiff::{SignedDuration, Timestamp};
 
 use super::run::duration;
 use super::world::{objects, page};
-use crate::args::{Check, Global, SimDeed};
+use crate::args::Global;
+use crate::deeds::{self, Check, SimDeed};
 use crate::exit::{Ends, Exit, Halt};
 use crate::kubectl::{Kubectl, KubectlHand};
 use crate::out::Out;
@@ -135,6 +137,16 @@ fn deed_of(sim: &Sim, deed: SimDeed) -> Result<Deed, Halt> {
     Ok(match deed {
         SimDeed::Look { .. } | SimDeed::Advance { .. } | SimDeed::Kill { .. } | SimDeed::Serve { .. } => {
             unreachable!("these are no single deeds; `run` does them")
+        }
+        SimDeed::Die { machine, reason } => {
+            let reason = match reason {
+                deeds::Death::Launch => Death::Launch,
+                deeds::Death::Volumes => Death::Volumes,
+                deeds::Death::Internal => Death::Internal,
+                deeds::Death::Spot => Death::Spot,
+                deeds::Death::Shutdown => Death::Shutdown,
+            };
+            Deed::Die { instance: find(sim, &machine)?, reason }
         }
         SimDeed::Stop { machine } => Deed::Stop { instance: find(sim, &machine)? },
         SimDeed::Start { machine } => Deed::Start { instance: find(sim, &machine)? },

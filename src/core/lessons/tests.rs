@@ -1,6 +1,6 @@
 //! What runs have learned, for how long it is heeded, and what the next plan makes of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::observed::{Phase, Reading};
@@ -62,7 +62,7 @@ fn a_run_that_met_no_room_teaches_which_types_of_which_zone() {
     assert!(!lessons.learn(&plan, &[retrying(step, w.at), failed(step, w.at)]), "nothing new");
     let later = after(w.at, NO_ROOM);
     assert!(lessons.full(&w.desired.machines["web"], later).is_empty(), "it may have room again");
-    lessons.forget(&BTreeSet::new(), later);
+    lessons.forget(|_| false, later);
     assert_eq!(lessons, Lessons::default());
 }
 

@@ -362,6 +362,8 @@ fn read_metadata(m: &Fields) -> Result<Metadata, Failure> {
 pub(crate) struct Changes {
     /// One call each.
     pub(crate) instance: Vec<InstanceChange>,
+    /// The profile from now on, if that changes.
+    pub(crate) profile: Option<Option<String>>,
     /// The root volume and its change: one call.
     pub(crate) root: Option<(String, ModifyVolume)>,
     /// The protection mark.
@@ -383,7 +385,7 @@ pub(crate) fn changes(fields: &Fields, links: &BTreeMap<String, String>) -> Resu
                 out.instance.push(InstanceChange::Type(wanted));
             }
             "security-groups" => out.instance.push(InstanceChange::SecurityGroups(spec.texts("security-groups")?)),
-            "instance-profile" => out.instance.push(InstanceChange::InstanceProfile(spec.text("instance-profile")?)),
+            "instance-profile" => out.profile = Some(spec.text("instance-profile")?),
             "metadata" => {
                 let wanted = spec.table("metadata")?.map_or(Ok(Metadata::default()), read_metadata)?;
                 out.instance.push(InstanceChange::Metadata(wanted));

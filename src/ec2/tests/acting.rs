@@ -8,8 +8,11 @@ use evenkeel_core::observed::Phase;
 use evenkeel_core::plan::{Call, Target};
 use evenkeel_core::stamp::tag;
 use evenkeel_core::value::{Fields, Value};
+use evenkeel_engine::provider::{Eyes, Wants};
+use evenkeel_sim::action::Action;
+use evenkeel_sim::faults::{Effect, Fault};
 
-use crate::{data, data_address, launch, story};
+use crate::{data, data_address, launch, story, wants};
 
 fn change(id: &str, kind: Kind, fields: &[(&str, Value)]) -> Call {
     let fields = fields.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
@@ -125,6 +128,39 @@ fn live_fields_of_a_machine_change_while_it_runs() {
         stage.perform(change(&id, Kind::Machines, &[("protect", false.into())])).await.unwrap();
         assert!(!stage.look(&id).await[0].tags.contains_key(tag::PROTECT));
         stage.perform(Call::Terminate(vec![id])).await.expect("not protected any more");
+    });
+}
+
+#[test]
+fn a_change_of_profile_whose_answer_is_lost_is_found_done() {
+    story(async |stage| {
+        let id = stage.boot(&launch(1)).await.into_values().next().unwrap();
+        for (profile, action) in [
+            (Some("web"), Action::AssociateIamInstanceProfile),
+            (Some("db"), Action::ReplaceIamInstanceProfileAssociation),
+            (None, Action::DisassociateIamInstanceProfile),
+        ] {
+            stage.sim.edit(|w| w.faults.push(Fault::once(Effect::LoseAnswer).on(action))).unwrap();
+            stage.wire.forget();
+            let wanted = profile.map_or(Value::Null, Value::from);
+            stage.perform(change(&id, Kind::Machines, &[("instance-profile", wanted.clone())])).await.unwrap();
+            assert_eq!(stage.look(&id).await[0].fields["instance-profile"], wanted);
+            assert_eq!(stage.wire.heard(action.name()).len(), 2, "done, and refused when repeated");
+            assert_eq!(stage.wire.heard("DescribeIamInstanceProfileAssociations").len(), 2);
+        }
+    });
+}
+
+#[test]
+fn every_wire_call_is_counted_once() {
+    story(async |stage| {
+        let id = stage.boot(&launch(2)).await.into_values().next().unwrap();
+        let fields = [("instance-profile", "web".into()), ("monitoring", true.into()), ("protect", true.into())];
+        stage.perform(change(&id, Kind::Machines, &fields)).await.unwrap();
+        stage.provider.read(&Wants { deep: true, ..wants([]) }).await;
+        let counted = stage.provider.caller().counts();
+        let asked = stage.sim.counts().into_iter().map(|(action, n)| (action.name().to_owned(), n as u32));
+        assert_eq!(counted, asked.collect());
     });
 }
 

@@ -144,8 +144,8 @@ fn a_boot_script_travels_beside_the_plan() {
         let payloads = Payloads::from([(l.user_data.clone().unwrap(), script.clone())]);
         let made = stage.provider.perform(&Call::Launch(l), &payloads).await.unwrap();
         stage.wait(60).await;
-        let deep = stage.sim.deep(made.values().next().unwrap()).await.unwrap();
-        assert_eq!(deep.user_data, Some(script));
+        let seen = stage.sim.user_data(made.values().next().unwrap()).await.unwrap();
+        assert_eq!(seen, Some(script));
     });
 }
 

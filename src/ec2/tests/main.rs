@@ -8,6 +8,7 @@ mod looking;
 mod reading;
 mod rehearsing;
 mod scale;
+mod storm;
 mod wiretap;
 
 use std::collections::{BTreeMap, BTreeSet};

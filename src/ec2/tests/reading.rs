@@ -66,6 +66,28 @@ fn what_an_earlier_look_saw_is_asked_for_by_id_when_no_list_shows_it() {
 }
 
 #[test]
+fn what_an_earlier_look_saw_and_a_read_by_id_neither_shows_nor_refuses_is_a_gap() {
+    story(async |stage| {
+        let (machines, volume) = settle(&stage).await;
+        stage.wire.hide(&machines[1]);
+        stage
+            .perform(Call::Detach { volume: volume.clone(), machine: machines[0].clone(), device: "/dev/sdf".into() })
+            .await
+            .unwrap();
+        stage.wait(60).await;
+        stage.wire.hide(&volume);
+        for (id, kind) in [(&machines[1], Kind::Machines), (&volume, Kind::Volumes)] {
+            let seen = stage.provider.read(&Wants { known: [id.clone()].into(), ..wants([]) }).await;
+            assert!(seen.objects.iter().all(|o| o.id != *id));
+            let gap = seen.gaps.iter().find(|g| g.kind == Some(kind)).expect("it may be there");
+            assert_eq!((gap.partial, gap.failure.class), (false, Class::Transient), "{gap:?}");
+            let looked = stage.provider.look(&[id.clone()].into()).await.unwrap_err();
+            assert_eq!(looked.class, Class::Transient, "a wait goes on");
+        }
+    });
+}
+
+#[test]
 fn machines_and_volumes_show_the_fields_of_the_file() {
     story(async |stage| {
         let (machines, volume) = settle(&stage).await;

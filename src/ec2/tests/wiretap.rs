@@ -1,13 +1,13 @@
 //! A listener on the wire: writes down every call and, where it is told to, answers in EC2's place.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
 use evenkeel_core::failure::{Class, Failure};
 use evenkeel_ec2::api::{
-    Caller, CreateVolume, DeepAttributes, Ec2, Ec2Read, Image, Instance, InstanceChange, InstanceStatus, ModifyVolume,
-    Page, Query, Rehearsal, RunInstances, SecurityGroup, Subnet, Tags, Volume, Zone,
+    Caller, CreateVolume, Ec2, Ec2Read, HeldProfile, Image, Instance, InstanceChange, InstanceStatus, ModifyVolume,
+    Page, ProfileChange, Query, Rehearsal, RunInstances, SecurityGroup, Subnet, Tags, Volume, Zone,
 };
 use evenkeel_sim::Sim;
 
@@ -24,6 +24,8 @@ pub struct Wiretap {
     round: Mutex<bool>,
     /// Turns each page around.
     backwards: Mutex<bool>,
+    /// Ids that no answer shows.
+    hidden: Mutex<BTreeSet<String>>,
 }
 
 impl Wiretap {
@@ -35,6 +37,7 @@ impl Wiretap {
             page: Mutex::default(),
             round: Mutex::default(),
             backwards: Mutex::default(),
+            hidden: Mutex::default(),
         }
     }
 
@@ -73,6 +76,11 @@ impl Wiretap {
         *self.backwards.lock().unwrap() = true;
     }
 
+    /// No list and no read by id shows this from now on, and none refuses it.
+    pub fn hide(&self, id: &str) {
+        self.hidden.lock().unwrap().insert(id.to_owned());
+    }
+
     fn hear(&self, words: String) -> Result<(), Failure> {
         let refused = self.refuse.lock().unwrap().iter_mut().find_map(|r| r(&words));
         self.heard.lock().unwrap().push(words);
@@ -88,7 +96,9 @@ impl Wiretap {
         Ok(Query { max_results, next_token, ..q.clone() })
     }
 
-    fn turned<T>(&self, mut page: Page<T>) -> Page<T> {
+    fn turned<T>(&self, mut page: Page<T>, id: fn(&T) -> &String) -> Page<T> {
+        let hidden = self.hidden.lock().unwrap();
+        page.items.retain(|item| !hidden.contains(id(item)));
         if *self.backwards.lock().unwrap() {
             page.items.reverse();
         }
@@ -108,27 +118,27 @@ impl Ec2Read for Wiretap {
     }
     async fn instances(&self, q: &Query) -> Result<Page<Instance>, Failure> {
         let q = self.list("DescribeInstances", q)?;
-        self.sim.instances(&q).await.map(|p| self.turned(p))
+        self.sim.instances(&q).await.map(|p| self.turned(p, |one| &one.id))
     }
     async fn statuses(&self, q: &Query) -> Result<Page<InstanceStatus>, Failure> {
         let q = self.list("DescribeInstanceStatus", q)?;
-        self.sim.statuses(&q).await.map(|p| self.turned(p))
+        self.sim.statuses(&q).await.map(|p| self.turned(p, |one| &one.id))
     }
     async fn volumes(&self, q: &Query) -> Result<Page<Volume>, Failure> {
         let q = self.list("DescribeVolumes", q)?;
-        self.sim.volumes(&q).await.map(|p| self.turned(p))
+        self.sim.volumes(&q).await.map(|p| self.turned(p, |one| &one.id))
     }
     async fn images(&self, owners: &[String], q: &Query) -> Result<Page<Image>, Failure> {
         let q = self.list("DescribeImages", q)?;
-        self.sim.images(owners, &q).await.map(|p| self.turned(p))
+        self.sim.images(owners, &q).await.map(|p| self.turned(p, |one| &one.id))
     }
     async fn subnets(&self, q: &Query) -> Result<Page<Subnet>, Failure> {
         let q = self.list("DescribeSubnets", q)?;
-        self.sim.subnets(&q).await.map(|p| self.turned(p))
+        self.sim.subnets(&q).await.map(|p| self.turned(p, |one| &one.id))
     }
     async fn security_groups(&self, q: &Query) -> Result<Page<SecurityGroup>, Failure> {
         let q = self.list("DescribeSecurityGroups", q)?;
-        self.sim.security_groups(&q).await.map(|p| self.turned(p))
+        self.sim.security_groups(&q).await.map(|p| self.turned(p, |one| &one.id))
     }
     async fn parameter(&self, name: &str) -> Result<String, Failure> {
         self.hear(format!("GetParameter {name}"))?;
@@ -142,9 +152,17 @@ impl Ec2Read for Wiretap {
         self.hear(format!("GetServiceQuota {code}"))?;
         self.sim.quota(code).await
     }
-    async fn deep(&self, instance: &str) -> Result<DeepAttributes, Failure> {
-        self.hear(format!("DescribeInstanceAttribute {instance}"))?;
-        self.sim.deep(instance).await
+    async fn user_data(&self, instance: &str) -> Result<Option<Vec<u8>>, Failure> {
+        self.hear(format!("DescribeInstanceAttribute {instance} userData"))?;
+        self.sim.user_data(instance).await
+    }
+    async fn protected(&self, instance: &str) -> Result<bool, Failure> {
+        self.hear(format!("DescribeInstanceAttribute {instance} disableApiTermination"))?;
+        self.sim.protected(instance).await
+    }
+    async fn held_profile(&self, instance: &str) -> Result<Option<HeldProfile>, Failure> {
+        self.hear(format!("DescribeIamInstanceProfileAssociations {instance}"))?;
+        self.sim.held_profile(instance).await
     }
 }
 
@@ -174,6 +192,10 @@ impl Ec2 for Wiretap {
     async fn change_instance(&self, id: &str, change: &InstanceChange) -> Result<(), Failure> {
         self.hear(format!("Change {id} {change:?}"))?;
         self.sim.change_instance(id, change).await
+    }
+    async fn change_profile(&self, change: &ProfileChange) -> Result<(), Failure> {
+        self.hear(format!("{} {change:?}", change.action()))?;
+        self.sim.change_profile(change).await
     }
     async fn set_tags(&self, ids: &[String], tags: &Tags) -> Result<(), Failure> {
         self.hear(format!("CreateTags {} {tags:?}", ids.join(",")))?;

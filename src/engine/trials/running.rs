@@ -529,3 +529,29 @@ async fn a_volume_that_another_run_has_brought_to_its_machine_is_not_waited_for(
     assert!(outcome == Outcome::Complete && took < 60.0, "{outcome:?} after {took} s");
     assert_eq!(brought("i-other").await.0, Outcome::Partial, "there it is in use");
 }
+
+/// A volume is waited for until it is free, and then deleted, or brought to a machine where it is not `doomed`.
+async fn freed(phase: Option<Phase>, doomed: bool) -> Outcome {
+    let clock = Paused::new();
+    let now = clock_now(&clock);
+    let fake = Fake::new(&clock).with(|w| {
+        w.objects.insert("i-1".into(), object(Kind::Machines, "i-1", Phase::Up, now));
+        w.objects.extend(phase.map(|phase| ("vol-1".into(), object(Kind::Volumes, "vol-1", phase, now))));
+    });
+    let (volume, machine) = (Target::Id("vol-1".into()), Target::Id("i-1".into()));
+    let then = match doomed {
+        true => Call::DeleteVolume("vol-1".into()),
+        false => Call::Attach { volume, machine, device: "/dev/sdf".into() },
+    };
+    let steps = vec![wait(&[], &[0], &["vol-1"], Until::Free, 300), call(&[0], &[0], then)];
+    let plan = plan(vec![change("volumes.data/0", "vol-1")], steps);
+    run_on(fake, &plan, &mut Paper::default(), &[], Stop::never()).await.outcome
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_that_somebody_else_deletes_or_has_deleted_is_as_good_as_free_for_its_deletion() {
+    for phase in [None, Some(Phase::Leaving), Some(Phase::Gone), Some(Phase::Failed)] {
+        assert_eq!(freed(phase, true).await, Outcome::Complete, "{phase:?}");
+        assert_eq!(freed(phase, false).await, Outcome::Partial, "{phase:?}: it cannot be brought to a machine");
+    }
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use evenkeel_core::failure::Failure;
 use evenkeel_ec2::api::{Check, Instance, InstanceState, InstanceStatus, Metadata};
 use evenkeel_sim::World;
+use evenkeel_sim::death::words;
 use evenkeel_sim::request::{Done, Request};
 use jiff::Timestamp;
 
@@ -62,7 +63,8 @@ fn instance(x: &mut Xml, world: &World, i: &Instance) {
     let public_name = i.public_ip.as_ref().map(|ip| format!("ec2-{}.compute-1.amazonaws.com", ip.replace('.', "-")));
     x.text("privateDnsName", private_name.unwrap_or_default());
     x.text("dnsName", public_name.unwrap_or_default());
-    x.text("reason", if i.state_reason.is_empty() { "" } else { "User initiated" });
+    let (transition, message) = if i.state_reason.is_empty() { ("", "") } else { words(&i.state_reason) };
+    x.text("reason", transition);
     x.some("keyName", i.key.as_ref());
     x.text("amiLaunchIndex", i.launch_index);
     x.list("productCodes", None::<()>, |_, ()| {});
@@ -87,7 +89,7 @@ fn instance(x: &mut Xml, world: &World, i: &Instance) {
     if !i.state_reason.is_empty() {
         x.element("stateReason", |x| {
             x.text("code", &i.state_reason);
-            x.text("message", format!("{}: User initiated shutdown", i.state_reason));
+            x.text("message", format!("{}: {message}", i.state_reason));
         });
     }
     x.some("architecture", world.types.get(&i.instance_type).map(|t| &t.architecture));

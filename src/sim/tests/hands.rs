@@ -1,8 +1,9 @@
 //! What hands do to the world, and what the world's checks say of it.
 
-use evenkeel_ec2::api::{Check, InstanceState, InstanceStatus, ScheduledEvent};
+use evenkeel_ec2::api::{Check, InstanceState, InstanceStatus, RunInstances, ScheduledEvent};
 
 use super::*;
+use crate::death::Death;
 use crate::ops::{Deed, Part, Scripted};
 
 impl Sim {
@@ -50,6 +51,37 @@ fn a_reboot_mends_the_guest_and_a_new_host_mends_all() {
         sim.start(ids).await.unwrap();
         sim.wait(150).await;
         assert_eq!(sim.status(&id).await.system.0, Check::Ok);
+    });
+}
+
+#[test]
+fn what_dies_of_itself_says_so_and_ends_as_ec2_ends_it() {
+    story(|sim| async move {
+        let boots = sim.run_instances(&launch("a", 1)).await.unwrap()[0].id.clone();
+        sim.wait(3).await;
+        sim.does(Deed::Die { instance: boots.clone(), reason: Death::Launch });
+        let dead = sim.look_at(&boots).await;
+        assert_eq!((dead.state, dead.state_reason.as_str()), (InstanceState::Terminated, "Client.InternalError"));
+        assert!(sim.volumes(&all()).await.unwrap().items.is_empty(), "its root volume died with it");
+
+        let id = sim.boot_up("b", 1).await[0].id.clone();
+        for reason in [Death::Internal, Death::Volumes, Death::Spot] {
+            sim.act(&Deed::Die { instance: id.clone(), reason }).unwrap_err();
+        }
+        sim.does(Deed::Die { instance: id.clone(), reason: Death::Shutdown });
+        sim.wait(60).await;
+        let stopped = sim.look_at(&id).await;
+        let reason = "Client.InstanceInitiatedShutdown";
+        assert_eq!((stopped.state, stopped.state_reason.as_str()), (InstanceState::Stopped, reason));
+
+        let spot = RunInstances { spot: true, ..launch("c", 2) };
+        let ids: Vec<String> = sim.run_instances(&spot).await.unwrap().into_iter().map(|i| i.id).collect();
+        sim.wait(60).await;
+        for (id, reason) in ids.iter().zip([Death::Spot, Death::Shutdown]) {
+            sim.does(Deed::Die { instance: id.clone(), reason });
+            let dying = sim.look_at(id).await;
+            assert_eq!((dying.state, dying.state_reason.as_str()), (InstanceState::ShuttingDown, reason.code()));
+        }
     });
 }
 

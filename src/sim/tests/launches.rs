@@ -1,6 +1,6 @@
 //! Launching, stopping, terminating: EC2's answers to requests good and bad.
 
-use evenkeel_ec2::api::{BlockDevice, InstanceChange, InstanceState};
+use evenkeel_ec2::api::{BlockDevice, InstanceChange, InstanceState, ProfileChange};
 
 use super::*;
 
@@ -156,7 +156,7 @@ fn one_protected_machine_saves_the_whole_batch() {
         sim.change_instance(&third[0], &InstanceChange::Protect(true)).await.unwrap();
         sim.change_instance(&third[0], &InstanceChange::Protect(false)).await.unwrap();
         sim.terminate(&third).await.expect("protection can be taken away");
-        assert!(sim.deep(&ids[1]).await.unwrap().protect);
+        assert!(sim.protected(&ids[1]).await.unwrap());
         assert_eq!(Sim::why(sim.terminate(&ids).await), (Class::Protected, "OperationNotPermitted".into()));
         assert_eq!(sim.look_at(&ids[0]).await.state, InstanceState::Running);
         sim.edit(|w| w.act(&crate::ops::Deed::Terminate { instance: ids[1].clone() })).unwrap().unwrap();
@@ -193,12 +193,22 @@ fn live_changes_take_effect_and_a_type_changes_only_when_stopped() {
         let metadata = Metadata { hop_limit: 2, ..Metadata::default() };
         sim.change_instance(&id, &InstanceChange::Metadata(metadata.clone())).await.unwrap();
         let arn = "arn:aws:iam::123456789012:instance-profile/db".to_owned();
-        sim.change_instance(&id, &InstanceChange::InstanceProfile(Some(arn.clone()))).await.unwrap();
+        let profile = "web".to_owned();
+        sim.change_profile(&ProfileChange::Associate { instance: id.clone(), profile }).await.unwrap();
+        let again = ProfileChange::Associate { instance: id.clone(), profile: arn.clone() };
+        assert_eq!(Sim::why(sim.change_profile(&again).await), (Class::Busy, "IncorrectState".into()));
+        let association = sim.held_profile(&id).await.unwrap().unwrap().association;
+        let other = ProfileChange::Replace { association, profile: arn.clone() };
+        sim.change_profile(&other).await.unwrap();
+        let gone = (Class::NotFound, "InvalidAssociationID.NotFound".to_owned());
+        assert_eq!(Sim::why(sim.change_profile(&other).await), gone, "each profile has an association of its own");
         let now = sim.look_at(&id).await;
         assert_eq!((now.instance_type.as_str(), now.monitoring, &now.metadata), ("t3.large", true, &metadata));
         assert_eq!(now.security_groups.iter().map(|g| g.1.as_str()).collect::<Vec<_>>(), ["web", "debug"]);
         assert_eq!(now.instance_profile, Some(arn));
-        sim.change_instance(&id, &InstanceChange::InstanceProfile(None)).await.unwrap();
+        let association = sim.held_profile(&id).await.unwrap().unwrap().association;
+        sim.change_profile(&ProfileChange::Disassociate { association }).await.unwrap();
+        assert_eq!(sim.held_profile(&id).await.unwrap(), None);
         assert_eq!(sim.look_at(&id).await.instance_profile, None);
         let wrong = Sim::why(sim.change_instance(&id, &InstanceChange::Type("t9.huge".into())).await);
         assert_eq!(wrong, (Class::Invalid, "InvalidInstanceAttributeValue".into()));

@@ -84,13 +84,13 @@ fn take(world: &mut World, step: &Step) {
         Step::Start(n) => drop(world.start(&[machine(*n)])),
         Step::Reboot(n) => drop(world.reboot(&[machine(*n)])),
         Step::Change(n, what) => {
-            let change = match what % 4 {
+            let change = match what % 3 {
                 0 => InstanceChange::Type("m5.large".to_owned()),
                 1 => InstanceChange::Protect(what % 8 < 4),
-                2 => InstanceChange::SecurityGroups(vec!["sg-00000000000000002".to_owned()]),
-                _ => InstanceChange::InstanceProfile(Some("web".to_owned())),
+                _ => InstanceChange::SecurityGroups(vec!["sg-00000000000000002".to_owned()]),
             };
             let _ = world.change_instance(&machine(*n), &change);
+            let _ = world.associate(&machine(*n), "web");
         }
         Step::Make { token, size, zone } => {
             let request = CreateVolume { zone: ZONES[*zone].to_owned(), ..volume(&format!("v{token}"), *size) };

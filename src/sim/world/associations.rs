@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use evenkeel_core::failure::Failure;
-use evenkeel_ec2::api::{InstanceChange, InstanceState, Page, Query, Tags};
+use evenkeel_ec2::api::{InstanceState, Page, Query, Tags};
 use jiff::Timestamp;
 
 use super::World;
@@ -62,21 +62,21 @@ impl World {
                 return busy("IncorrectInstanceState", format!("The instance {instance} is not running or stopped."));
             }
         }
-        self.change_instance(instance, &InstanceChange::InstanceProfile(Some(profile.to_owned())))?;
+        self.set_profile(instance, Some(profile))?;
         Ok(self.association(instance))
     }
 
     /// `ReplaceIamInstanceProfileAssociation`.
     pub(crate) fn replace_association(&mut self, id: &str, profile: &str) -> Result<Option<Association>, Failure> {
         let instance = self.associated(id)?.instance;
-        self.change_instance(&instance, &InstanceChange::InstanceProfile(Some(profile.to_owned())))?;
+        self.set_profile(&instance, Some(profile))?;
         Ok(self.association(&instance))
     }
 
     /// `DisassociateIamInstanceProfile`.
     pub(crate) fn disassociate(&mut self, id: &str) -> Result<Association, Failure> {
         let gone = self.associated(id)?;
-        self.change_instance(&gone.instance, &InstanceChange::InstanceProfile(None))?;
+        self.set_profile(&gone.instance, None)?;
         Ok(gone)
     }
 

@@ -137,6 +137,24 @@ mod tests {
     }
 
     #[test]
+    fn no_family_of_the_client_is_larger_than_the_bucket_of_an_action_in_it() {
+        let families = evenkeel_engine::limits::published();
+        for action in Action::ALL {
+            let Some((size, refill)) = request_rate(*action, false) else { continue };
+            let (requests, machines) = &families[&evenkeel_ec2::family(action.name())];
+            let (ours, fills) = requests.full();
+            assert!(ours <= size && fills <= refill, "{action}: {ours} and {fills} a second of {size} and {refill}");
+            if let Some((size, refill)) = resource_rate(*action) {
+                let (ours, fills) = machines.as_ref().expect("it pays for machines, too").full();
+                assert!(
+                    ours <= size && fills <= refill,
+                    "{action}: {ours} and {fills} a second of {size} and {refill}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn a_thousand_machines_launch_at_once_and_two_a_second_after_that() {
         let mut world = World::founding(1);
         world.pay(Action::RunInstances, Cost { machines: 1000, ..Cost::default() }).unwrap();

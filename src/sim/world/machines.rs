@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use data_encoding::BASE64;
 use evenkeel_core::failure::{Class, Failure};
 use evenkeel_ec2::api::{
-    Check, DeepAttributes, DeviceMapping, Instance, InstanceChange, InstanceState, InstanceStatus, Metadata,
-    ScheduledEvent, Tags,
+    Check, DeviceMapping, Instance, InstanceChange, InstanceState, InstanceStatus, Metadata, ScheduledEvent, Tags,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::World;
 use crate::action::Action;
 use crate::clock::later;
+use crate::death::BY_USER;
 use crate::dice::Span;
 use crate::faults::is_zero;
 use crate::laws;
@@ -190,7 +190,7 @@ impl World {
         }
         for id in ids {
             laws::before_destroying(self, Action::TerminateInstances, id);
-            self.condemn(id, "Client.UserInitiatedShutdown");
+            self.condemn(id, BY_USER);
         }
         self.spend_tokens();
         Ok(())
@@ -222,7 +222,7 @@ impl World {
         }
         for id in ids {
             laws::before_stopping(self, id);
-            self.halt(id, "Client.UserInitiatedShutdown");
+            self.halt(id, BY_USER);
         }
         Ok(())
     }
@@ -324,12 +324,8 @@ impl World {
                 self.groups_of(&vpc, groups)?;
             }
             InstanceChange::Metadata(metadata) => check_metadata(metadata)?,
-            InstanceChange::InstanceProfile(Some(name)) => {
-                self.profile(name)?;
-            }
-            InstanceChange::InstanceProfile(None) | InstanceChange::Protect(_) | InstanceChange::Monitoring(_) => {}
+            InstanceChange::Protect(_) | InstanceChange::Monitoring(_) => {}
         }
-        let profile = |name: &String| profile_name(name).to_owned();
         let Some(m) = self.instances.get_mut(id) else { return no_instance(id) };
         match change {
             InstanceChange::Type(t) => m.instance_type.clone_from(t),
@@ -337,7 +333,6 @@ impl World {
             InstanceChange::Protect(on) => m.protected = *on,
             InstanceChange::Monitoring(on) => m.monitoring = *on,
             InstanceChange::Metadata(metadata) => m.metadata = metadata.clone(),
-            InstanceChange::InstanceProfile(name) => m.instance_profile = name.as_ref().map(profile),
         }
         Ok(())
     }
@@ -351,16 +346,21 @@ impl World {
         ids.iter().try_for_each(|id| self.change_instance(id, &InstanceChange::Monitoring(on)))
     }
 
-    /// `DescribeIamInstanceProfileAssociations` of one instance: whether it has one.
-    pub(crate) fn has_profile(&self, id: &str) -> Result<bool, Failure> {
-        self.seen_machine(id).map(|m| m.instance_profile.is_some())
+    /// Another profile, or none.
+    pub(super) fn set_profile(&mut self, id: &str, profile: Option<&str>) -> Result<(), Failure> {
+        let name = profile.map(|name| self.profile(name)).transpose()?;
+        if self.seen_machine(id)?.is_dead() {
+            return wrong_state(id, "modified");
+        }
+        let Some(m) = self.instances.get_mut(id) else { return no_instance(id) };
+        m.instance_profile = name;
+        Ok(())
     }
 
-    /// What only a read per instance shows.
-    pub(crate) fn deep(&self, id: &str) -> Result<DeepAttributes, Failure> {
+    /// Its boot script, which only a read per instance shows.
+    pub(crate) fn user_data(&self, id: &str) -> Result<Option<Vec<u8>>, Failure> {
         let m = self.seen_machine(id)?;
-        let user_data = m.user_data.as_ref().and_then(|text| BASE64.decode(text.as_bytes()).ok());
-        Ok(DeepAttributes { user_data, protect: m.protected })
+        Ok(m.user_data.as_ref().and_then(|text| BASE64.decode(text.as_bytes()).ok()))
     }
 
     /// The instance as `DescribeInstances` shows it; `devices` are the volumes that hang on it.

@@ -76,6 +76,14 @@ impl Job<'_> {
             }
             Err(blind) => return Err(blind),
         };
+        let failed = (0..all).any(|i| ran.progress.standing(i) == Standing::Failed);
+        // What was refused because the world moved, and is as wished now, somebody else has done. A saved plan is what it
+        // says, and nothing else.
+        let done = !self.of_plan && refused > 0 && !failed && left.is_empty() && left.gaps.is_empty();
+        let exit = match exit {
+            Exit::Partial | Exit::Stale if done => Exit::Fine,
+            exit => exit,
+        };
         if exit != Exit::Fine {
             seen.remember(self.project);
             return Ok(exit);
