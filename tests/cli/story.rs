@@ -16,7 +16,7 @@ fn a_fleet_is_declared_built_damaged_seen_healed_and_destroyed() {
 
     shop.run("sim kill web/2").ends(0);
     shop.run("status").ends(9).shows("5 of 6").shows("web/2");
-    shop.run("plan --exit-code").ends(3).shows("web/2").shows("User initiated").shows("1 to add");
+    shop.run("plan --exit-code").ends(3).shows("web/2").shows("Client.UserInitiatedShutdown").shows("1 to add");
     shop.run("apply --yes").ends(0).says("healthy: web/2").says("Converged");
     shop.run("status").ends(0);
     shop.run("plan --exit-code").ends(0).shows("No changes");
