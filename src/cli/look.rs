@@ -267,10 +267,15 @@ pub fn intent(wishes: &Wishes) -> Result<Intent, Halt> {
         allow_empty: wishes.allow_empty,
         max_deletes: wishes.max_deletes.as_deref().map(amount).transpose().map_err(usage)?,
         deleted: BTreeMap::new(),
-        replace: wishes.replace.iter().map(|a| a.parse()).collect::<Result<_, _>>().map_err(usage)?,
+        replace: wishes.replace.iter().map(|a| address(a)).collect::<Result<_, _>>().map_err(usage)?,
         force: wishes.force,
         force_conflicts: wishes.force_conflicts,
     })
+}
+
+/// An address; what screens call a machine (`web/1`) is understood too.
+fn address(text: &str) -> Result<Address, String> {
+    text.parse().or_else(|says| format!("machines.{text}").parse().map_err(|_| says))
 }
 
 /// Patterns over addresses; `None` for none. What screens show is understood too: `data/1`, `web`, `machines`.

@@ -168,3 +168,16 @@ fn a_volume_is_not_modified_again_within_six_hours_and_the_plan_says_when() {
     shop.run("apply --yes").ends(0).says("Converged");
     shop.run("plan --exit-code").ends(0);
 }
+
+#[test]
+fn a_forced_plan_is_done_as_it_was_saved() {
+    let trio = Place::with(TRIO);
+    trio.edit("count = 3", "count = 3\nuser-data = \"boot.sh.j2\"");
+    trio.write("boot.sh.j2", "#!/bin/sh\necho {{ slot }}\n");
+    trio.run("apply --yes").ends(0);
+    // Somebody else's machine holds a slot by our own marks.
+    trio.run("sim tag node/1 aws:autoscaling:groupName=theirs").ends(0);
+    trio.run("plan").shows("--force takes it");
+    trio.run("plan --force --replace node/1 -o p").ends(0);
+    trio.run("apply p").ends(0).says("Converged");
+}

@@ -198,3 +198,29 @@ pub fn check(r: &Reader<'_>, path: &str, disk: &Disk, boot: bool, problems: &mut
 pub fn same_device(device: &str) -> String {
     device.replace("/dev/xvd", "/dev/sd")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ROOT;
+    use crate::desired::Disk;
+    use crate::expected::without_lookups;
+    use crate::testing::World;
+
+    #[test]
+    fn every_key_of_a_root_disk_is_a_field_of_its_machine() {
+        let mut w = World::new(1);
+        w.desired.machines.get_mut("web").unwrap().root = Disk {
+            size: Some(30),
+            volume_type: Some("gp3".into()),
+            iops: Some(4000),
+            throughput: Some(250),
+            encrypted: Some(true),
+            kms_key: Some("alias/shop".into()),
+        };
+        let fields = without_lookups(&w.desired, "web", &w.desired.machines["web"]);
+        for key in ROOT.keys {
+            let name = format!("root-{}", key.name);
+            assert!(fields.get(&name).is_some_and(|v| !v.is_nothing()), "{name}");
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Launches: one call a batch, the slot by launch index, never twice.
 
+use evenkeel_core::address::Kind;
 use evenkeel_core::digest::Digest;
 use evenkeel_core::failure::Class;
 use evenkeel_core::launch::Place;
@@ -170,5 +171,28 @@ fn a_field_of_the_wrong_sort_is_refused_before_anything_is_sent() {
         l.spec.insert("root-size".into(), 9u32.into());
         assert_eq!(stage.perform(Call::Launch(l)).await.unwrap_err().class, Class::Invalid);
         assert!(stage.wire.heard("RunInstances").is_empty());
+    });
+}
+
+#[test]
+fn all_that_a_file_says_of_the_root_disk_reaches_ec2_and_is_seen_again() {
+    story(async |stage| {
+        let root = [
+            ("root-size", 30u32.into()),
+            ("root-type", "gp3".into()),
+            ("root-iops", 4000u32.into()),
+            ("root-throughput", 250u32.into()),
+            ("root-encrypted", true.into()),
+            ("root-kms-key", "alias/shop".into()),
+        ];
+        let known = evenkeel_core::schema::fields(Kind::Machines).iter().filter(|f| f.name.starts_with("root-"));
+        assert_eq!(known.map(|f| f.name).collect::<Vec<_>>(), root.clone().map(|(name, _)| name));
+        let mut l = launch(1);
+        l.spec.extend(root.clone().map(|(name, value)| (name.to_owned(), value)));
+        stage.boot(&l).await;
+        let seen = stage.read().await.objects.remove(0);
+        for (name, value) in root {
+            assert_eq!(seen.fields.get(name), Some(&value), "{name}");
+        }
     });
 }
