@@ -10,6 +10,7 @@ mod look;
 mod node;
 mod perform;
 mod read;
+mod trials;
 mod trouble;
 mod wire;
 

@@ -12,25 +12,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use evenkeel_core::address::ObjectName;
-use evenkeel_core::applyset::{self, MANAGER};
+use evenkeel_core::applyset;
 use evenkeel_core::desired::ObjectWish;
-use evenkeel_core::digest::Digest;
 use evenkeel_core::failure::{Class, Failure};
 use evenkeel_core::nodes::{self, Tie};
-use evenkeel_core::objects::anew::is_barred;
-use evenkeel_core::objects::order::loses;
 use evenkeel_core::objects::readiness::class_of;
-use evenkeel_core::objects::{compare, immutable, redact};
-use evenkeel_core::observed::{ClusterSeen, Gap, Live, Parent, ScopeSeen, Trial};
+use evenkeel_core::objects::redact;
+use evenkeel_core::observed::{ClusterSeen, Gap, Live, Parent, ScopeSeen};
 use evenkeel_engine::caller::Caller;
 use evenkeel_engine::provider::{Eyes, Looked, Reading, Wants};
 use futures::{StreamExt, stream};
 use serde_json::Value as Json;
 
-use crate::api::{ClusterRead, How, NOT_SERVED, Query, Refusal, Resource, Which};
+use crate::api::{ClusterRead, NOT_SERVED, Query, Resource, Which};
 use crate::catalog::Catalog;
-use crate::limits::{AT_ONCE, TRIED};
-use crate::wire::{asking, call, walk};
+use crate::limits::AT_ONCE;
+use crate::wire::{call, walk};
 
 /// A cluster to look at and not to touch.
 pub struct KubernetesEyes<C: ?Sized> {
@@ -148,17 +145,6 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
             done => done,
         }
     }
-
-    async fn rehearse(&self, wish: &ObjectWish, object: ObjectName, resource: &Resource) -> Result<Json, Refusal> {
-        let which = which(resource, &object);
-        // What is taken by force is known from the managed fields; here the question is what the server makes of it.
-        let how = How { manager: MANAGER.into(), force: true };
-        let mut body = in_place(wish.body.json(), &object);
-        if let Some(metadata) = body.get_mut("metadata").and_then(Json::as_object_mut) {
-            metadata.insert("name".into(), object.name.into());
-        }
-        asking(&self.caller, "dry-run", || self.cluster.rehearse(&which, &body, &how)).await
-    }
 }
 
 /// A request's object.
@@ -181,24 +167,24 @@ pub(crate) fn in_place(body: &Json, object: &ObjectName) -> Json {
 }
 
 /// One wish, with the kind that the cluster serves it as.
-struct Asked<'w> {
-    wish: &'w ObjectWish,
-    object: ObjectName,
+pub(crate) struct Asked<'w> {
+    pub(crate) wish: &'w ObjectWish,
+    pub(crate) object: ObjectName,
     /// In the file's version; in another one where that is not served yet.
-    resource: Resource,
+    pub(crate) resource: Resource,
 }
 
 impl Asked<'_> {
-    fn is_served(&self) -> bool {
+    pub(crate) fn is_served(&self) -> bool {
         self.resource.api_version == self.wish.api_version
     }
 }
 
 /// A look in the making.
-struct Found {
+pub(crate) struct Found {
     scope: String,
-    stack: String,
-    seen: ClusterSeen,
+    pub(crate) stack: String,
+    pub(crate) seen: ClusterSeen,
     gaps: Vec<Gap>,
 }
 
@@ -219,7 +205,7 @@ impl Found {
         }
     }
 
-    fn is_seen(&self, object: &ObjectName) -> bool {
+    pub(crate) fn is_seen(&self, object: &ObjectName) -> bool {
         !self.seen.unseen.contains_key(&object.group_kind())
     }
 
@@ -496,40 +482,6 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
         }
     }
 
-    /// The server's own word on what is new or may differ.
-    async fn tried(&self, asked: &[Asked<'_>], found: &mut Found) {
-        let doubtful = |a: &&Asked<'_>| {
-            let live = found.seen.objects.get(&a.object);
-            let differs = live.is_none_or(|live| may_differ(a, live, &found.stack));
-            a.is_served() && found.is_seen(&a.object) && differs
-        };
-        let doubtful: Vec<&Asked<'_>> = asked.iter().filter(doubtful).collect();
-        let trials: Vec<_> = doubtful.iter().map(|a| self.rehearse(a.wish, a.object.clone(), &a.resource)).collect();
-        let answers: Vec<_> = stream::iter(trials).buffered(AT_ONCE).collect().await;
-        let mut fixed = Vec::new();
-        for (a, answer) in doubtful.into_iter().zip(answers) {
-            let live = found.seen.objects.get(&a.object);
-            let trial = trial(answer, live.is_some(), &found.stack);
-            if let (Some(live), Trial::Refused(_, causes)) = (live, &trial)
-                && !immutable::refused_for(causes).is_empty()
-                && loses(&live.body).is_none()
-            {
-                fixed.push(a);
-            }
-            found.seen.trials.insert(a.object.clone(), trial);
-        }
-        // It would be deleted and made anew: first it must be known that the server takes the new one.
-        let anew: Vec<_> = fixed.iter().map(|a| self.rehearse(a.wish, tried_as(&a.object), &a.resource)).collect();
-        let answers: Vec<_> = stream::iter(anew).buffered(AT_ONCE).collect().await;
-        for (a, answer) in fixed.into_iter().zip(answers) {
-            let Err(Refusal { failure, causes }) = answer else { continue };
-            let causes: Vec<_> = causes.into_iter().map(|c| (c.field, c.message)).collect();
-            if is_barred(&failure, &causes) {
-                found.seen.barred.insert(a.object.clone(), (failure, causes));
-            }
-        }
-    }
-
     /// How the classes of unbound claims bind them.
     async fn bindings(&self, found: &mut Found) {
         let classes: BTreeSet<&str> = found.seen.objects.values().filter_map(|l| class_of(&l.body)).collect();
@@ -538,53 +490,5 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
             bindings.extend(self.binding(class).await.map(|binding| (class.to_owned(), binding)));
         }
         found.seen.bindings = bindings;
-    }
-}
-
-/// A name that is free, and as good as the object's own.
-fn tried_as(object: &ObjectName) -> ObjectName {
-    let digest = Digest::of(object.to_string().as_bytes());
-    ObjectName { name: format!("evenkeel-tries-{}", digest.prefix(TRIED).to_lowercase()), ..object.clone() }
-}
-
-fn may_differ(asked: &Asked<'_>, live: &Live, stack: &str) -> bool {
-    let wish = redact::redacted(in_place(asked.wish.body.json(), &asked.object), stack);
-    let known = compare::Known { manager: MANAGER, moved: applyset::moved(&wish, &live.body) };
-    compare::compare_knowing(&wish, &live.body, known).may_differ()
-}
-
-/// Whether a new object's namespace or definition is not there. Other things can be missing too (the role of a binding),
-/// of which the server's own words say more.
-fn lacks_ground(failure: &Failure) -> bool {
-    let says = |words: &str| failure.says.contains(words);
-    failure.class == Class::NotFound && (says("namespaces \"") || says("could not find the requested resource"))
-}
-
-fn trial(answer: Result<Json, Refusal>, there: bool, stack: &str) -> Trial {
-    match answer {
-        Ok(body) => Trial::Becomes(redact::redacted(body, stack)),
-        Err(refusal) if !there && lacks_ground(&refusal.failure) => Trial::TooEarly,
-        Err(Refusal { failure, causes }) => {
-            Trial::Refused(failure, causes.into_iter().map(|c| (c.field, c.message)).collect())
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_namespace_or_a_definition_that_is_missing_makes_it_too_early() {
-        for (class, says, is) in [
-            (Class::NotFound, "namespaces \"shop\" not found", true),
-            (Class::NotFound, "the server could not find the requested resource", true),
-            (Class::NotFound, "roles.rbac.authorization.k8s.io \"reader\" not found", false),
-            (Class::Invalid, "namespaces \"shop\" not found", false),
-        ] {
-            assert_eq!(lacks_ground(&Failure::new(class, "", says)), is, "{says}");
-        }
-        let refusal = || Refusal::from(Failure::new(Class::NotFound, "", "roles \"reader\" not found"));
-        assert!(matches!(trial(Err(refusal()), false, "s"), Trial::Refused(..)), "told in the server's words");
     }
 }

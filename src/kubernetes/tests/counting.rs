@@ -70,6 +70,19 @@ fn one_object_that_moved_costs_one_dry_run() {
     });
 }
 
+#[test]
+fn what_one_has_been_told_of_the_cluster_another_knows() {
+    story(&config("a"), async |stage| {
+        let known = Arc::default();
+        let to_look = provider(&stage.sim, &stage.wire).knowing(Arc::clone(&known));
+        let to_change = provider(&stage.sim, &stage.wire).knowing(known);
+        for eyes in [&to_look, &to_change] {
+            assert_eq!(eyes.read(&stage.wants()).await.gaps, []);
+        }
+        assert_eq!(stage.wire.heard("discover").len(), 1);
+    });
+}
+
 const DEFINITION: &str = "---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: { name: \
     widgets.example.org }\nspec:\n  group: example.org\n  scope: Namespaced\n  names: { kind: Widget, plural: widgets }\n  \
     versions: [{ name: v1, served: true, storage: true, schema: { openAPIV3Schema: { type: object } } }]\n";

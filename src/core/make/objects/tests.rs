@@ -546,40 +546,6 @@ fn no_plan_takes_along_what_it_does_not_end() {
 }
 
 #[test]
-fn what_the_server_would_refuse_is_said_before() {
-    let mut stage = Stage::new().wish(config("a", "1"));
-    let failure = Failure::new(Class::Quota, "Forbidden", "exceeded quota: few");
-    stage.cluster().trials.insert("ConfigMap/shop/a".parse().unwrap(), Trial::Refused(failure, vec![]));
-    let (by, says) = &holds(&stage.plan())[0];
-    assert!(*by == Hold::Unresolved && says.contains("exceeded quota: few"), "{says}");
-    assert!(says.ends_with("take away what counts against that quota, or have it raised"), "{says}");
-}
-
-#[test]
-fn what_the_server_misses_and_the_same_plan_makes_is_no_refusal() {
-    let pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "a", "namespace": "shop" },
-        "spec": { "serviceAccountName": "runner", "containers": [] } });
-    let account = |name: &str| json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": name, "namespace": "shop" } });
-    let refused = |stage: Stage| {
-        let mut stage = stage;
-        for kind in ["Pod", "ServiceAccount"] {
-            let seen = KindSeen { api_versions: vec!["v1".into()], plural: String::new(), namespaced: true };
-            stage.cluster().kinds.insert(kind.into(), seen);
-        }
-        let says = "pods \"a\" is forbidden: error looking up service account shop/runner: serviceaccount \"runner\" not found";
-        let trial = Trial::Refused(Failure::new(Class::Denied, "Forbidden", says), vec![]);
-        stage.cluster().trials.insert("Pod/shop/a".parse().unwrap(), trial);
-        stage
-    };
-    let plan = refused(Stage::new().wish(pod.clone()).wish(account("runner"))).plan();
-    assert_eq!(steps(&plan)[1..3], ["apply ServiceAccount shop/runner [0]", "apply Pod shop/a [0, 1]"]);
-    for other in [account("run"), config("runner", "1")] {
-        let stage = refused(Stage::new().wish(pod.clone()).wish(other.clone()).live(other));
-        assert_eq!(holds(&stage.plan()).len(), 1, "nothing of that name is about to come");
-    }
-}
-
-#[test]
 fn one_that_is_asked_for_is_replaced_although_nothing_is_wrong_with_it() {
     let mut stage = Stage::new()
         .wish(config("a", "1"))
