@@ -77,7 +77,7 @@ pub struct Lock {
     pub kind: LockKind,
     /// Where the lock file stands; `None`: beside the declaration, `.evenkeel/<stack id>.lock`.
     pub path: Option<String>,
-    /// Seconds to wait for it (default 60, chapter 09).
+    /// Seconds to wait for it (default 60).
     pub wait: u64,
 }
 

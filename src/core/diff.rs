@@ -1,7 +1,7 @@
 //! Field by field: who moved, the file or the world?
 //!
 //! Three values meet without a state file: what the file wishes, what the world shows, and the digest of what was
-//! last applied (chapter 02). A field the file does not mention and we never set is nobody's business of ours.
+//! last applied. A field the file does not mention and we never set is nobody's business of ours.
 
 use crate::address::Kind;
 use crate::plan::Why;
@@ -33,7 +33,7 @@ pub struct Differences {
     pub restamp: bool,
     /// Fields that no list showed and whose digest agrees with the file.
     pub unread: Vec<&'static str>,
-    /// Fields that ask for no encryption and were launched so, and are encrypted all the same: the account's default.
+    /// Fields that ask for no encryption and were launched so, and are encrypted all the same.
     pub encrypted: Vec<&'static str>,
 }
 
@@ -162,7 +162,7 @@ fn covers(wish: &Value, shown: &Value) -> bool {
 }
 
 /// What is shown, as if it were not encrypted where the wish says so. Nothing changes a disk's encryption after its
-/// creation, and an account that encrypts by default does so whatever is asked for.
+/// creation, and an encrypted image, or an account that encrypts by default, is so whatever is asked for.
 /// <https://docs.aws.amazon.com/ebs/latest/userguide/encryption-by-default.html>
 fn plain(wish: &Value, shown: &Value) -> Value {
     match (wish, shown) {

@@ -1,7 +1,7 @@
 //! Whose is it? Every object that a look brings back gets exactly one answer.
 //!
 //! Ownership is by the stack's id, never by name. Tags can be copied, stripped and edited by anybody; the client
-//! token cannot, so where the provider shows it, it is the second witness (chapter 02).
+//! token cannot, so where the provider shows it, it is the second witness.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Random worlds, random damage, and the laws that every plan must keep (chapter "Laws": P4, P5, P12, and all that
-//! vetting asks).
+//! Random worlds, random damage, and the laws that every plan must keep (P4, P5, P12, and all that vetting
+//! asks).
 //!
 //! A world is declared, damaged, edited, applied in part, and looked at after each event; then all faults end and it
 //! must come to rest. `EVENKEEL_LAWS=5000` tries so many cases with new seeds; without it the same cases run each time.

@@ -19,7 +19,7 @@ use crate::plan::{Call, Do, Plan};
 use crate::progress::Progress;
 use crate::value::{Fields, Value};
 
-/// How long a zone without room is kept clear of, in seconds (chapter "Launch failure").
+/// How long a zone without room is kept clear of, in seconds: room comes and goes by the minute.
 const NO_ROOM: u64 = 180;
 /// How long a used token is remembered, in seconds. EC2 promises a day at least; a week is on the safe side, and after
 /// that it would be learned again.
@@ -52,6 +52,11 @@ pub struct Lessons {
     pub ended: BTreeMap<String, Timestamp>,
     /// Volumes, and machines for their root volumes, that EBS does not modify again before a time.
     pub resting: BTreeMap<String, Timestamp>,
+}
+
+/// What a change of a volume says of the next one.
+pub fn then_rests() -> String {
+    format!("then no other change for {}", span(RESTS))
 }
 
 /// Whether EBS modifies a volume for this field of its own or of its machine.

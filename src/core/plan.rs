@@ -215,6 +215,24 @@ pub enum Hold {
 }
 
 impl Hold {
+    /// All of them, as they stand in JSON and in `docs/json.md`.
+    pub const ALL: [Self; 14] = [
+        Self::Protection,
+        Self::DeleteCap,
+        Self::ZeroDesired,
+        Self::Floor,
+        Self::Breaker,
+        Self::Outage,
+        Self::Frozen,
+        Self::Blind,
+        Self::Quarantine,
+        Self::Time,
+        Self::Launching,
+        Self::Filter,
+        Self::Unresolved,
+        Self::Foreign,
+    ];
+
     /// Rules a person must lift by hand: a run that meets them is refused with exit 6.
     pub fn is_refusal(self) -> bool {
         match self {
@@ -266,6 +284,9 @@ pub struct Forecast {
     pub left_after_machine: u32,
     /// Zone → left after losing it.
     pub left_after_zone: BTreeMap<String, u32>,
+    /// Where losing a zone leaves too few machines: how many over the same zones would leave enough, if any number does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count_for_any_zone: Option<u32>,
 }
 
 /// Cost.

@@ -1,4 +1,4 @@
-//! Every number that tunes evenkeel, in one tree with its default (chapter and rule in the comment).
+//! Every number that tunes evenkeel, in one tree with its default (its rule in the comment).
 
 use serde::{Deserialize, Serialize};
 

@@ -13,7 +13,7 @@ use crate::policy::Policy;
 use crate::rules::{Evidence, Rule};
 use crate::stamp::LaunchTag;
 
-/// First wait after a failed probe, in seconds (chapter "Breaker": 10, 20, 40 minutes).
+/// First wait after a failed probe, in seconds (it doubles: 10, 20, 40 minutes).
 const PROBE_WAIT: u64 = 600;
 /// Longest wait after failed probes, in seconds.
 const PROBE_WAIT_MAX: u64 = 2400;

@@ -16,7 +16,7 @@ use crate::rules::{Evidence, Rule};
 use crate::shared::Shared;
 use crate::stamp::tag;
 
-/// The least rate of failure that is taken for ordinary (chapter "Situation", rule 3).
+/// The least rate of failure that is taken for ordinary.
 const ORDINARY: f64 = 0.02;
 
 /// Something that machines can have in common.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::address::Address;
 use evenkeel_core::digest::Digest;
-use evenkeel_core::failure::Failure;
+use evenkeel_core::failure::{Class, Failure};
 use evenkeel_core::make::object_fingerprint;
 use evenkeel_core::observed::{Object, Observed};
 use evenkeel_core::plan::{Action, Call, Change, Do, ObjectDoes, OnObject, Plan, Why};
@@ -102,7 +102,7 @@ pub(crate) async fn second_look(
         let ids = ends.keys().map(|id| (*id).to_owned()).collect();
         let again = match eyes.get(scope) {
             Some(eyes) => eyes.look(&ids).await,
-            None => Ok(Looked::default()),
+            None => Err(Failure::new(Class::Invalid, "", format!("no provider for the scope `{scope}`"))),
         };
         let moved = |now: &Object| {
             let then = seen.object(&now.id)?;

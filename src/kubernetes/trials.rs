@@ -33,7 +33,7 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
             let live = found.seen.objects.get(&a.object);
             let trial = trial(answer, live.is_some(), &found.stack);
             if let (Some(live), Trial::Refused(_, causes)) = (live, &trial)
-                && !immutable::refused_for(causes).is_empty()
+                && !immutable::refused(causes).is_empty()
                 && loses(&live.body).is_none()
             {
                 fixed.push(a);

@@ -10,7 +10,6 @@ use evenkeel_core::address::{Address, Group, Kind};
 use evenkeel_core::desired::is_cluster;
 use evenkeel_core::expected::{LOOKED_UP, UNANSWERED};
 use evenkeel_core::observed::Gap;
-use evenkeel_core::place::count_for_zone_loss;
 use evenkeel_core::plan::{Action, Change, FieldChange, Forecast, Held, Hold, Plan, Why};
 use evenkeel_core::rehearsal::Ledger;
 use evenkeel_core::value::Value;
@@ -564,9 +563,7 @@ fn loses(f: &Forecast, zones: &[String], left: u32) -> Text {
         0 | 1 => String::new(),
         n => format!(" (nor {})", count(n as u64 - 1, "other zone", "other zones")),
     };
-    let would = count_for_zone_loss(f.zones.values().filter(|(_, after)| *after > 0).count(), f.wanted)
-        .filter(|n| f.group.kind == Kind::Machines && *n > f.after);
-    let would = would.map_or_else(String::new, |n| format!("; {n} over these zones would"));
+    let would = f.count_for_any_zone.map_or_else(String::new, |n| format!("; {n} over these zones would"));
     Text::of(Role::Warning, format!("does not survive losing {first}"))
         .plain(format!("{more}: {left} of {} left, {} needed{would}", f.after, f.needed))
 }

@@ -203,6 +203,9 @@ pub struct ForecastJson<'a> {
     pub survives_any_zone: Option<bool>,
     /// The zones whose loss leaves too few, worst first.
     pub does_not_survive_zones: Vec<String>,
+    /// How many machines over the same zones would survive the loss of any one; null where none is missing, or where no
+    /// number is enough.
+    pub count_for_any_zone: Option<u32>,
 }
 
 /// One zone of a forecast.
@@ -356,6 +359,7 @@ fn forecast(f: &Forecast) -> ForecastJson<'_> {
         survives_any_machine: losses.as_ref().map(|l| l.machine.is_none()),
         survives_any_zone: losses.as_ref().map(|l| l.zones.is_empty()),
         does_not_survive_zones: losses.map(|l| l.zones).unwrap_or_default(),
+        count_for_any_zone: f.count_for_any_zone,
     }
 }
 
@@ -394,5 +398,20 @@ pub(crate) fn does(d: &Do) -> &'static str {
             Until::Joined => "wait-joined",
             Until::Drained(_) => "drain",
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_for_programs_names_every_rule_that_holds_a_change() {
+        let page = include_str!("../../docs/json.md");
+        for hold in Hold::ALL {
+            let word = serde_json::to_string(&hold).expect("a word");
+            let word = format!("`{}`", word.trim_matches('"'));
+            assert!(page.contains(&word), "{word}");
+        }
     }
 }

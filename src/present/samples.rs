@@ -115,6 +115,7 @@ pub fn forecast(group: Group, before: u32, after: u32, needed: u32) -> Forecast 
         needed,
         left_after_machine: after.saturating_sub(1),
         left_after_zone: zones.iter().map(|(z, (_, n))| (z.clone(), after - n)).collect(),
+        count_for_any_zone: None,
         zones,
         group,
     }

@@ -504,7 +504,7 @@ fn floors(fleet: &Fleet, intent: &Intent) -> Vec<Floor> {
             stack: STACK.to_owned(),
             group: format!("machines.{}", g.name),
             ready: if g.wait { g.count - fleet.unavailable.of(g.count) } else { 0 },
-            // What chapter "Replacement planning" says; the files say nothing of `retries`.
+            // The default; the files say nothing of `retries`.
             pace: Some(Pace { parallel: fleet.parallel, retries: 3 }),
         })
         .collect()

@@ -14,7 +14,7 @@ use crate::observed::{Object, Phase, Reading, Reporter, Signal, Source};
 use crate::policy::Policy;
 use crate::rules::{Evidence, Rule};
 
-/// Two looks count as two only when they are so far apart, in seconds (chapter "Health verdict").
+/// Two looks count as two only when they are so far apart, in seconds.
 const LOOKS_APART: u64 = 60;
 /// Hand-over of a machine that will be stopped or retired ends so long before, in seconds.
 const VACATE_BEFORE: u64 = 30 * 60;

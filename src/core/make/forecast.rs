@@ -59,6 +59,8 @@ fn replicas(draft: &Draft<'_>, admitted: &Admitted<'_>, group: &Group) -> Option
         needed,
         left_after_machine: survival.left_after_machine,
         left_after_zone: survival.left_after_zone,
+        // One in another zone is enough, and which zones there are the file says.
+        count_for_any_zone: None,
     })
 }
 
@@ -117,10 +119,13 @@ fn machines(draft: &Draft<'_>, admitted: &Admitted<'_>, group: &Group) -> Foreca
         serving.entry((*zone).to_owned()).and_modify(|n| *n = n.saturating_sub(1));
     }
     let survival = place::survive(&serving, needed);
+    let after = after_by_zone.values().sum();
+    let count_for_any_zone = place::count_for_zone_loss(after_by_zone.values().filter(|n| **n > 0).count(), wanted)
+        .filter(|n| !survival.any_zone && *n > after);
     Forecast {
         group: group.clone(),
         before: narrow(survey.members().count()),
-        after: after_by_zone.values().sum(),
+        after,
         wanted,
         zones,
         floor: ready.saturating_sub(leaving_ready).saturating_sub(stopping),
@@ -128,6 +133,7 @@ fn machines(draft: &Draft<'_>, admitted: &Admitted<'_>, group: &Group) -> Foreca
         needed,
         left_after_machine: survival.left_after_machine,
         left_after_zone: survival.left_after_zone,
+        count_for_any_zone,
     }
 }
 

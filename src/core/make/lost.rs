@@ -1,5 +1,5 @@
 //! What a zone has taken with it: which slots are launched once more in the other zones while it is out, and who keeps
-//! them when it is back. What stands in the zone is not touched (chapter 04, "Zone-impaired actions").
+//! them when it is back. What stands in the zone is not touched.
 
 use std::collections::{BTreeMap, BTreeSet};
 

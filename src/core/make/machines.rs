@@ -463,7 +463,7 @@ fn kept<'a>(
     Some(c)
 }
 
-/// The image's difference. A lookup's answer that moved is neither declared nor drifted (chapter 03): it is a note,
+/// The image's difference. A lookup's answer that moved is neither declared nor drifted: it is a note,
 /// unless the file follows it.
 fn image(
     draft: &mut Draft<'_>,

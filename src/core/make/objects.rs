@@ -531,6 +531,7 @@ impl<'a> Place<'a> {
             needed: 0,
             left_after_machine: 0,
             left_after_zone: BTreeMap::new(),
+            count_for_any_zone: None,
         };
         groups.into_iter().map(one).filter(|f| f.before + f.wanted > 0).collect()
     }

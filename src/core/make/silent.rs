@@ -1,7 +1,7 @@
-//! What is otherwise than the file reads and yet nobody's drift: it is told, so that whoever looks for drift hears of it, and
-//! stays.
+//! What is otherwise than the file reads and yet nobody's drift: it is told, so that whoever looks for drift hears of
+//! it, and stays. A hand has put something on where the file says nothing, or a disk is encrypted whatever was asked.
 //!
-//! A hand may have put something on where the file says nothing. Only what is known without doubt is told: the stamp says that nothing was applied, and the list shows something that
+//! Of hands only what is known without doubt is told: the stamp says that nothing was applied, and the list shows something that
 //! EC2 gives nobody by itself.
 
 use std::collections::BTreeMap;
@@ -63,7 +63,10 @@ pub(super) fn notes(draft: &mut Draft<'_>, group: &Group) {
 /// A note where disks are encrypted although the file says that they are not to be: EC2 may do so whatever it is asked.
 pub(super) fn encrypted(draft: &mut Draft<'_>, group: &Group, differences: &Differences) {
     for field in &differences.encrypted {
-        let says = format!("{field}: encrypted although the file says false, for the account encrypts by default");
+        let says = format!(
+            "{field}: encrypted although the file says false, as an encrypted image or snapshot makes it, or an account \
+             that encrypts by default; it stays"
+        );
         draft.notes.push(Note { kind: ENCRYPTED.into(), about: group.to_string(), says });
     }
 }

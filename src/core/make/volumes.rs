@@ -11,7 +11,7 @@ use crate::desired::{Layout, VolumeGroup};
 use crate::expected;
 use crate::health::moment;
 use crate::launch::Place;
-use crate::lessons::modifies;
+use crate::lessons::{modifies, then_rests};
 use crate::observed::Phase;
 use crate::place::{self, Domain};
 use crate::plan::{Action, Hold, Reason, Why};
@@ -334,7 +334,7 @@ fn kept<'a>(
             draft.hold(change, Hold::Unresolved, "a new device name needs a detach: `--replace` its machine");
         } else {
             if differences.fields.iter().any(|d| modifies(Kind::Volumes, d.field.name)) {
-                change.how = "then no other change for 6h".into();
+                change.how = then_rests();
             }
             let mut c = Candidate::new(change, Some(keeper.clone()));
             (c.differences, c.vector) = (differences, vector.clone());

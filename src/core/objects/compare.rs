@@ -1,6 +1,6 @@
 //! One object of the file against its live one: which paths differ, and who moved.
 //!
-//! For each path of the file (chapter 02): ours and as the file says → same; ours and otherwise → pending; not ours and
+//! For each path of the file: ours and as the file says → same; ours and otherwise → pending; not ours and
 //! otherwise → drift or conflict; not ours and as the file says → restamp. What we hold and the file no longer says is
 //! removed. What is in neither is nobody's business of ours.
 

@@ -3,7 +3,7 @@
 //! The table says it before anything is asked and follows Kubernetes 1.37; the server's own refusal of a dry run is
 //! the authority ([`refused`]), and it alone knows custom objects' rules.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::path::Path;
 use super::quantity;
@@ -247,30 +247,19 @@ const PHRASES: &[&str] = &[
     "node updates may not change",
 ];
 
-/// The fields that the server's answer (a `Status` of 422) refuses to change, where that is all that it has against the
-/// object: then a new one can bring the change about. Empty where it refuses for another reason, or for another one as
-/// well: a new object would be refused too. The values are left out: they may be anything.
-pub fn refused(status: &Value) -> Vec<Refusal> {
-    let is_invalid = status.get("code").and_then(Value::as_u64) == Some(422)
-        || status.get("reason").and_then(Value::as_str) == Some("Invalid");
-    let causes = status.pointer("/details/causes").and_then(Value::as_array);
-    let one = |cause: &Value| {
-        let text = |key: &str| cause.get(key).and_then(Value::as_str).unwrap_or_default();
-        let message = text("message");
+/// The fields that the server refuses to change, where that is all that it has against the object: then a new one can
+/// bring the change about. Empty where it refuses for another reason, or for another one as well: a new object would be
+/// refused too. `causes`: each a field and what is said of it. The values are left out: they may be anything.
+pub fn refused(causes: &[(String, String)]) -> Vec<Refusal> {
+    let one = |(field, message): &(String, String)| {
         let phrase = PHRASES.iter().find(|p| message.contains(**p))?;
-        Some(Refusal { field: text("field").to_owned(), says: sentence(message, phrase) })
+        Some(Refusal { field: field.clone(), says: sentence(message, phrase) })
     };
-    let all: Option<Vec<Refusal>> = causes.into_iter().flatten().filter(|_| is_invalid).map(one).collect();
+    let all: Option<Vec<Refusal>> = causes.iter().map(one).collect();
     let mut all = all.unwrap_or_default();
     all.sort();
     all.dedup();
     all
-}
-
-/// The same of causes alone, each a field and what is said of it.
-pub fn refused_for(causes: &[(String, String)]) -> Vec<Refusal> {
-    let causes: Vec<Value> = causes.iter().map(|(f, m)| json!({ "field": f, "message": m })).collect();
-    refused(&json!({ "code": 422, "details": { "causes": causes } }))
 }
 
 /// The part of a message that holds the phrase: the server writes `Invalid value: {…}: field is immutable`.
@@ -283,6 +272,8 @@ fn sentence(message: &str, phrase: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn path(text: &str) -> Path {
@@ -403,16 +394,12 @@ mod tests {
 
     #[test]
     fn the_servers_refusal_is_read_without_its_values() {
-        let status = json!({
-            "kind": "Status", "code": 422, "reason": "Invalid", "message": "Deployment.apps \"web\" is invalid: …",
-            "details": {"causes": [
-                {"reason": "FieldValueInvalid", "field": "spec.selector",
-                 "message": "Invalid value: {\"matchLabels\":{\"app\":\"hunter2\"}}: field is immutable"},
-                {"reason": "FieldValueForbidden", "field": "spec",
-                 "message": "Forbidden: updates to statefulset spec for fields other than 'replicas' are forbidden\n{…}"},
-            ]},
-        });
-        let all = refused(&status);
+        let cause = |field: &str, message: &str| (field.to_owned(), message.to_owned());
+        let mut causes = vec![
+            cause("spec.selector", "Invalid value: {\"matchLabels\":{\"app\":\"hunter2\"}}: field is immutable"),
+            cause("spec", "Forbidden: updates to statefulset spec for fields other than 'replicas' are forbidden\n{…}"),
+        ];
+        let all = refused(&causes);
         let fields: Vec<(&str, &str)> = all.iter().map(|r| (r.field.as_str(), r.says.as_str())).collect();
         assert_eq!(
             fields,
@@ -421,16 +408,8 @@ mod tests {
                 ("spec.selector", "field is immutable"),
             ]
         );
-        let mut also = status.clone();
-        also["details"]["causes"].as_array_mut().expect("a list").push(json!({
-            "reason": "FieldValueInvalid", "field": "spec.replicas",
-            "message": "Invalid value: -1: must be greater than or equal to 0",
-        }));
-        assert_eq!(refused(&also), [], "a new one would be refused as well");
-        let mut conflict = status;
-        conflict["code"] = json!(409);
-        conflict["reason"] = json!("Conflict");
-        assert_eq!(refused(&conflict), []);
-        assert_eq!(refused(&json!("x")), []);
+        causes.push(cause("spec.replicas", "Invalid value: -1: must be greater than or equal to 0"));
+        assert_eq!(refused(&causes), [], "a new one would be refused as well");
+        assert_eq!(refused(&[]), []);
     }
 }

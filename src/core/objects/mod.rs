@@ -1,7 +1,7 @@
 //! Kubernetes objects as plain values: what the file asks for against what the server holds, without a state file.
 //!
-//! Everything is told by one list call: `metadata.managedFields` say who set which path last (chapter 02 of the
-//! design). No I/O, no client, no schema of a server: what cannot be told for sure is settled by one dry-run apply.
+//! Everything is told by one list call: `metadata.managedFields` say who set which path last.
+//! No I/O, no client, no schema of a server: what cannot be told for sure is settled by one dry-run apply.
 
 pub mod anew;
 pub mod compare;

@@ -133,7 +133,7 @@ proptest! {
                 let _ = settle(comparison, &raw, live, "evenkeel");
             }
         }
-        let _ = (readiness(&live), readiness(&raw), pod_trouble(&live), refused(&raw), quantity::nano(&raw));
+        let _ = (readiness(&live), readiness(&raw), pod_trouble(&live), refused(&[(raw.to_string(), raw.to_string())]), quantity::nano(&raw));
         let _ = (redacted(raw.clone(), "k"), redacted(wish, "k"));
         let _ = Managed::of(&raw);
     }

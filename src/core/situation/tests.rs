@@ -1,4 +1,4 @@
-//! The six steps, with the chapter's numbers.
+//! The six steps, with the numbers worked out by hand.
 
 use std::collections::BTreeSet;
 
@@ -75,7 +75,7 @@ fn impaired(s: &Situation) -> Vec<&str> {
 }
 
 #[test]
-fn the_binomial_tail_has_the_chapters_numbers() {
+fn the_binomial_tail_has_the_numbers_worked_out_by_hand() {
     for (k, n, expected) in [(3, 3, 8e-6), (3, 4, 3.15e-5), (3, 5, 7.76e-5), (2, 2, 4e-4), (2, 3, 1.184e-3)] {
         let tail = binomial_tail(k, n, 0.02);
         assert!((tail / expected - 1.0).abs() < 2e-3, "{k} of {n}: {tail:e}");
@@ -87,7 +87,7 @@ fn the_binomial_tail_has_the_chapters_numbers() {
 }
 
 #[test]
-fn a_zone_is_impaired_by_the_chapters_table() {
+fn a_zone_is_impaired_as_the_table_says() {
     // (sick, of) in zone a, and in b and c together well: is a impaired?
     for (u, n, is) in [(3, 3, true), (3, 4, true), (3, 5, true), (2, 3, false), (1, 3, false), (3, 6, false)] {
         let s = judge(&zones(&[(u, n), (0, 5), (0, 5)]));

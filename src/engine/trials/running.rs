@@ -455,6 +455,7 @@ fn smaller() -> Plan {
         needed: 3,
         left_after_machine: 3,
         left_after_zone: BTreeMap::new(),
+        count_for_any_zone: None,
     }];
     plan
 }

@@ -59,6 +59,7 @@ fn sample() -> Plan {
         needed: 2,
         left_after_machine: 1,
         left_after_zone: [("a".to_owned(), 1)].into(),
+        count_for_any_zone: None,
     }];
     plan.look_again_at = Some(plan.basis.at);
     plan.seal()

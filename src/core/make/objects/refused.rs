@@ -13,7 +13,7 @@ use crate::objects::{immutable, redact};
 /// one as well: then a new object would be refused too.
 pub(super) fn unchangeable(causes: &[(String, String)]) -> Option<String> {
     let words: Vec<String> =
-        immutable::refused_for(causes).into_iter().map(|r| format!("{}: {}", r.field, r.says)).collect();
+        immutable::refused(causes).into_iter().map(|r| format!("{}: {}", r.field, r.says)).collect();
     (!words.is_empty()).then(|| words.join(", "))
 }
 
