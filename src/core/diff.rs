@@ -112,7 +112,9 @@ pub fn diff_without(
             continue;
         }
         // Protection outlives its line in the file and is put on by hand too: only `unprotect` lifts it.
-        if field.name == "protect" && wish.bool() != Some(true) && shown.bool() == Some(true) {
+        if field.name == "protect" && wish.bool() != Some(true) {
+            // Off is what a file means that says nothing.
+            out.restamp |= applied == Some(false) && shown.bool() != Some(true);
             continue;
         }
         let dropped = match last {

@@ -169,8 +169,12 @@ impl Lessons {
         if !fields.keys().any(|f| modifies(*kind, f)) {
             return false;
         }
-        let known = self.resting.insert(id.clone(), until);
-        known.is_none_or(|before| before < until)
+        let known = self.resting.get(id).copied();
+        let later = known.is_none_or(|before| before < until);
+        if later {
+            self.resting.insert(id.clone(), until);
+        }
+        later
     }
 
     /// Until when EBS lets this volume, or this machine's root volume, rest.
@@ -244,7 +248,13 @@ impl Lessons {
     /// whether that run has done what it could, however long it took.
     pub fn of_run(&self, since: Timestamp, now: Timestamp) -> Self {
         let known = self.no_room.iter().filter(|n| n.holds(since) || n.at >= since);
-        Self { no_room: known.map(|n| NoRoom { at: now, ..n.clone() }).collect(), ..self.clone() }
+        // Of what that run modified itself, a look must still tell whether it has become so.
+        let resting = self.resting.iter().filter(|(_, until)| **until < after(since, RESTS));
+        Self {
+            no_room: known.map(|n| NoRoom { at: now, ..n.clone() }).collect(),
+            resting: resting.map(|(id, until)| (id.clone(), *until)).collect(),
+            ..self.clone()
+        }
     }
 
     /// Forgets what is too old to be heeded, and machines that are no more: those that do not stay.

@@ -88,7 +88,8 @@ pub fn forgotten(known: &[LookedAt], aliases: &BTreeSet<String>, seen: &Observed
 pub fn strayed(known: &[LookedAt], file: &BTreeMap<String, Scope>, seen: &Observed) -> Option<String> {
     let left = |(scope, s): &(&String, &ScopeSeen)| {
         let ours = seen.objects.iter().any(|o| o.scope == **scope && o.phase.alive());
-        !is_cluster(scope) && !s.account.is_empty() && !ours && !known.iter().any(|k| k.is(scope, s))
+        let blind = seen.gaps.iter().any(|g| g.scope == **scope && !g.partial);
+        !is_cluster(scope) && !s.account.is_empty() && !ours && !blind && !known.iter().any(|k| k.is(scope, s))
     };
     seen.scopes.iter().filter(left).find_map(|(scope, s)| {
         let written = file.get(scope);

@@ -39,8 +39,8 @@ pub struct Memory {
     pub lessons: Lessons,
     /// Where objects of ours were.
     pub scopes: Vec<LookedAt>,
-    /// The volume that was last seen in each slot of the file.
-    pub volumes: BTreeMap<Address, String>,
+    /// The machine or volume that was last seen in each slot of the file.
+    pub slots: BTreeMap<Address, String>,
     /// Volumes of ours that were seen at a machine. One that hangs nowhere now was taken from there.
     pub hung: BTreeSet<String>,
 }
@@ -432,12 +432,16 @@ impl<'a> Survey<'a> {
         next
     }
 
-    /// Notes the volume of each slot; one that is not seen now stays noted for as long as the file has its group.
+    /// Notes who is in each slot; one that is not seen now stays noted for as long as the file has its group.
     fn keep(&self, desired: &Desired, next: &mut Memory) {
-        let (all, ended) = (&mut next.volumes, &next.lessons);
-        let declared = |group: &Group| desired.volumes.contains_key(&group.name);
+        let (all, ended) = (&mut next.slots, &next.lessons);
+        let declared = |group: &Group| match group.kind {
+            Kind::Machines => desired.machines.contains_key(&group.name),
+            Kind::Volumes => desired.volumes.contains_key(&group.name),
+            Kind::Workloads | Kind::Manifests => false,
+        };
         all.retain(|address, id| declared(&address.group) && !ended.ended(id));
-        for (group, g) in self.groups.iter().filter(|(g, _)| g.kind == Kind::Volumes && declared(g)) {
+        for (group, g) in self.groups.iter().filter(|(g, _)| declared(g)) {
             for (slot, m) in g.members() {
                 // Going out of the file, it is nobody's loss.
                 match m.quarantined_until() {

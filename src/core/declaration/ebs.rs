@@ -120,7 +120,8 @@ pub fn read(r: &Reader<'_>) -> Disk {
         volume_type: r.text("type"),
         iops: r.int("iops"),
         throughput: r.int("throughput"),
-        encrypted: r.bool("encrypted"),
+        // A key is for encrypting: EC2 takes none without.
+        encrypted: r.bool("encrypted").or(r.text("kms-key").map(|_| true)),
         kms_key: r.text("kms-key"),
     }
 }

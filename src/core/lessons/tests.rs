@@ -358,7 +358,7 @@ fn a_volume_that_an_earlier_look_saw_is_missing_in_the_world() {
     begun(&mut w, &plan);
     w.apply(&plan);
     w.remember();
-    assert!(w.past.volumes.is_empty());
+    assert!(w.past.slots.is_empty());
     w.intent.destroy = false;
     assert!(!reasons(&w.plan()).contains(&Why::Drifted), "{}", told(&w.plan()));
 }

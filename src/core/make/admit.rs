@@ -324,7 +324,9 @@ fn token_used(draft: &mut Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)
 /// EBS modifies no volume twice within hours. What else is to change goes with it in one call, and waits too.
 fn resting(draft: &mut Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
     let kind = c.change.address.group.kind;
-    let id = c.change.object.as_deref().filter(|_| c.change.action == Action::Update)?;
+    // A machine is started all the same.
+    let holds = c.change.action == Action::Update && c.power != Power::Starts;
+    let id = c.change.object.as_deref().filter(|_| holds)?;
     let modified = c.differences.fields.iter().any(|d| modifies(kind, d.field.name));
     let until = draft.ask.history.lessons.resting(id, draft.ask.now).filter(|_| modified)?;
     draft.look_again_by(Some(until));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::seats::{Slot, choose, placed, reseat, slot, stuck};
 use super::{Candidate, Draft, Lineage, Power, Wanted, lost, moved, reasons, with_script};
-use crate::address::{Address, Group};
+use crate::address::{Address, Group, Kind};
 use crate::desired::{Follow, Image, MachineGroup};
 use crate::diff::{Difference, Differences, diff};
 use crate::expected::{self, MachineSpec};
@@ -81,7 +81,7 @@ fn in_part<'a>(draft: &mut Draft<'a>, declared: &MachineGroup, s: &Slot<'a>, kee
         live.remove(*field);
         *draft.unread.entry((group.clone(), (*field).to_owned())).or_default() += 1;
     }
-    let kind = crate::address::Kind::Machines;
+    let kind = Kind::Machines;
     let mut differences = diff(kind, draft.key(), &want, &live, keeper.vector.as_deref());
     differences.fields.retain(|d| rendered || d.field.name != "user-data");
     let shown = draft.field_changes(&differences);
@@ -256,14 +256,20 @@ fn vacant<'a>(
     let slot = s.address.slot;
     let last = survey.slots.get(&slot).and_then(|all| all.first());
     // What we ended ourselves is wanted again because the file says so.
-    let lost = last.filter(|m| !draft.ask.history.lessons.ended(&m.object.id));
-    let reason = match lost {
-        Some(m) => {
+    let history = draft.ask.history;
+    let lost = last.filter(|m| !history.lessons.ended(&m.object.id));
+    // EC2 lists no dead machine for long; what earlier looks saw here is gone all the same. Not seen is not gone.
+    let gone = history.slots.get(&s.address).filter(|id| last.is_none() && !history.lessons.ended(id));
+    let gone = gone.filter(|_| draft.ask.observed.sees_all(&survey.scope, Kind::Machines));
+    let dead = lost.is_some() || gone.is_some();
+    let reason = match (lost, gone) {
+        (None, Some(id)) => Reason { why: Why::Unhealthy, says: format!("{id} is gone") },
+        (Some(m), _) => {
             let by = if m.object.says.is_empty() { String::new() } else { format!(" ({})", m.object.says) };
             let state = if m.object.phase == Phase::Leaving { "is being terminated" } else { "was terminated" };
             Reason { why: Why::Unhealthy, says: format!("{} {state}{by}", m.object.id) }
         }
-        None => {
+        (None, None) => {
             let live = (0..declared.count).filter(|s| survey.alive(*s).next().is_some()).count();
             let says = if live == 0 {
                 format!("count {}", declared.count)
@@ -291,7 +297,7 @@ fn vacant<'a>(
     };
     let mut c = Candidate::new(change, None);
     c.vector = vector;
-    c.urgency = if lost.is_some() { Urgency::Dead } else { Urgency::Changed };
+    c.urgency = if dead { Urgency::Dead } else { Urgency::Changed };
     c.lineage = lineage;
     c.place = Some(place);
     Some(c)
@@ -374,7 +380,7 @@ fn kept<'a>(
             return None;
         }
     };
-    let kind = crate::address::Kind::Machines;
+    let kind = Kind::Machines;
     let (key, live) = (draft.key(), &keeper.object.fields);
     let mut differences = draft.compared.diff(Some("image"), kind, key, &fields, live, keeper.vector.as_ref());
     image(draft, declared, spec, &s.address, keeper, &vector, &mut differences);

@@ -266,7 +266,7 @@ fn vacant<'a>(
     let last = survey.slots.get(&address.slot).and_then(|all| all.first()).map(|m| m.object.id.as_str());
     // EC2 does not list a deleted volume for long; what earlier looks saw here is gone all the same.
     let last =
-        last.or_else(|| history.volumes.get(address).map(String::as_str)).filter(|id| !history.lessons.ended(id));
+        last.or_else(|| history.slots.get(address).map(String::as_str)).filter(|id| !history.lessons.ended(id));
     // Not seen is not gone.
     let last = last.filter(|_| draft.ask.observed.sees_all(&survey.scope, Kind::Volumes));
     let reason = match last {

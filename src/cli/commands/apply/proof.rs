@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use evenkeel_core::make::{Intent, Made};
-use evenkeel_core::plan::{Held, Hold, Plan};
+use evenkeel_core::plan::{Held, Hold, Plan, Why};
 use evenkeel_core::progress::Standing;
 use evenkeel_present::words::count;
 use jiff::Timestamp;
@@ -77,9 +77,11 @@ impl Job<'_> {
             Err(blind) => return Err(blind),
         };
         let failed = (0..all).any(|i| ran.progress.standing(i) == Standing::Failed);
+        // What a person asked for by name no look can tell to be done.
+        let asked = made.plan.changes.iter().any(|c| c.reasons.iter().any(|r| r.why == Why::Asked));
         // What was refused because the world moved, and is as wished now, somebody else has done. A saved plan is what it
         // says, and nothing else.
-        let done = !self.of_plan && refused > 0 && !failed && left.is_empty() && left.gaps.is_empty();
+        let done = !self.of_plan && refused > 0 && !failed && (!asked || self.intent.destroy) && left.is_empty() && left.gaps.is_empty();
         let exit = match exit {
             Exit::Partial | Exit::Stale if done => Exit::Fine,
             exit => exit,
