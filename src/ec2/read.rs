@@ -176,7 +176,7 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
             };
             (at, seen)
         };
-        let answers: Vec<(usize, Result<(Option<Vec<u8>>, bool), Failure>)> =
+        let answers: Vec<(usize, Result<Deep, Failure>)> =
             futures::stream::iter(ids).map(ask).buffer_unordered(limits::DEEP_AT_ONCE).collect().await;
         let mut failed = BTreeMap::new();
         for (at, answer) in answers {
@@ -197,6 +197,9 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
         failed.into_values().next()
     }
 }
+
+/// User data and protection of one machine.
+type Deep = (Option<Vec<u8>>, bool);
 
 /// Our tag, or our client token where the tags were taken away.
 fn is_ours(stack: &str, token: &str, tags: &Tags) -> bool {

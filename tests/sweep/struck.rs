@@ -36,10 +36,12 @@ enum Way {
     Saved,
 }
 
+/// Of each call whether something happens to it, and what.
+type Meddler = Box<dyn FnMut(&Call) -> Option<Fault> + Send>;
+
 /// What the first run meets.
 struct Strike {
-    /// Of each call whether something happens to it, and what.
-    meddler: Box<dyn FnMut(&Call) -> Option<Fault> + Send>,
+    meddler: Meddler,
     /// It is a SIGKILL.
     kills: bool,
 }

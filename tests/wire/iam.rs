@@ -35,7 +35,7 @@ pub fn allows(document: &Value, asked: &Asked) -> bool {
             let mut values = values.as_array().expect("values").iter();
             match operator.as_str() {
                 "StringEquals" | "Bool" | "ForAnyValue:StringEquals" => values.any(|v| is.is_some_and(|is| v == is)),
-                "Null" => values.any(|v| *v == is.is_none().to_string()),
+                "Null" => values.any(|v| v.as_str() == Some(if is.is_none() { "true" } else { "false" })),
                 _ => panic!("{operator} is not known here"),
             }
         })
