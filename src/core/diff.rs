@@ -3,6 +3,8 @@
 //! Three values meet without a state file: what the file wishes, what the world shows, and the digest of what was
 //! last applied. A field the file does not mention and we never set is nobody's business of ours.
 
+use std::collections::BTreeMap;
+
 use crate::address::Kind;
 use crate::plan::Why;
 use crate::schema::{self, Change, Field, Seen};
@@ -33,6 +35,8 @@ pub struct Differences {
     pub restamp: bool,
     /// Fields that no list showed and whose digest agrees with the file.
     pub unread: Vec<&'static str>,
+    /// Fields that the file no longer names and that stay as they are.
+    pub let_go: Vec<&'static str>,
     /// Fields that ask for no encryption and were launched so, and are encrypted all the same.
     pub encrypted: Vec<&'static str>,
 }
@@ -71,6 +75,9 @@ impl Difference {
     }
 }
 
+/// Of more disks than so many nobody works out which an earlier file asked for: each makes it 33 times as many ways.
+const MOST_DISKS: usize = 3;
+
 /// Compares what the file wishes with what the world shows and with what was last applied (`last`; `None` where the
 /// stamp cannot be read). `key` is the stack's digest key.
 pub fn diff(kind: Kind, key: &str, want: &Fields, live: &Fields, last: Option<&Vector>) -> Differences {
@@ -108,7 +115,10 @@ pub fn diff_without(
         };
         if wish.is_nothing() && (field.stays || last.and_then(|l| l.get(field.code)).is_none()) {
             // Of what the file names no more, the stamp must not say that it was asked for.
-            out.restamp |= applied == Some(false);
+            if applied == Some(false) {
+                out.restamp = true;
+                out.let_go.push(field.name);
+            }
             continue;
         }
         // Protection outlives its line in the file and is put on by hand too: only `unprotect` lifts it.
@@ -197,7 +207,7 @@ fn was_live(field: &Field, last: &Vector, key: &str, wish: &Value, shown: &Value
             // A table shows more than was asked for (defaults, other people's tags): compare the part that was.
             last.was(field.code, key, shown)
                 || last.was(field.code, key, &masked(wish, shown))
-                || smaller(shown).any(|part| last.was(field.code, key, &part))
+                || parts(field, shown).any(|part| last.was(field.code, key, &part))
         }
     }
 }
@@ -205,7 +215,7 @@ fn was_live(field: &Field, last: &Vector, key: &str, wish: &Value, shown: &Value
 /// Keys of a table that were applied last time, are still there, and are no longer wished.
 fn dropped(field: &Field, last: &Vector, key: &str, wish: &Value, shown: &Value) -> Vec<String> {
     let whole = std::iter::once(shown.clone());
-    let applied = whole.chain(smaller(shown)).find(|part| last.was(field.code, key, part));
+    let applied = whole.chain(parts(field, shown)).find(|part| last.was(field.code, key, part));
     match (applied, wish) {
         (Some(Value::Map(was)), Value::Map(w)) => was.into_keys().filter(|k| !w.contains_key(k)).collect(),
         (Some(Value::Map(was)), Value::Null) => was.into_keys().collect(),
@@ -224,6 +234,44 @@ fn masked(wish: &Value, shown: &Value) -> Value {
     }
 }
 
+/// The tables that an earlier file may have asked for, of what is shown.
+fn parts<'v>(field: &Field, shown: &'v Value) -> Box<dyn Iterator<Item = Value> + 'v> {
+    match field.name {
+        "disks" => Box::new(asked_disks(shown).into_iter()),
+        _ => Box::new(smaller(shown)),
+    }
+}
+
+/// Every way to have asked for some of the disks that are shown: the list tells more of a disk than a file must. None
+/// where there are too many of them.
+fn asked_disks(shown: &Value) -> Vec<Value> {
+    let Value::Map(devices) = shown else { return vec![] };
+    if devices.len() > MOST_DISKS {
+        return vec![];
+    }
+    let mut all: Vec<BTreeMap<String, Value>> = vec![BTreeMap::new()];
+    for (device, disk) in devices {
+        let Value::Map(told) = disk else { return vec![] };
+        let told: Vec<_> = told.iter().filter(|(_, v)| !v.is_nothing()).collect();
+        let asked = (0..1_usize << told.len()).map(|chosen| {
+            let some = told.iter().enumerate().filter(|(i, _)| chosen >> i & 1 == 1).map(|(_, (k, v))| (*k, *v));
+            Value::Map(some.map(|(k, v)| (k.clone(), v.clone())).collect())
+        });
+        // A disk has a size.
+        let asked: Vec<Value> = asked.filter(|d| matches!(d, Value::Map(m) if m.contains_key("size"))).collect();
+        let with = all.iter().flat_map(|before| {
+            asked.iter().map(move |d| {
+                let mut more = before.clone();
+                more.insert(device.clone(), d.clone());
+                more
+            })
+        });
+        let with: Vec<_> = with.collect();
+        all.extend(with);
+    }
+    all.into_iter().filter(|disks| !disks.is_empty()).map(Value::Map).collect()
+}
+
 /// Every table that is `shown` with one key left out: finds the last applied tags when the file adds one tag and
 /// somebody else has added another.
 fn smaller(shown: &Value) -> impl Iterator<Item = Value> + '_ {
@@ -240,8 +288,6 @@ fn smaller(shown: &Value) -> impl Iterator<Item = Value> + '_ {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     fn one(name: &str, v: impl Into<Value>) -> Fields {
@@ -331,7 +377,7 @@ mod tests {
             let live = one(field.name, 6000_u32);
             let last = Vector::of(kind, "k", &live);
             let d = diff(kind, "k", &one(field.name, Value::Null), &live, Some(&last));
-            assert!(d.fields.is_empty() && d.restamp, "{}: {d:?}", field.name);
+            assert!(d.fields.is_empty() && d.restamp && d.let_go == [field.name], "{}: {d:?}", field.name);
             let none = Vector::of(kind, "k", &Fields::new());
             let d = diff(kind, "k", &one(field.name, Value::Null), &live, Some(&none));
             assert_eq!(d, Differences::default(), "{}", field.name);
@@ -340,6 +386,50 @@ mod tests {
         let disks = one("disks", Value::Map(BTreeMap::from([("/dev/sdb".into(), Value::Map(BTreeMap::new()))])));
         let last = Vector::of(Kind::Machines, "k", &disks);
         assert_eq!(diff(Kind::Machines, "k", &Fields::new(), &disks, Some(&last)).fields.len(), 1);
+    }
+
+    #[test]
+    fn a_disk_that_the_file_no_longer_has_is_the_files_change() {
+        let disk =
+            |keys: &[(&str, Value)]| Value::Map(keys.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect());
+        let told = |size: u32| {
+            disk(&[
+                ("size", size.into()),
+                ("type", "gp3".into()),
+                ("iops", 3000_u32.into()),
+                ("encrypted", false.into()),
+            ])
+        };
+        let asked = |size: u32| disk(&[("size", size.into()), ("type", "gp3".into())]);
+        let live = one("disks", disk(&[("/dev/sdf", told(20)), ("/dev/sdg", told(5))]));
+        let both = one("disks", disk(&[("/dev/sdf", asked(20)), ("/dev/sdg", asked(5))]));
+        let last = Vector::of(Kind::Machines, "k", &both);
+        for (want, dropped) in [
+            (one("disks", disk(&[("/dev/sdg", asked(5))])), vec!["/dev/sdf"]),
+            (one("disks", Value::Null), vec!["/dev/sdf", "/dev/sdg"]),
+        ] {
+            let d = diff(Kind::Machines, "k", &want, &live, Some(&last));
+            let [change] = d.fields.as_slice() else { panic!("{d:?}") };
+            assert_eq!(
+                (change.why, change.dropped.clone()),
+                (Why::Declared, dropped.into_iter().map(str::to_owned).collect())
+            );
+            assert!(change.forces_replacement().is_some() && change.touched().is_some_and(|t| !t.is_nothing()));
+        }
+        // A disk of the image's own was never asked for.
+        let own = Vector::of(Kind::Machines, "k", &one("disks", disk(&[("/dev/sdg", asked(5))])));
+        let want = one("disks", disk(&[("/dev/sdg", disk(&[("size", 5_u32.into())]))]));
+        let d = diff(Kind::Machines, "k", &want, &live, Some(&own));
+        assert!(d.fields.is_empty() && d.restamp, "{d:?}");
+    }
+
+    #[test]
+    fn given_up_protection_is_no_difference() {
+        let last = Vector::of(Kind::Volumes, "k", &one("protect", true));
+        for (live, restamp) in [(true, false), (false, true)] {
+            let d = diff(Kind::Volumes, "k", &one("protect", Value::Null), &one("protect", live), Some(&last));
+            assert_eq!((d.fields.len(), d.restamp), (0, restamp));
+        }
     }
 
     #[test]

@@ -424,7 +424,7 @@ fn kept<'a>(
     } else if named && (restart || !differences.fields.is_empty()) {
         Action::Update
     } else if differences.restamp || marks_are_off(draft, &s.address, keeper) {
-        why.push(Reason { why: stamp_why(draft, keeper), says: stamp_reason(draft, keeper) });
+        why.push(Reason { why: stamp_why(draft, keeper), says: stamp_reason(draft, keeper, &differences) });
         Action::Restamp
     } else {
         return None;
@@ -531,8 +531,11 @@ pub(super) fn stamp_why(draft: &Draft<'_>, keeper: &Member<'_>) -> Why {
     if theirs || keeper.launch.is_none() { Why::Drifted } else { Why::Stamp }
 }
 
-fn stamp_reason(draft: &Draft<'_>, keeper: &Member<'_>) -> String {
-    if keeper.launch.is_none() {
+pub(super) fn stamp_reason(draft: &Draft<'_>, keeper: &Member<'_>, differences: &Differences) -> String {
+    if !differences.let_go.is_empty() {
+        let fields = differences.let_go.join(", ");
+        format!("{fields}: no longer in the file; what is there stays, and is not looked at any more")
+    } else if keeper.launch.is_none() {
         "its tags were taken away; its client token says that it is ours".into()
     } else if keeper.object.tags.get(tag::STACK).is_none_or(|s| *s != draft.ask.desired.stack.id) {
         "its tags were changed".into()

@@ -297,7 +297,7 @@ fn the_last_replica_does_not_go_in_the_plan_that_makes_an_empty_one() {
     w.intent.max_deletes = Some(Amount::Percent(100));
     let plan = w.plan();
     assert_eq!((plan.changes.len(), plan.changes[0].action), (1, Action::Create), "{}", told(&plan));
-    assert_eq!((plan.held.len(), plan.held[0].by), (1, Hold::Floor));
+    assert_eq!((plan.held.len(), plan.held[0].by), (1, Hold::Time));
     assert!(w.vet(&plan).is_empty());
     // The independent check sees it too.
     let mut other = w.plan();
@@ -310,6 +310,11 @@ fn the_last_replica_does_not_go_in_the_plan_that_makes_an_empty_one() {
     let says: Vec<String> = w.vet(&other.seal()).iter().map(|o| o.says.clone()).collect();
     assert!(says.iter().any(|s| s.contains("no other replica of volumes.data stays")), "{says:?}");
     w.apply(&plan);
+    // Nor soon after, for nobody can have copied it yet.
+    let next = w.plan();
+    assert!(next.is_empty() && next.held[0].by == Hold::Time, "{}", told(&next));
+    assert_eq!(next.look_again_at, Some(w.at + SignedDuration::from_hours(7 * 24 - 2)));
+    w.later(7 * 24 * 3600);
     assert_eq!(w.plan().changes[0].action, Action::Quarantine);
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::admit::full_look;
 use super::{Candidate, Draft, moved, reasons};
@@ -44,21 +44,23 @@ pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<
     }
     let mut out = Vec::new();
     let beyond: Vec<_> = survey.members().filter(|(s, _)| *s >= count).map(|(s, m)| (s, m.clone())).collect();
-    let replicas = matches!(declared.layout, Layout::Replicas { .. });
-    let last = replicas && count > 0 && (0..count).all(|slot| survey.alive(slot).next().is_none());
     for (slot, m) in beyond {
         let why = Reason { why: Why::Declared, says: format!("only {count} are in the file") };
-        if last && m.alive() {
-            // The ones that come in its stead are empty.
-            let mut change = draft.change(&group.slot(slot), Action::Quarantine, vec![why]);
-            change.object = Some(m.object.id.clone());
-            change.zone.clone_from(&m.object.zone);
-            change.what = size(&m.object.fields);
-            let words = format!("another volume of {group} to be there: copy its data, the next plan lets it go");
-            draft.hold(change, Hold::Floor, words);
-            continue;
+        match last_copy(draft, declared, survey, count, &m) {
+            None => out.extend(leave(draft, &group.slot(slot), &m, why)),
+            Some(until) => {
+                let mut change = draft.change(&group.slot(slot), Action::Quarantine, vec![why]);
+                change.object = Some(m.object.id.clone());
+                change.zone.clone_from(&m.object.zone);
+                change.what = size(&m.object.fields);
+                draft.look_again_by(Some(until));
+                let words = format!(
+                    "a copy of its data: those that stay are younger and may be empty; it goes from {}",
+                    moment(until)
+                );
+                draft.hold(change, Hold::Time, words);
+            }
         }
-        out.extend(leave(draft, &group.slot(slot), &m, why));
     }
     let zones = match zones(draft, group, declared, survey, count) {
         Ok(zones) => zones,
@@ -127,6 +129,27 @@ pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<
         }
     }
     out
+}
+
+/// Until when a replica that the file no longer has stays, because each one that is to stay in its stead was made after it,
+/// and not long ago: an empty one has taken the place of one that is lost. As long as a quarantine takes.
+fn last_copy(
+    draft: &Draft<'_>,
+    declared: &VolumeGroup,
+    survey: &GroupSurvey<'_>,
+    count: u32,
+    m: &Member<'_>,
+) -> Option<Timestamp> {
+    if !matches!(declared.layout, Layout::Replicas { .. }) || count == 0 {
+        return None;
+    }
+    let policy = &draft.ask.desired.policy;
+    let span = |seconds: u64| SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
+    let stay = (0..count).flat_map(|slot| survey.alive(slot)).filter(|k| k.quarantined_until().is_none());
+    let oldest = stay.map(|k| k.object.created).min().unwrap_or(draft.ask.now);
+    let until = oldest.checked_add(span(policy.quarantine)).unwrap_or(Timestamp::MAX);
+    let younger = oldest.duration_since(m.object.created) > span(policy.grace);
+    (younger && (until > draft.ask.now || oldest == draft.ask.now)).then_some(until)
 }
 
 /// Why a volume has no zone: for the reason that its machine has none, where it has a machine.
@@ -231,7 +254,7 @@ fn leave<'a>(draft: &mut Draft<'a>, address: &Address, member: &Member<'a>, why:
         return None;
     }
     let keep = SignedDuration::from_secs(i64::try_from(draft.ask.desired.policy.quarantine).unwrap_or(i64::MAX));
-    let end = draft.ask.now.checked_add(keep).unwrap_or(jiff::Timestamp::MAX);
+    let end = draft.ask.now.checked_add(keep).unwrap_or(Timestamp::MAX);
     change.how = if gone { "delete".into() } else { format!("kept until {}, then deleted", moment(end)) };
     Some(Candidate::new(change, Some(member.clone())))
 }
@@ -265,8 +288,7 @@ fn vacant<'a>(
     let history = draft.ask.history;
     let last = survey.slots.get(&address.slot).and_then(|all| all.first()).map(|m| m.object.id.as_str());
     // EC2 does not list a deleted volume for long; what earlier looks saw here is gone all the same.
-    let last =
-        last.or_else(|| history.slots.get(address).map(String::as_str)).filter(|id| !history.lessons.ended(id));
+    let last = last.or_else(|| history.slots.get(address).map(String::as_str)).filter(|id| !history.lessons.ended(id));
     // Not seen is not gone.
     let last = last.filter(|_| draft.ask.observed.sees_all(&survey.scope, Kind::Volumes));
     let reason = match last {
@@ -342,7 +364,7 @@ fn kept<'a>(
         }
     } else if differences.restamp || keeper.vector.is_none() || off(draft, address, keeper) {
         let why = super::machines::stamp_why(draft, keeper);
-        let why = Reason { why, says: "its stamp is put right".into() };
+        let why = Reason { why, says: super::machines::stamp_reason(draft, keeper, &differences) };
         let mut c = Candidate::new(make(draft, Action::Restamp, vec![why]), Some(keeper.clone()));
         c.vector = vector.clone();
         out.push(c);

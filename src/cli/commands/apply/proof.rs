@@ -81,7 +81,12 @@ impl Job<'_> {
         let asked = made.plan.changes.iter().any(|c| c.reasons.iter().any(|r| r.why == Why::Asked));
         // What was refused because the world moved, and is as wished now, somebody else has done. A saved plan is what it
         // says, and nothing else.
-        let done = !self.of_plan && refused > 0 && !failed && (!asked || self.intent.destroy) && left.is_empty() && left.gaps.is_empty();
+        let done = !self.of_plan
+            && refused > 0
+            && !failed
+            && (!asked || self.intent.destroy)
+            && left.is_empty()
+            && left.gaps.is_empty();
         let exit = match exit {
             Exit::Partial | Exit::Stale if done => Exit::Fine,
             exit => exit,
