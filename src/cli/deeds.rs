@@ -35,9 +35,9 @@ pub enum SimDeed {
     Die {
         /// Which
         machine: String,
-        /// Of what: EC2's code. Of most it dies before it runs; EC2 takes back what is spot, and what shuts itself down
-        /// stops unless it is
-        #[arg(long, value_enum, default_value_t = Death::Launch)]
+        /// EC2's reason code. The three launch errors need a pending machine, a spot termination a spot one; one that
+        /// shuts itself down stops, or ends if it is spot
+        #[arg(long, value_enum)]
         reason: Death,
     },
     /// Stop a machine by hand

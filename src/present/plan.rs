@@ -48,10 +48,15 @@ pub fn page(plan: &Plan, view: View<'_>) -> Doc {
     doc.push(view.rehearsal.map(|ledger| rehearsal::rows(plan, ledger)).unwrap_or_default());
     doc.push(last_rows(plan, &names));
     doc.summary = if plan.is_empty() {
-        Text::of(Role::Strong, if plan.held.is_empty() { "No changes." } else { "Nothing to do now." })
-            .plain(" ")
-            .and(Text::join(plan.forecast.iter().map(|f| ready(f).and(in_short(f))), " · "))
-            .and(Text::from(if plan.held.is_empty() { String::new() } else { format!(" · {} held", plan.held.len()) }))
+        Text::of(Role::Strong, if plan.held.is_empty() { "No changes." } else { "Nothing to do now." }).plain(" ").and(
+            Text::join(
+                plan.forecast
+                    .iter()
+                    .map(|f| ready(f).and(in_short(f)))
+                    .chain((!plan.held.is_empty()).then(|| Text::from(format!("{} held", plan.held.len())))),
+                " · ",
+            ),
+        )
     } else {
         Text::of(Role::Strong, totals.to_string())
     };

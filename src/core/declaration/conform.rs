@@ -3,7 +3,7 @@
 //! What passes can be read by [`super::reader::Reader`] without another word. What concerns two keys together is
 //! the blocks' own work.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::keys::{self, Block, Shape, one_of};
 use super::problems::Problems;
@@ -23,6 +23,7 @@ impl Conform<'_, '_> {
     /// Holds a table against its block. `path` is its name in messages: `machines.web`; empty for the whole file.
     pub fn table(&mut self, table: &mut Table, at: At, block: &'static Block, path: &str) {
         let mut meant = Vec::new();
+        let names: BTreeSet<String> = table.keys().cloned().collect();
         for (name, node) in table.iter_mut() {
             if self.problems.full() {
                 return;
@@ -45,7 +46,8 @@ impl Conform<'_, '_> {
                 }
                 self.value(node, &others.shape, &below);
             } else {
-                meant.extend(self.unknown(node, name, block, path));
+                let there = |near: &str| names.contains(near);
+                meant.extend(self.unknown(node, name, block, path, there));
             }
         }
         for key in block.keys.iter().filter(|k| k.required && self.whole) {
@@ -66,10 +68,23 @@ impl Conform<'_, '_> {
     }
 
     /// Says that a key is unknown; answers with the key that was meant, if one is near.
-    fn unknown(&mut self, node: &Node, name: &str, block: &'static Block, path: &str) -> Option<&'static str> {
+    fn unknown(
+        &mut self,
+        node: &Node,
+        name: &str,
+        block: &'static Block,
+        path: &str,
+        there: impl Fn(&str) -> bool,
+    ) -> Option<&'static str> {
         let place = if path.is_empty() { "at the top of the file".to_owned() } else { format!("in [{path}]") };
         let says = format!("unknown key `{}` {place}", name.escape_debug());
         match block.nearest(name) {
+            // A second one would be worse than an unknown one.
+            Some(near) if there(near) => {
+                let way_out = format!("take it away: `{near}`, which is meant most likely, stands there already");
+                self.problems.error("E0101", node.key, says, way_out);
+                Some(near)
+            }
             Some(near) => {
                 let added = self.problems.error("E0101", node.key, says, format!("write `{near}`"));
                 added.label(format!("did you mean `{near}`?")).fix(node.key, near);

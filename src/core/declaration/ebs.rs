@@ -49,10 +49,14 @@ const KINDS: &[Kind] = &[
 ];
 
 /// `size`.
-pub const SIZE: Key = key("size", Shape::Size(1, 65_536), "Its size. It can grow live; smaller means a new one.")
-    .example("\"50GiB\"")
-    .unit("GiB or TiB")
-    .aka(&["volume_size"]);
+pub const SIZE: Key = key(
+    "size",
+    Shape::Size(1, 65_536),
+    "Its size. It can grow live; smaller means a new machine, and of a volume it waits for a person.",
+)
+.example("\"50GiB\"")
+.unit("GiB or TiB")
+.aka(&["volume_size"]);
 /// `type`.
 pub const TYPE: Key =
     key("type", Shape::Word(&["gp3", "gp2", "io1", "io2", "st1", "sc1", "standard"]), "The EBS volume type.")
@@ -102,7 +106,14 @@ pub static DISK: Block = Block {
     about: "A data disk that dies with its machine. Data that must outlive it belongs into `[volumes]`.",
     keys: &[
         DEVICE.required(),
-        SIZE.required(),
+        key(
+            "size",
+            Shape::Size(1, 65_536),
+            "Its size. Like all of it, it is set at launch: a change means a new machine.",
+        )
+        .example("\"50GiB\"")
+        .unit("GiB or TiB")
+        .required(),
         TYPE.default("\"gp3\"").example("\"st1\""),
         IOPS,
         THROUGHPUT,

@@ -146,7 +146,7 @@ pub static REPAIR: Block = Block {
     title: "[policy.repair]",
     about: "How replacing unhealthy machines is held in check, so that healing never makes things worse.",
     keys: &[
-        key("breaker", Shape::Amount, "More unhealthy than this at once, and nothing soft is replaced.")
+        key("breaker", Shape::Amount, "More unhealthy than this at once, and they are replaced one alone at first, then more while that goes well.")
             .default("\"20%\"")
             .example("\"30%\"")
             .unit("count or share, rounded up"),

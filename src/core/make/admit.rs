@@ -478,7 +478,10 @@ fn settling(survey: &GroupSurvey<'_>, policy: &Policy, now: Timestamp) -> Option
     // All must be warm; one that is not ready has no time.
     let until = young.iter().map(|(_, until)| *until).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max());
     let says = match until {
-        Some(at) => format!("slot {first}{more} was just replaced and is watched until {}", moment(at)),
+        Some(at) => {
+            let are = if young.len() > 1 { "were just replaced and are" } else { "was just replaced and is" };
+            format!("slot {first}{more} {are} watched until {}", moment(at))
+        }
         None => format!("the new machine of slot {first}{more} is not ready yet"),
     };
     Some((says, until))

@@ -33,7 +33,7 @@ fn each_mistake_of_a_machine_has_a_place_and_a_way_out() {
     let rows: &[(&str, &str, &str)] = &[
         ("^^cuont = 3", "E0101", "write `count`"),
         ("^^security_groups = []", "E0101", "write `security-groups`"),
-        ("^^ami = \"ami-1\"", "E0101", "write `image`"),
+        ("^^ami = \"ami-1\"", "E0101", "take it away: `image`"),
         ("^^wibble = 1", "E0101", "known here: `count`"),
         ("metadata = { ^^hop-limmit = 2 }", "E0101", "write `hop-limit`"),
         ("count = ^^\"three\"", "E0103", "a whole number from 0 to 10000"),
