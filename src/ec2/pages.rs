@@ -3,7 +3,8 @@
 //! A page that fails ends the walk and is told: what was seen so far comes back with the failure, never as if it were
 //! all. An id is gone where EC2 says so, and not where an answer leaves it out. Nothing is tried again here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use evenkeel_core::failure::{Class, Failure};
 
@@ -98,21 +99,71 @@ where
     Ok(found)
 }
 
-/// What an answer shows of the ids that were asked for: all of them. EC2 refuses ids that it does not know, so one that
-/// it neither shows nor refuses was not seen, which is not the same as gone.
+/// What a read by id shows.
+#[derive(Debug)]
+pub(crate) struct Shown<T> {
+    action: &'static str,
+    /// What is there.
+    pub(crate) items: Vec<T>,
+    /// Ids that were neither shown nor refused. EC2 refuses ids that it does not know, so these were not seen, which is
+    /// not the same as gone.
+    pub(crate) left_out: Vec<String>,
+}
+
+impl<T> Shown<T> {
+    /// All of it.
+    ///
+    /// # Errors
+    /// When an id is left out.
+    pub(crate) fn whole(self) -> Result<Vec<T>, Failure> {
+        let Some(first) = self.left_out.first() else { return Ok(self.items) };
+        let more = match self.left_out.len() {
+            1 => String::new(),
+            n => format!(" and {} more", n - 1),
+        };
+        Err(self.neither(&format!("{first}{more}")))
+    }
+
+    /// What is there, and why nothing is known of the ids that were left out.
+    pub(crate) fn each(self) -> (Vec<T>, BTreeMap<String, Failure>) {
+        let unseen = self.left_out.iter().map(|id| (id.clone(), self.neither(id))).collect();
+        (self.items, unseen)
+    }
+
+    fn neither(&self, whom: &str) -> Failure {
+        let says = format!("{} was asked for {whom}, and neither shows nor refuses it", self.action);
+        Failure::new(Class::Transient, "", says)
+    }
+}
+
+/// [`by_ids`], and which of them were left out.
 ///
 /// # Errors
-/// When one is left out.
-pub(crate) fn all_shown<T: Named>(action: &str, ids: &[String], items: Vec<T>) -> Result<Vec<T>, Failure> {
-    let shown: BTreeSet<&str> = items.iter().map(Named::id).collect();
-    let mut left_out = ids.iter().filter(|id| !shown.contains(id.as_str()));
-    let Some(first) = left_out.next() else { return Ok(items) };
-    let more = match left_out.count() {
-        0 => String::new(),
-        n => format!(" and {n} more"),
+/// Any failure but not found.
+pub(crate) async fn shown_by_ids<T, F, Fut>(
+    action: &'static str,
+    ids: impl IntoIterator<Item = String>,
+    at_once: usize,
+    ask: F,
+) -> Result<Shown<T>, Failure>
+where
+    T: Named,
+    F: Fn(Vec<String>) -> Fut,
+    Fut: Future<Output = Result<Vec<T>, Failure>>,
+{
+    let left_out = Mutex::new(Vec::new());
+    let asked = |batch: Vec<String>| {
+        let (answer, left_out) = (ask(batch.clone()), &left_out);
+        async move {
+            let items = answer.await?;
+            let shown: BTreeSet<&str> = items.iter().map(Named::id).collect();
+            let missing = batch.into_iter().filter(|id| !shown.contains(id.as_str()));
+            left_out.lock().unwrap_or_else(PoisonError::into_inner).extend(missing);
+            Ok(items)
+        }
     };
-    let says = format!("{action} was asked for {first}{more}, and neither shows nor refuses it");
-    Err(Failure::new(Class::Transient, "", says))
+    let items = by_ids(ids, at_once, asked).await?;
+    Ok(Shown { action, items, left_out: left_out.into_inner().unwrap_or_else(PoisonError::into_inner) })
 }
 
 /// Cuts a refused batch: (the ids that the words name, the batches that may still do). Where the words name none or
@@ -221,18 +272,20 @@ mod tests {
     #[tokio::test]
     async fn an_id_is_gone_where_it_is_refused_and_not_where_an_answer_leaves_it_out() {
         let ask = |shows: fn(&[String]) -> Vec<One>| async move {
-            by_ids(ids(&["i-1", "i-2", "i-3"]), 9, |batch| async move {
+            shown_by_ids("List", ids(&["i-1", "i-2", "i-3"]), 9, |batch| async move {
                 if batch.iter().any(|id| id == "i-2") {
                     return Err(Failure::new(Class::NotFound, "InvalidInstanceID.NotFound", "'i-2' does not exist"));
                 }
-                all_shown("List", &batch, shows(&batch))
+                Ok(shows(&batch))
             })
             .await
+            .unwrap()
         };
-        assert_eq!(ask(|_| vec![One("i-1"), One("i-3")]).await.unwrap(), [One("i-1"), One("i-3")]);
-        let failure = ask(|_| vec![One("i-1")]).await.unwrap_err();
+        assert_eq!(ask(|_| vec![One("i-1"), One("i-3")]).await.whole().unwrap(), [One("i-1"), One("i-3")]);
+        assert_eq!(ask(|_| vec![One("i-1")]).await.left_out, ["i-3"]);
+        let failure = ask(|_| vec![One("i-1")]).await.whole().unwrap_err();
         assert_eq!((failure.class, failure.says.contains("i-3")), (Class::Transient, true), "{failure}");
-        let failure = ask(|_| Vec::new()).await.unwrap_err();
+        let failure = ask(|_| Vec::new()).await.whole().unwrap_err();
         assert!(failure.says.contains("i-1 and 1 more"), "{failure}");
     }
 

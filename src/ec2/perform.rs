@@ -142,7 +142,7 @@ impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
             };
             // A repeat after the machine was started again is refused, although the type is as wished by now.
             if let (InstanceChange::Type(wanted), Class::Busy) = (change, failure.class) {
-                let now = self.eyes.instances_by_id(&Calls::default(), [id.to_owned()]).await?;
+                let now = self.eyes.instances_by_id(&Calls::default(), [id.to_owned()]).await?.whole()?;
                 if now.iter().any(|i| i.instance_type == *wanted) {
                     return Ok(());
                 }
@@ -199,7 +199,7 @@ impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
     }
 
     async fn volume(&self, id: &str) -> Result<Option<Volume>, Failure> {
-        Ok(self.eyes.volumes_by_id(&Calls::default(), [id.to_owned()]).await?.pop())
+        Ok(self.eyes.volumes_by_id(&Calls::default(), [id.to_owned()]).await?.whole()?.pop())
     }
 
     async fn set_tags(&self, ids: &[String], tags: &Tags) -> Result<(), Failure> {

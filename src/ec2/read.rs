@@ -26,7 +26,7 @@ use crate::api::{Ec2Read, Filter, Instance, InstanceStatus, Query, Tags, Volume}
 use crate::by_id::ById;
 use crate::kinds::{Alike, machine, volume};
 use crate::limits;
-use crate::pages::{Walked, all_shown, by_ids, walk};
+use crate::pages::{Shown, Walked, by_ids, shown_by_ids, walk};
 use crate::wire::{Calls, call, family};
 
 /// EC2 to look at and not to touch.
@@ -81,10 +81,9 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
         &self,
         calls: &Calls,
         ids: impl IntoIterator<Item = String>,
-    ) -> Result<Vec<Instance>, Failure> {
-        by_ids(ids, limits::IDS, |ids| async move {
-            let query = Query { ids: ids.clone(), ..Query::default() };
-            all_shown("DescribeInstances", &ids, self.instances(calls, query).await.whole()?)
+    ) -> Result<Shown<Instance>, Failure> {
+        shown_by_ids("DescribeInstances", ids, limits::IDS, |ids| async move {
+            self.instances(calls, Query { ids, ..Query::default() }).await.whole()
         })
         .await
     }
@@ -93,10 +92,9 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
         &self,
         calls: &Calls,
         ids: impl IntoIterator<Item = String>,
-    ) -> Result<Vec<Volume>, Failure> {
-        by_ids(ids, limits::IDS, |ids| async move {
-            let query = Query { ids: ids.clone(), ..Query::default() };
-            all_shown("DescribeVolumes", &ids, self.volumes(calls, query).await.whole()?)
+    ) -> Result<Shown<Volume>, Failure> {
+        shown_by_ids("DescribeVolumes", ids, limits::IDS, |ids| async move {
+            self.volumes(calls, Query { ids, ..Query::default() }).await.whole()
         })
         .await
     }
@@ -137,7 +135,7 @@ impl<E: Ec2Read + ?Sized> Ec2Eyes<E> {
             if strangers.is_empty() {
                 return walked;
             }
-            match self.instances_by_id(calls, strangers.clone()).await {
+            match self.instances_by_id(calls, strangers.clone()).await.and_then(Shown::whole) {
                 Ok(found) => walked.items = found,
                 Err(failure) => walked.failed = Some(failure),
             }
@@ -261,7 +259,7 @@ impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
             let gone = |id: &&String| id.starts_with("i-") && !machines.has(id);
             let gone: BTreeSet<String> = wants.known.iter().filter(gone).cloned().collect();
             if !gone.is_empty() {
-                match self.instances_by_id(calls, gone).await {
+                match self.instances_by_id(calls, gone).await.and_then(Shown::whole) {
                     Ok(found) => {
                         let ours = found.into_iter().filter(|i| is_ours(&wants.stack, &i.client_token, &i.tags));
                         machines.extend(ours);
@@ -281,7 +279,7 @@ impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
             let unseen: BTreeSet<String> = unseen.map(str::to_owned).collect();
             if !unseen.is_empty() {
                 let all_parts = unseen.iter().all(|id| parts.contains(id.as_str()));
-                match self.volumes_by_id(calls, unseen).await {
+                match self.volumes_by_id(calls, unseen).await.and_then(Shown::whole) {
                     Ok(found) => {
                         for v in found {
                             // What outlives its machine is no part of it: a volume of ours without its tags, or
@@ -337,9 +335,9 @@ impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
         }
         let machines = async {
             if machines.is_empty() {
-                return Ok(Vec::new());
+                return Ok(Looked::default());
             }
-            let found = self.instances_by_id(calls, machines).await?;
+            let (found, unseen) = self.instances_by_id(calls, machines).await?.each();
             let alive = found.iter().filter(|i| machine::phase(i.state).alive()).map(|i| i.id.clone()).collect();
             let (rows, why) = match self.statuses_of(calls, alive).await {
                 Ok(rows) => (rows, "not listed".to_owned()),
@@ -353,20 +351,22 @@ impl<E: Ec2Read + ?Sized + 'static> Eyes for Ec2Eyes<E> {
                 let row = rows.get(&i.id).map_or(machine::Status::None(&why), machine::Status::Row);
                 machine::object(&self.scope, i, row, &none, &mut alike)
             };
-            Ok(found.iter().map(object).collect::<Vec<_>>())
+            Ok(Looked { objects: found.iter().map(object).collect(), unseen })
         };
         let volumes = async {
             if volumes.is_empty() {
-                return Ok(Vec::new());
+                return Ok(Looked::default());
             }
-            let found = self.volumes_by_id(calls, volumes).await?;
+            let (found, unseen) = self.volumes_by_id(calls, volumes).await?.each();
             let mut alike = Alike::default();
-            Ok(found.iter().map(|v| volume::object(&self.scope, v, &mut alike)).collect::<Vec<_>>())
+            let objects = found.iter().map(|v| volume::object(&self.scope, v, &mut alike)).collect();
+            Ok(Looked { objects, unseen })
         };
         let (machines, volumes) = futures::join!(machines, volumes);
-        let mut all: Vec<Object> = machines?;
-        all.extend(volumes?);
-        all.sort_by(|a, b| (a.kind, &a.id).cmp(&(b.kind, &b.id)));
-        Ok(all.into())
+        let (mut all, volumes): (Looked, Looked) = (machines?, volumes?);
+        all.objects.extend(volumes.objects);
+        all.unseen.extend(volumes.unseen);
+        all.objects.sort_by(|a, b| (a.kind, &a.id).cmp(&(b.kind, &b.id)));
+        Ok(all)
     }
 }

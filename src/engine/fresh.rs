@@ -24,6 +24,8 @@ pub struct Refused {
     pub change: u32,
     /// What is different.
     pub because: String,
+    /// It is not known to be different: it could not be seen.
+    pub unseen: bool,
 }
 
 /// The changes to refuse. `now` computes a change's fingerprint from the world as it is, or says in words why it
@@ -38,7 +40,7 @@ pub fn stale(progress: &Progress, mut now: impl FnMut(&Change) -> Result<Digest,
                 Ok(_) => format!("{} is not as the plan saw it", c.object.as_deref().unwrap_or("its place")),
                 Err(words) => words,
             };
-            Some(Refused { change, because })
+            Some(Refused { change, because, unseen: false })
         })
         .collect()
 }
@@ -107,9 +109,9 @@ pub(crate) async fn second_look(
         let moved = |now: &Object| {
             let then = seen.object(&now.id)?;
             let moved = MARKS.into_iter().find(|key| now.tags.get(*key) != then.tags.get(*key))?;
-            Some(format!("{} bears another {moved} than the lists showed", now.id))
+            Some((format!("{} bears another {moved} than the lists showed", now.id), false))
         };
-        let blind = |id: &str, failure: &Failure| format!("{id} goes, and could not be read by id: {failure}");
+        let blind = |id: &str, failure: &Failure| (format!("{id} goes, and could not be read by id: {failure}"), true);
         let shown = again.as_ref().map(Looked::shown);
         let says = |id: &str| match &shown {
             Err(failure) => Some(blind(id, failure)),
@@ -118,7 +120,10 @@ pub(crate) async fn second_look(
                 Err(failure) => Some(blind(id, failure)),
             },
         };
-        let all = ends.into_iter().filter_map(|(id, change)| Some(Refused { change, because: says(id)? }));
+        let all = ends.into_iter().filter_map(|(id, change)| {
+            let (because, unseen) = says(id)?;
+            Some(Refused { change, because, unseen })
+        });
         refused.extend(all.collect::<Vec<_>>());
     }
     refused.sort_by_key(|r| r.change);

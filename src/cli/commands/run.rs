@@ -174,7 +174,7 @@ pub async fn carry_out(
     let exit = cause.map_or_else(|| ends(ran.outcome), exit);
     let learned = learn(project, plan, &events);
     let gap = |r: &Refused| plan.changes.get(r.change as usize).and_then(|c| unseen(plan, c, &seen.observed));
-    let unseen = refused.iter().all(|r| gap(r).is_some());
+    let unseen = refused.iter().all(|r| r.unseen || gap(r).is_some());
     Ok(Run { ran, exit, refused: refused.len(), unseen, learned, stopped: cause.is_some() })
 }
 

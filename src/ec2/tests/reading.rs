@@ -81,8 +81,13 @@ fn what_an_earlier_look_saw_and_a_read_by_id_neither_shows_nor_refuses_is_a_gap(
             assert!(seen.objects.iter().all(|o| o.id != *id));
             let gap = seen.gaps.iter().find(|g| g.kind == Some(kind)).expect("it may be there");
             assert_eq!((gap.partial, gap.failure.class), (false, Class::Transient), "{gap:?}");
-            let looked = stage.provider.look(&[id.clone()].into()).await.unwrap_err();
-            assert_eq!(looked.class, Class::Transient, "a wait goes on");
+            let looked = stage.provider.look(&[id.clone(), machines[0].clone()].into()).await.unwrap();
+            assert_eq!(
+                looked.objects.iter().map(|o| &o.id).collect::<Vec<_>>(),
+                [&machines[0]],
+                "it takes no other along"
+            );
+            assert_eq!(looked.unseen[id].class, Class::Transient, "a wait goes on");
         }
     });
 }

@@ -103,7 +103,7 @@ async fn a_refused_change_leaves_its_batch_and_the_rest_goes_on() {
     let world = Arc::clone(&fake.world);
     let plan = fleet(4);
     let mut paper = Paper::default();
-    let refused = [Refused { change: 2, because: "it is there already".into() }];
+    let refused = [Refused { change: 2, because: "it is there already".into(), unseen: false }];
     let ran = run_on(fake, &plan, &mut paper, &refused, Stop::never()).await;
     assert_eq!(ran.outcome, Outcome::Partial, "one change was not made");
     assert_eq!(world.lock().unwrap().log, ["launch 0-1,3 g1 a/big"]);
@@ -131,7 +131,7 @@ async fn a_step_of_refused_changes_only_is_skipped_with_what_hangs_on_it() {
         ],
     );
     let mut paper = Paper::default();
-    let refused = [Refused { change: 0, because: "gone".into() }];
+    let refused = [Refused { change: 0, because: "gone".into(), unseen: false }];
     let ran = run_on(fake, &plan, &mut paper, &refused, Stop::never()).await;
     assert_eq!(world.lock().unwrap().log, ["volume 0 g1"]);
     let skipped = |s| matches!(ran.progress.state(s), Some(State::Skipped(_)));
