@@ -82,6 +82,29 @@ pub(super) fn reseat<'a>(draft: &Draft<'a>, slots: &mut [Slot<'a>]) {
     }
 }
 
+/// A zone that counts as impaired is left out of the spread, and what stands in it stays: where the zones differ for that,
+/// it is said.
+fn aside(
+    draft: &mut Draft<'_>,
+    group: &Group,
+    declared: &MachineGroup,
+    names: &BTreeSet<&String>,
+    standing: &BTreeMap<&String, u32>,
+) {
+    let Some(situation) = draft.survey.situations.get(&declared.scope) else { return };
+    let counted = |z: &String| standing.get(z).copied().unwrap_or_default();
+    let differ =
+        names.iter().map(|z| counted(z)).max().unwrap_or(0) - names.iter().map(|z| counted(z)).min().unwrap_or(0);
+    let left: Vec<String> = (names.iter())
+        .filter(|z| counted(z) > 0)
+        .filter_map(|z| Some(format!("{z} holds {} ({})", counted(z), situation.impaired.get(*z)?.says)))
+        .collect();
+    if differ > declared.skew && !left.is_empty() {
+        let says = format!("zones differ by {differ}, {} was asked: {}", declared.skew, left.join(", "));
+        draft.notes.push(Note { kind: "skew".into(), about: group.to_string(), says });
+    }
+}
+
 /// Zone of every slot, and the slots that must move with the reason.
 pub(super) fn placed(
     draft: &mut Draft<'_>,
@@ -165,6 +188,9 @@ pub(super) fn placed(
                 placement.relaxed_by.join(", ")
             ),
         });
+    }
+    if placement.relaxed_by.is_empty() {
+        aside(draft, group, declared, &names, &standing);
     }
     for says in &placement.because {
         draft.notes.push(Note { kind: "placement".into(), about: group.to_string(), says: says.clone() });
