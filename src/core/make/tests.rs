@@ -434,3 +434,17 @@ fn a_volume_for_which_no_zone_is_well_is_held_and_not_forgotten() {
     w.later(7200);
     assert_eq!(w.plan().changes.len(), 2);
 }
+
+#[test]
+fn a_spread_that_an_impaired_zone_leaves_uneven_is_told() {
+    let mut w = World::new(2);
+    w.desired.volumes.insert("data".into(), volume());
+    w.desired.machines.get_mut("web").unwrap().spread = Spread::Zones(vec!["a".into()]);
+    w.settle();
+    w.desired.machines.get_mut("web").unwrap().spread = Spread::Zones(vec!["a".into(), "b".into(), "c".into()]);
+    let skew = |w: &World| w.plan().notes.into_iter().filter(|n| n.kind == "skew").map(|n| n.says).collect::<Vec<_>>();
+    assert_eq!(skew(&w), ["zones differ by 2, 1 was asked: a holds 2 pinned"]);
+    w.seen.scopes.get_mut("").unwrap().zones.insert("a".into(), false);
+    let says = skew(&w);
+    assert!(says.len() == 1 && says[0].starts_with("zones differ by 2, 1 was asked: a holds 2 ("), "{says:?}");
+}
