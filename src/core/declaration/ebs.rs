@@ -87,7 +87,7 @@ pub const DEVICE: Key = key("device", Shape::Text(Format::Device), "The device n
 /// `root` of machines.
 pub static ROOT: Block = Block {
     title: "root",
-    about: "The disk that the machine boots from. What is left out is as the image has it.",
+    about: "The disk that the machine boots from. What is left out is as the image has it; what is taken out again stays as it is.",
     keys: &[
         SIZE.default("the image's"),
         TYPE.default("the image's"),

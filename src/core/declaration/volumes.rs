@@ -34,7 +34,7 @@ pub static GROUPS: Block = Block {
 pub static VOLUMES: Block = Block {
     title: "[volumes.<name>]",
     about: "A group of EBS volumes. With `for`, each slot of a group of machines has one, in its zone, handed on when the \
-            machine is replaced; with `replicas`, so many stand spread over zones.",
+            machine is replaced; with `replicas`, so many stand spread over zones. `iops`, `throughput`, `kms-key` and `from-snapshot` that are taken out again leave a volume as it is.",
     keys: &[
         key("for", Shape::Text(Format::MachineGroup), "The machines they belong to: one a slot.")
             .default("none: then `replicas` is needed")
