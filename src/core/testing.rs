@@ -450,6 +450,19 @@ impl World {
         true
     }
 
+    /// EC2 announces that it retires a machine.
+    pub fn retire(&mut self, id: &str, not_before: Timestamp) {
+        self.find(id).signals.push(Signal {
+            source: Source::ScheduledEvent,
+            reporter: Reporter::Ec2Control,
+            reading: Reading::Bad,
+            since: None,
+            hard: false,
+            says: "instance-retirement".into(),
+            not_before: Some(not_before),
+        });
+    }
+
     pub fn kill(&mut self, id: &str) {
         self.find(id).phase = Phase::Gone;
         self.find(id).says = "Client.UserInitiatedShutdown".into();

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::*;
 use crate::desired::{Follow, Image, Layout, Lookup, Spread, VolumeGroup};
-use crate::observed::{Answer, Found, Reading, Reporter, Signal, Source};
+use crate::observed::{Answer, Found, Reading};
 use crate::plan::{Call, Do, Step};
 use crate::stamp::tag;
 use crate::testing::{World, told, volume};
@@ -249,16 +249,7 @@ fn what_ec2_retires_sooner_is_replaced_sooner() {
     let soon = w.at + SignedDuration::from_hours(30);
     for (slot, at) in [(1, soon + SignedDuration::from_hours(200)), (4, soon)] {
         let id = w.id_of(&format!("machines.web/{slot}"));
-        let retires = Signal {
-            source: Source::ScheduledEvent,
-            reporter: Reporter::Ec2Control,
-            reading: Reading::Bad,
-            since: None,
-            hard: false,
-            says: "instance-retirement".into(),
-            not_before: Some(at),
-        };
-        w.find(&id).signals.push(retires);
+        w.retire(&id, at);
     }
     let plan = w.plan();
     let launched: Vec<String> = launches(&plan);

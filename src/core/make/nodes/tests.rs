@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use crate::desired::{Image, WaitFor};
 use crate::failure::{Class, Failure};
-use crate::observed::{Answer, Found, Gap, Phase, Reading, Reporter, Signal, Source, Truth};
+use crate::observed::{Answer, Found, Gap, Phase, Reading, Truth};
 use crate::plan::{Action, Call, Do, Drain, Hold, ObjectDoes, Plan, Until};
 use crate::policy::Amount;
 use crate::testing::{World, told};
@@ -108,15 +108,7 @@ fn a_retirement_ends_a_machine_under_its_pods_only_when_it_is_near() {
     for (hours, force) in [(14 * 24, false), (0, true)] {
         let mut w = joined(3);
         let (id, at) = (w.id_of("machines.web/1"), w.at);
-        w.find(&id).signals.push(Signal {
-            source: Source::ScheduledEvent,
-            reporter: Reporter::Ec2Control,
-            reading: Reading::Bad,
-            since: None,
-            hard: false,
-            says: "instance-retirement".into(),
-            not_before: Some(at + SignedDuration::from_hours(hours) + SignedDuration::from_mins(10)),
-        });
+        w.retire(&id, at + SignedDuration::from_hours(hours) + SignedDuration::from_mins(10));
         let plan = w.plan();
         let drained = format!("Drained(Drain {{ empty_dir: true, unmanaged: false, force: {force} }})");
         assert!(steps(&plan, &id).contains(&drained), "{hours} h: {:?}", steps(&plan, &id));
