@@ -180,6 +180,9 @@ pub struct Held {
     pub by: Hold,
 }
 
+/// In the words of a hold by what something contains: there is no protection on it that `unprotect` could lift.
+pub const GOES_ALONG: &str = "which would go with it";
+
 /// The rules that hold changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -4,7 +4,7 @@
 //! the same name; with `#condition=Synced` behind it, what the file asks to be waited for.
 //! The id of a machine (`i-0abc`) is the node that stands on it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::address::ObjectName;
 use evenkeel_core::applyset;
@@ -12,6 +12,7 @@ use evenkeel_core::failure::Failure;
 use evenkeel_core::objects::readiness::{Readiness, WaitFor, class_of, leaving, readiness, served, unbound};
 use evenkeel_core::observed::{Object, Phase};
 use evenkeel_engine::provider::Looked;
+use futures::lock::Mutex;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use serde_json::Value as Json;
@@ -22,6 +23,9 @@ use crate::limits::AT_ONCE;
 use crate::node::answer;
 use crate::read::{KubernetesEyes, which};
 
+/// What one look has learnt of storage classes, by name: how each binds its claims.
+type Classes = Mutex<BTreeMap<String, Option<String>>>;
+
 impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
     /// These objects, each by itself; those that are not there are missing from the answer.
     pub(crate) async fn look_at(&self, scope: &str, ids: &BTreeSet<String>) -> Looked {
@@ -29,7 +33,8 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
             let (machines, names): (Vec<_>, Vec<_>) = ids.iter().partition(|id| is_machine(id));
             (machines.into_iter().collect(), names)
         };
-        let looks: Vec<_> = names.iter().map(|id| self.one(scope, id)).collect();
+        let classes = Classes::default();
+        let looks: Vec<_> = names.iter().map(|id| self.one(scope, id, &classes)).collect();
         let looks: Vec<Result<Option<Object>, Failure>> = stream::iter(looks).buffered(AT_ONCE).collect().await;
         let mut all = Looked::default();
         for (id, look) in names.into_iter().zip(looks) {
@@ -47,7 +52,7 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
         all
     }
 
-    async fn one(&self, scope: &str, id: &str) -> Result<Option<Object>, Failure> {
+    async fn one(&self, scope: &str, id: &str, classes: &Classes) -> Result<Option<Object>, Failure> {
         let (name, asked) = id.split_once('#').map_or((id, None), |(name, asked)| (name, WaitFor::parse(asked).ok()));
         let (name, uid) = name.split_once('@').map_or((name, None), |(name, uid)| (name, Some(uid)));
         let Ok(name) = name.parse::<ObjectName>() else { return Ok(None) };
@@ -60,18 +65,24 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
         if uid.is_some_and(|uid| uid != applyset::text(&body, "uid")) {
             return Ok(None);
         }
-        let (phase, says) = self.state(&name, &body, asked.as_ref()).await;
+        let (phase, says) = self.state(&name, &body, asked.as_ref(), classes).await;
         let created = applyset::text(&body, "creationTimestamp").parse().unwrap_or(Timestamp::UNIX_EPOCH);
         Ok(Some(answer(scope, id, created, phase, says)))
     }
 
-    async fn state(&self, name: &ObjectName, body: &Json, asked: Option<&WaitFor>) -> (Phase, String) {
+    async fn state(
+        &self,
+        name: &ObjectName,
+        body: &Json,
+        asked: Option<&WaitFor>,
+        classes: &Classes,
+    ) -> (Phase, String) {
         if let Some(says) = leaving(body) {
             return (Phase::Leaving, says);
         }
         let state = match (asked, class_of(body)) {
             (Some(asked), _) => asked.check(body),
-            (None, Some(class)) => unbound(body, self.binding(class).await.as_deref()),
+            (None, Some(class)) => unbound(body, self.known_binding(class, classes).await.as_deref()),
             (None, None) => readiness(body),
         };
         match state {
@@ -98,6 +109,17 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
         let which = Which { resource, namespace: String::new(), name: class.to_owned() };
         let class = self.get(&which).await.ok()??;
         Some(class.get("volumeBindingMode").and_then(Json::as_str).unwrap_or("Immediate").to_owned())
+    }
+
+    /// The same, asked once in a look: the claims of a class that look at the same time wait for the first one's answer.
+    async fn known_binding(&self, class: &str, classes: &Classes) -> Option<String> {
+        let mut classes = classes.lock().await;
+        if let Some(known) = classes.get(class) {
+            return known.clone();
+        }
+        let binding = self.binding(class).await;
+        classes.insert(class.to_owned(), binding.clone());
+        binding
     }
 
     /// A definition that is established may still not be served, or not in the version that it has gained.

@@ -5,7 +5,7 @@ use evenkeel_core::applyset::{self, MANAGER};
 use evenkeel_core::desired::ObjectWish;
 use evenkeel_core::digest::Digest;
 use evenkeel_core::failure::{Class, Failure};
-use evenkeel_core::objects::anew::is_barred;
+use evenkeel_core::objects::anew::{has_no_dry_run, is_barred};
 use evenkeel_core::objects::order::loses;
 use evenkeel_core::objects::{compare, immutable, redact};
 use evenkeel_core::observed::{Live, Trial};
@@ -31,7 +31,7 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
         let mut fixed = Vec::new();
         for (a, answer) in doubtful.into_iter().zip(answers) {
             let live = found.seen.objects.get(&a.object);
-            let trial = trial(answer, live.is_some(), &found.stack);
+            let Some(trial) = trial(answer, live.is_some(), &found.stack) else { continue };
             if let (Some(live), Trial::Refused(_, causes)) = (live, &trial)
                 && !immutable::refused(causes).is_empty()
                 && loses(&live.body).is_none()
@@ -46,7 +46,7 @@ impl<C: ClusterRead + ?Sized> KubernetesEyes<C> {
         for (a, answer) in fixed.into_iter().zip(answers) {
             let Err(Refusal { failure, causes }) = answer else { continue };
             let causes: Vec<_> = causes.into_iter().map(|c| (c.field, c.message)).collect();
-            if is_barred(&failure, &causes) {
+            if is_barred(&a.object.name, &tried_as(&a.object).name, &failure, &causes) {
                 found.seen.barred.insert(a.object.clone(), (failure, causes));
             }
         }
@@ -83,12 +83,14 @@ fn lacks_ground(failure: &Failure) -> bool {
     failure.class == Class::NotFound && (says("namespaces \"") || says("could not find the requested resource"))
 }
 
-fn trial(answer: Result<Json, Refusal>, there: bool, stack: &str) -> Trial {
+/// What the answer says of the object; `None`: nothing.
+fn trial(answer: Result<Json, Refusal>, there: bool, stack: &str) -> Option<Trial> {
     match answer {
-        Ok(body) => Trial::Becomes(redact::redacted(body, stack)),
-        Err(refusal) if !there && lacks_ground(&refusal.failure) => Trial::TooEarly,
+        Ok(body) => Some(Trial::Becomes(redact::redacted(body, stack))),
+        Err(refusal) if has_no_dry_run(&refusal.failure) => None,
+        Err(refusal) if !there && lacks_ground(&refusal.failure) => Some(Trial::TooEarly),
         Err(Refusal { failure, causes }) => {
-            Trial::Refused(failure, causes.into_iter().map(|c| (c.field, c.message)).collect())
+            Some(Trial::Refused(failure, causes.into_iter().map(|c| (c.field, c.message)).collect()))
         }
     }
 }
@@ -108,6 +110,9 @@ mod tests {
             assert_eq!(lacks_ground(&Failure::new(class, "", says)), is, "{says}");
         }
         let refusal = || Refusal::from(Failure::new(Class::NotFound, "", "roles \"reader\" not found"));
-        assert!(matches!(trial(Err(refusal()), false, "s"), Trial::Refused(..)), "told in the server's words");
+        assert!(matches!(trial(Err(refusal()), false, "s"), Some(Trial::Refused(..))), "told in the server's words");
+        let hook = "admission webhook \"a\" does not support dry run";
+        let hook = Refusal::from(Failure::new(Class::Invalid, "BadRequest", hook));
+        assert_eq!(trial(Err(hook), false, "s"), None, "it is not the object that is refused");
     }
 }

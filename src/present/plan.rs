@@ -10,7 +10,7 @@ use evenkeel_core::address::{Address, Group, Kind};
 use evenkeel_core::desired::is_cluster;
 use evenkeel_core::expected::{LOOKED_UP, UNANSWERED};
 use evenkeel_core::observed::Gap;
-use evenkeel_core::plan::{Action, Change, FieldChange, Forecast, Held, Hold, Plan, Why};
+use evenkeel_core::plan::{Action, Change, FieldChange, Forecast, GOES_ALONG, Held, Hold, Plan, Why};
 use evenkeel_core::rehearsal::Ledger;
 use evenkeel_core::value::Value;
 
@@ -468,6 +468,7 @@ pub(crate) fn way_out(held: &Held, plan: &Plan) -> String {
     }
     let address = &held.change.address;
     let (said, words) = match held.by {
+        Hold::Protection if held.waits_for.contains(GOES_ALONG) => return String::new(),
         Hold::Protection => ("unprotect", format!("`evenkeel unprotect {address}` lifts it")),
         Hold::DeleteCap => ("--max-deletes", "`--max-deletes N` raises it for one run".to_owned()),
         Hold::ZeroDesired => ("--allow-empty", "`--allow-empty` says that you mean it".to_owned()),

@@ -349,6 +349,24 @@ fn an_object_is_protected_and_the_command_that_a_plan_prints_takes_it_off() {
 }
 
 #[test]
+fn a_namespace_that_is_taken_out_before_what_is_in_it_has_a_way_out_that_works() {
+    let namespace = "---\napiVersion: v1\nkind: Namespace\nmetadata: { name: shop }\n";
+    let inside = config("a").replace("name: a", "name: a, namespace: shop");
+    let place = with("", &format!("{namespace}{inside}"));
+    place.run("apply --yes").ends(0);
+    place.write("app.yaml", &inside);
+    place.run("apply --yes");
+    place.run("sim advance 8d").ends(0);
+    let page = place.run("plan").never("unprotect").out;
+    let page: Vec<&str> = page.split_whitespace().collect();
+    assert!(page.join(" ").contains("put it back into the file, or take what is in it out too"), "{page:?}");
+    place.run("unprotect manifests.app/Namespace/shop").ends(0).says("was not protected").never("no longer");
+    place.write("app.yaml", format!("{namespace}{inside}"));
+    place.run("apply --yes").ends(0);
+    place.run("plan --exit-code").ends(0);
+}
+
+#[test]
 fn a_deletion_that_is_stuck_is_told_by_every_run_and_what_is_gone_is_called_done() {
     let stuck = config("stuck").replace("name: stuck", "name: stuck, finalizers: [example.org/held]");
     let place = with("", &format!("{}{stuck}", config("a")));

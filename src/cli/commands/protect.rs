@@ -44,9 +44,10 @@ pub fn run(global: &Global, args: &args::Protect, on: bool, out: &Out) -> Ends {
                         links: m.object.links.clone(),
                     };
                     let Some(provider) = providers.get(&m.object.scope) else { continue };
-                    let word = if on { "protected" } else { "no longer protected" };
+                    let was = m.protected() || m.object.fields.get("protect").and_then(Value::bool) == Some(true);
+                    let word = word(on, was);
                     match provider.perform(&call, &Payloads::new()).await {
-                        Ok(_) => out.say(&format!("{address} ({}) is {word}", m.object.id)),
+                        Ok(_) => out.say(&format!("{address} ({}) {word}", m.object.id)),
                         Err(f) => {
                             failed = true;
                             out.problem(&format!("{address} ({}): {f}", m.object.id));
@@ -63,9 +64,9 @@ pub fn run(global: &Global, args: &args::Protect, on: bool, out: &Out) -> Ends {
             for (scope, address, live) in objects.into_iter().filter(|(_, address, _)| which.is_object(address)) {
                 any = true;
                 let Some(provider) = providers.get(scope) else { continue };
-                let word = if on { "protected" } else { "no longer protected" };
+                let word = word(on, applyset::annotation(&live.body, applyset::PROTECT) == Some("true"));
                 match provider.perform(&marking(&address, live, on), &Payloads::new()).await {
-                    Ok(_) => out.say(&format!("{address} is {word}")),
+                    Ok(_) => out.say(&format!("{address} {word}")),
                     Err(f) => {
                         failed = true;
                         out.problem(&format!("{address}: {f}"));
@@ -86,6 +87,15 @@ pub fn run(global: &Global, args: &args::Protect, on: bool, out: &Out) -> Ends {
         session.close()?;
         Ok(if failed { Exit::Error } else { Exit::Fine })
     })
+}
+
+/// What has become of one that `was` protected, or was not.
+fn word(on: bool, was: bool) -> &'static str {
+    match (on, was) {
+        (true, _) => "is protected",
+        (false, true) => "is no longer protected",
+        (false, false) => "was not protected",
+    }
 }
 
 fn declared(project: &Project, group: &Group) -> bool {

@@ -332,21 +332,14 @@ impl<'a> Place<'a> {
             draft.hold(change, Hold::Unresolved, says);
             return None;
         }
-        let force = draft.ask.intent.force_conflicts || w.bundle.force_conflicts;
-        if let Some(says) = taken(&found).filter(|_| !force) {
-            draft.hold(change, Hold::Foreign, says);
-            return None;
-        }
         let forced = change.fields.iter().find_map(|f| f.forces_replacement.clone());
         let server = match trial {
-            Some(Trial::Refused(failure, causes)) => match unchangeable(causes) {
-                Some(says) => Some(says),
-                None => {
-                    draft.hold(change, Hold::Unresolved, refused(failure, causes));
-                    return None;
-                }
-            },
+            Some(Trial::Refused(_, causes)) => unchangeable(causes),
             Some(Trial::Becomes(_) | Trial::Conflicts(_) | Trial::TooEarly) | None => None,
+        };
+        let refuses = match trial {
+            Some(Trial::Refused(failure, causes)) if server.is_none() => Some(refused(failure, causes)),
+            Some(Trial::Refused(..) | Trial::Becomes(_) | Trial::Conflicts(_) | Trial::TooEarly) | None => None,
         };
         let ignored = |d: &compare::Difference| d.why != compare::Why::Restamp && compare::is_untracked(sort, &d.path);
         // The server has the last word on what it changes in place; where it could not be asked, or ignores what it is
@@ -357,6 +350,15 @@ impl<'a> Place<'a> {
             Some(Trial::Refused(..) | Trial::Conflicts(_) | Trial::TooEarly) | None => server.or(forced),
         };
         let again = again.or_else(|| asked.then(|| "--replace asks for it".to_owned()));
+        let force = draft.ask.intent.force_conflicts || w.bundle.force_conflicts;
+        if let Some(says) = taken(&found, again.is_none()).filter(|_| !force) {
+            draft.hold(change, Hold::Foreign, says);
+            return None;
+        }
+        if let Some(says) = refuses {
+            draft.hold(change, Hold::Unresolved, says);
+            return None;
+        }
         let Some(because) = again else {
             for f in &mut change.fields {
                 f.forces_replacement = None;
@@ -391,9 +393,11 @@ impl<'a> Place<'a> {
             return None;
         }
         if let Some((failure, causes)) = self.seen.barred.get(object)
+            && !asked
             && !self.is_too_early(object, w, failure, named)
         {
-            draft.hold(change, Hold::Unresolved, barred(&because, failure, causes));
+            let says = barred(&because, &change.address, failure, causes);
+            draft.hold(change, Hold::Unresolved, says);
             return None;
         }
         Some(work(change, Doing::Remake(w, uid)))

@@ -8,14 +8,19 @@ use serde_json::Value;
 use super::quantity::nano;
 use crate::failure::{Class, Failure};
 
-/// Whether the server's answer to the dry run says that the new object would be refused. `causes` are fields, and what
-/// is said of each.
-pub fn is_barred(failure: &Failure, causes: &[(String, String)]) -> bool {
+/// Whether the server's answer to the dry run says that the new object would be refused. `name` is the object's own,
+/// `tried` the free one; `causes` are fields, and what is said of each.
+pub fn is_barred(name: &str, tried: &str, failure: &Failure, causes: &[(String, String)]) -> bool {
+    if has_no_dry_run(failure) {
+        return false;
+    }
+    let excused = |says: &str| is_about(tried, says) || is_beside(name, says);
     match failure.class {
         // A right may be bound to the object's own name, which is not the one that is tried.
-        Class::Denied => !failure.says.contains("cannot patch resource"),
+        Class::Denied => !failure.says.contains("cannot patch resource") && !excused(&failure.says),
         Class::NotFound => true,
-        Class::Invalid => causes.is_empty() || causes.iter().any(|(field, says)| !by_the_old_one(field, says)),
+        Class::Invalid if causes.is_empty() => !excused(&failure.says),
+        Class::Invalid => causes.iter().any(|(field, says)| !by_the_old_one(field, says) && !excused(says)),
         Class::Quota => is_overdrawn(&failure.says),
         // Nothing is known of it.
         Class::Throttled
@@ -27,6 +32,26 @@ pub fn is_barred(failure: &Failure, causes: &[(String, String)]) -> bool {
         | Class::TokenMismatch
         | Class::TokenSpent => false,
     }
+}
+
+/// Whether a webhook stands in the way that takes no dry runs: then nothing is known of the object itself.
+pub fn has_no_dry_run(failure: &Failure) -> bool {
+    failure.says.contains("does not support dry run")
+}
+
+/// Whether the words are about the name that is tried, and do not only say which object they are about:
+/// `jobs.batch "NAME" is forbidden: …`, `resource Job/shop/NAME was blocked …`.
+fn is_about(tried: &str, says: &str) -> bool {
+    let heads = [" is forbidden: ", " is invalid: "];
+    let said = heads.iter().find_map(|head| says.split_once(head)).map_or(says, |(_, said)| said);
+    said.match_indices(tried).any(|(at, _)| !said[..at].ends_with('/'))
+}
+
+/// Whether the words are about the old one, which has already what only one can have:
+/// `PriorityClass NAME is already marked as default. Only one default can exist`.
+fn is_beside(name: &str, says: &str) -> bool {
+    let part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    says.contains(" already ") && says.split(|c| !part(c)).any(|word| word == name)
 }
 
 /// What is said of the name that is tried, and of what two cannot have at once.
@@ -51,7 +76,33 @@ mod tests {
 
     fn barred(class: Class, says: &str, causes: &[(&str, &str)]) -> bool {
         let causes: Vec<(String, String)> = causes.iter().map(|(f, s)| ((*f).to_owned(), (*s).to_owned())).collect();
-        is_barred(&Failure::new(class, "", says), &causes)
+        is_barred("a", "evenkeel-tries-x", &Failure::new(class, "", says), &causes)
+    }
+
+    #[test]
+    fn a_policy_on_names_and_the_one_default_that_the_old_one_is_do_not_count() {
+        let head = "deployments.apps \"evenkeel-tries-x\" is forbidden: ";
+        for (class, says, is) in [
+            (Class::Denied, "PriorityClass a is already marked as default. Only one default can exist", false),
+            (Class::Denied, "PriorityClass b is already marked as default. Only one default can exist", true),
+            (
+                Class::Denied,
+                &format!("{head}ValidatingAdmissionPolicy 'n' denied request: evenkeel-tries-x is no name"),
+                false,
+            ),
+            (Class::Denied, &format!("{head}ValidatingAdmissionPolicy 'n' denied request: no owner"), true),
+            (Class::Invalid, &format!("{head}ValidatingAdmissionPolicy 'n' denied request: no owner"), true),
+            (Class::Invalid, "admission webhook \"n\" denied the request: name 'evenkeel-tries-x' is not ours", false),
+            (
+                Class::Invalid,
+                "admission webhook \"n\" denied the request: resource Job/shop/evenkeel-tries-x was blocked",
+                true,
+            ),
+            (Class::Invalid, "admission webhook \"n\" does not support dry run", false),
+        ] {
+            assert_eq!(barred(class, says, &[]), is, "{class:?} {says}");
+        }
+        assert!(!barred(Class::Invalid, "", &[("", "Invalid value: \"evenkeel-tries-x\": must begin with team-")]));
     }
 
     #[test]

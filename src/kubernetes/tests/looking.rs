@@ -143,7 +143,9 @@ fn a_claim_is_waited_for_where_its_class_binds_it_at_once() {
              \"{class}\", accessModes: [ReadWriteOnce], resources: {{ requests: {{ storage: 1Gi }} }} }}\n"
         )
     };
-    let all = [claim("now", "now"), claim("late", "late"), claim("gone", "gone"), claim("none", "")].concat();
+    let all =
+        [claim("now", "now"), claim("late", "late"), claim("later", "late"), claim("gone", "gone"), claim("none", "")]
+            .concat();
     story(&all, async |mut stage| {
         stage.by_others(class("now", "Immediate")).await;
         stage.by_others(class("late", "WaitForFirstConsumer")).await;
@@ -158,6 +160,11 @@ fn a_claim_is_waited_for_where_its_class_binds_it_at_once() {
         for name in ["late", "gone", "none"] {
             assert_eq!(look(&stage, name).await.phase, Phase::Up, "{name}: nobody makes it a volume by itself");
         }
+        stage.wire.forget();
+        let ids = ["now", "late", "later", "none"].map(|name| format!("PersistentVolumeClaim/default/{name}"));
+        stage.provider.look(&BTreeSet::from(ids)).await.expect("a look");
+        let asked = stage.wire.heard("get StorageClass");
+        assert_eq!(asked.len(), 2, "once for all claims of a class: {asked:?}");
         let seen = stage.read().await.cluster.expect("it was seen");
         let bindings: Vec<(&str, &str)> = seen.bindings.iter().map(|(c, b)| (c.as_str(), b.as_str())).collect();
         assert_eq!(bindings, [("late", "WaitForFirstConsumer"), ("now", "Immediate")]);

@@ -10,7 +10,7 @@ use crate::address::ObjectName;
 use crate::applyset;
 use crate::make::Draft;
 use crate::objects::readiness::leaving;
-use crate::plan::Hold;
+use crate::plan::{GOES_ALONG, Hold};
 
 impl<'a> Place<'a> {
     /// Holds back the end of what still contains something.
@@ -65,7 +65,9 @@ impl<'a> Place<'a> {
         let first = staying.next()?;
         let more = staying.count();
         let and = if more > 0 { format!(" and {more} more") } else { String::new() };
-        Some((Hold::Protection, format!("the end of what is in it, which would go with it: {first}{and}")))
+        let declared = named.contains_key(first) && !draft.ask.intent.destroy;
+        let out = if declared { "; put it back into the file, or take what is in it out too" } else { "" };
+        Some((Hold::Protection, format!("the end of what is in it, {GOES_ALONG}: {first}{and}{out}")))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Place, steps};
-use crate::address::ObjectName;
+use crate::address::{Address, ObjectName};
 use crate::failure::{Class, Failure};
 use crate::make::Draft;
 use crate::objects::compare::{self, Comparison};
@@ -23,10 +23,13 @@ pub(super) fn refused(failure: &Failure, causes: &[(String, String)]) -> String 
 }
 
 /// The same of the object that would take the place of one that is deleted for it.
-pub(super) fn barred(because: &str, failure: &Failure, causes: &[(String, String)]) -> String {
+pub(super) fn barred(because: &str, address: &Address, failure: &Failure, causes: &[(String, String)]) -> String {
     let words = words(failure, causes);
     let out = way_out(failure);
-    format!("{because}: it would be deleted and made anew, and the server refuses the new one: {words}{out}")
+    format!(
+        "{because}: it would be deleted and made anew, and the server refuses the new one: {words}{out}; \
+         `--replace {address}` does it all the same"
+    )
 }
 
 /// What to do about it, where the server's words leave that open.
@@ -59,19 +62,21 @@ fn words(failure: &Failure, causes: &[(String, String)]) -> String {
     format!("{failure}{more}")
 }
 
-/// Whom an apply would take fields from, which the server refuses without force; `None`: nobody.
-pub(super) fn taken(found: &Comparison) -> Option<String> {
+/// Whom an apply would take fields from, which the server refuses without force; `None`: nobody. One that is made anew
+/// has nobody else who could hold the same in other words.
+pub(super) fn taken(found: &Comparison, in_place: bool) -> Option<String> {
+    let worded = if in_place { &found.worded[..] } else { &[] };
     let moved = |d: &&compare::Difference| matches!(d.why, compare::Why::Drift | compare::Why::Conflict);
     let holders = |all: &mut dyn Iterator<Item = &compare::Difference>| -> Vec<String> {
         let all: BTreeSet<String> = all.filter_map(|d| Some(d.held.last()?.to_string())).collect();
         all.into_iter().collect()
     };
-    let all = holders(&mut found.differences.iter().filter(moved).chain(&found.worded));
+    let all = holders(&mut found.differences.iter().filter(moved).chain(worded));
     if all.is_empty() {
         return None;
     }
     let mut says = format!("--force-conflicts, which takes it from {}", all.join(" and "));
-    if let Some(d) = found.worded.first() {
+    if let Some(d) = worded.first() {
         let live = d.live.as_ref().filter(|v| !v.is_object() && !v.is_array() && !redact::is_digest(v));
         let live = live.map(|v| format!(", {v}")).unwrap_or_default();
         let by = d.held.last().map(ToString::to_string).unwrap_or_default();

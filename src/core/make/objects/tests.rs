@@ -510,7 +510,8 @@ fn a_namespace_stays_while_something_in_it_stays() {
             stage = stage.live(claim("data"));
         }
         over(&mut stage);
-        kept(&stage, Hold::Protection, "PersistentVolumeClaim/shop/data");
+        let out = "PersistentVolumeClaim/shop/data; put it back into the file, or take what is in it out too";
+        kept(&stage, Hold::Protection, out);
     }
     // The stack is to go, and something in it is protected, of another stack, or not seen.
     let destroyed = |mut stage: Stage| {

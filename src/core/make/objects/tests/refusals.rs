@@ -41,6 +41,10 @@ fn nothing_is_deleted_for_one_that_admission_will_not_let_be_made() {
     assert!(plan.steps.is_empty(), "{:?}", steps(&plan));
     let (by, says) = &holds(&plan)[0];
     assert!(*by == Hold::Unresolved && says.contains("refuses the new one") && says.contains("keeper"), "{says}");
+    let address = group().object(name());
+    assert!(says.ends_with(&format!("`--replace {address}` does it all the same")), "{says}");
+    stage.world.intent = Intent { replace: BTreeSet::from([address]), ..Intent::default() };
+    assert_eq!(stage.plan().changes[0].action, Action::Replace);
 }
 
 #[test]
@@ -70,6 +74,12 @@ fn a_field_that_another_holds_in_other_words_is_told_before_the_server_calls_it_
     assert!(says.contains("requests.cpu in the words of vpa, \"1\""), "{says}");
     forced.world.intent = Intent { force_conflicts: true, ..Intent::default() };
     assert_eq!(forced.plan().changes[0].action, Action::Update);
+    // The new object has no other manager.
+    let mut anew = stage("new");
+    let failure = Failure::new(Class::Invalid, "Invalid", "it is invalid");
+    let fixed = vec![(FIXED.0.to_owned(), FIXED.1.to_owned())];
+    anew.cluster().trials.insert(name(), Trial::Refused(failure, fixed));
+    assert_eq!(anew.plan().changes[0].action, Action::Replace);
 }
 
 #[test]
