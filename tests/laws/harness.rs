@@ -200,8 +200,13 @@ impl Life {
                     self.clock.sleep(Duration::from_secs(330)).await;
                     let look = self.look(desired).await;
                     let again = self.plan(desired, &look, disk, intent).plan;
-                    if again.is_empty() && again.held.is_empty() && again.gaps.is_empty() {
+                    // A zone that was out and is not trusted yet leaves the others uneven, until then.
+                    let uneven = again.notes.iter().any(|n| n.kind == "skew") && again.look_again_at.is_some();
+                    if again.is_empty() && again.held.is_empty() && again.gaps.is_empty() && !uneven {
                         return End::Converged;
+                    }
+                    if uneven {
+                        self.clock.sleep(pause(&again, self.clock.now())).await;
                     }
                 } else if left.held.iter().all(|h| h.by.is_refusal()) {
                     return refused(&left);

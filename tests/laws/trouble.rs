@@ -13,8 +13,9 @@ use evenkeel_core::make::{Ask, Intent, make};
 use evenkeel_core::observed::Reading;
 use evenkeel_core::plan::Plan;
 use evenkeel_core::stamp::tag;
-use evenkeel_ec2::api::{Ec2, RunInstances, Tags};
+use evenkeel_ec2::api::{Ec2, InstanceState, RunInstances, Tags};
 use evenkeel_sim::action::Action;
+use evenkeel_sim::death::Death;
 use evenkeel_sim::dice::Span;
 use evenkeel_sim::faults::{Effect, Fault, Moment};
 use evenkeel_sim::laws::{Floor, Pace};
@@ -52,6 +53,7 @@ pub enum Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hand {
     Kill,
+    Die,
     Stop,
     Impair,
     Flap,
@@ -70,8 +72,9 @@ pub enum Hand {
     Retire,
 }
 
-const HANDS: [Hand; 17] = [
+const HANDS: [Hand; 18] = [
     Hand::Kill,
+    Hand::Die,
     Hand::Stop,
     Hand::Impair,
     Hand::Flap,
@@ -602,6 +605,10 @@ fn damage(world: &mut World, hand: Hand, which: u32, others: &mut Others) {
     let minutes = |m: u32| jiff::SignedDuration::from_mins(i64::from(m));
     let deeds: Vec<Deed> = match (hand, machine, volume) {
         (Hand::Kill, Some(instance), _) => vec![Deed::Terminate { instance }],
+        (Hand::Die, Some(instance), _) => {
+            let boots = world.instances.get(&instance).is_some_and(|m| m.state == InstanceState::Pending);
+            vec![Deed::Die { instance, reason: if boots { Death::Launch } else { Death::Shutdown } }]
+        }
         (Hand::Stop, Some(instance), _) => vec![Deed::Stop { instance }],
         (Hand::Impair, Some(instance), _) => {
             let since = world.now.checked_sub(minutes(which % 40)).ok();

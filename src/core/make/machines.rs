@@ -153,21 +153,29 @@ fn filled<'a>(
                     out.extend(elsewhere(draft, declared, survey, spec, &s, &keeper, place, says));
                     continue;
                 }
-                if let Some(why) = stuck(declared, &names, &s) {
-                    let mut change = draft.change(&s.address, Action::Replace, vec![why]);
-                    change.object = Some(keeper.object.id.clone());
-                    change.zone.clone_from(&keeper.object.zone);
-                    change.what = what(&keeper);
-                    change.node = node(&keeper);
-                    let words = format!("a person: its data is in {}; copy it to a new group", keeper.object.zone);
-                    draft.hold(change, Hold::Protection, words);
-                }
                 let uneven = moved.get(&s.address.slot);
-                out.extend(kept(draft, declared, survey, spec, &s, &keeper, place, uneven));
+                let change = kept(draft, declared, survey, spec, &s, &keeper, place, uneven);
+                // One that is ill where its data is gets its successor there, and then waits itself.
+                let replaced = change.as_ref().is_some_and(|c| c.change.action == Action::Replace);
+                if let Some(why) = stuck(declared, &names, &s).filter(|_| !replaced) {
+                    held_by_data(draft, &s.address, &keeper, why);
+                }
+                out.extend(change);
             }
         }
     }
     out
+}
+
+/// A machine that the file wants elsewhere, and whose data cannot go with it.
+fn held_by_data(draft: &mut Draft<'_>, address: &Address, keeper: &Member<'_>, why: Reason) {
+    let mut change = draft.change(address, Action::Replace, vec![why]);
+    change.object = Some(keeper.object.id.clone());
+    change.zone.clone_from(&keeper.object.zone);
+    change.what = what(keeper);
+    change.node = node(keeper);
+    let words = format!("a person: its data is in {}; copy it to a new group", keeper.object.zone);
+    draft.hold(change, Hold::Protection, words);
 }
 
 /// The specification of one slot: fields, stamp and boot script.
@@ -452,6 +460,10 @@ fn kept<'a>(
     };
     let drains = super::nodes::parting(draft, keeper).is_some();
     change.how = how(action, power, drains, &bound.iter().map(|(a, _)| a.short()).collect::<Vec<_>>());
+    let modifies = differences.fields.iter().any(|d| d.field.ebs != Ebs::No);
+    if (action, power, modifies) == (Action::Update, Power::Keeps, true) {
+        change.how = crate::lessons::then_rests();
+    }
     let lineage = lineage(draft, survey, &s.address, Some(keeper).filter(|_| repair));
     let mut c = Candidate::new(change, Some(keeper.clone()));
     c.vector = if replace {

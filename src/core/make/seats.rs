@@ -82,8 +82,8 @@ pub(super) fn reseat<'a>(draft: &Draft<'a>, slots: &mut [Slot<'a>]) {
     }
 }
 
-/// A zone that counts as impaired is left out of the spread, and what stands in it stays: where the zones differ for that,
-/// it is said.
+/// A zone that counts as impaired is left out of the spread: what stands in it stays, and nothing new goes there. Where the
+/// zones differ for that, it is said, with when to look again.
 fn aside(
     draft: &mut Draft<'_>,
     group: &Group,
@@ -96,12 +96,13 @@ fn aside(
     let differ =
         names.iter().map(|z| counted(z)).max().unwrap_or(0) - names.iter().map(|z| counted(z)).min().unwrap_or(0);
     let left: Vec<String> = (names.iter())
-        .filter(|z| counted(z) > 0)
         .filter_map(|z| Some(format!("{z} holds {} ({})", counted(z), situation.impaired.get(*z)?.says)))
         .collect();
     if differ > declared.skew && !left.is_empty() {
+        let recheck = situation.recheck;
         let says = format!("zones differ by {differ}, {} was asked: {}", declared.skew, left.join(", "));
         draft.notes.push(Note { kind: "skew".into(), about: group.to_string(), says });
+        draft.look_again_by(recheck);
     }
 }
 

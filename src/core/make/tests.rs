@@ -439,3 +439,36 @@ fn a_spread_that_an_impaired_zone_leaves_uneven_is_told() {
     let says = skew(&w);
     assert!(says.len() == 1 && says[0].starts_with("zones differ by 2, 1 was asked: a holds 2 ("), "{says:?}");
 }
+
+#[test]
+fn a_zone_that_is_not_trusted_yet_explains_why_it_is_empty() {
+    let mut w = World::new(4);
+    w.desired.machines.get_mut("web").unwrap().spread = Spread::Zones(vec!["a".into(), "b".into()]);
+    w.seen.scopes.get_mut("").unwrap().zones.insert("a".into(), false);
+    w.settle();
+    w.remember();
+    w.seen.scopes.get_mut("").unwrap().zones.insert("a".into(), true);
+    w.later(60);
+    let plan = w.plan();
+    let says: Vec<_> = plan.notes.iter().filter(|n| n.kind == "skew").map(|n| n.says.as_str()).collect();
+    assert!(says.len() == 1 && says[0].starts_with("zones differ by 4, 1 was asked: a holds 0 ("), "{says:?}");
+    assert!(plan.is_empty() && plan.look_again_at.is_some_and(|at| at > w.at), "{:?}", plan.look_again_at);
+}
+
+#[test]
+fn a_retired_machine_whose_data_is_in_a_zone_that_the_file_has_left_is_replaced_there() {
+    let mut w = World::new(2);
+    w.desired.volumes.insert("data".into(), volume());
+    w.settle();
+    let machine = w.id_of("machines.web/0");
+    let home = w.find(&machine).zone.clone();
+    let others = ["a", "b", "c"].into_iter().filter(|z| *z != home).map(String::from).collect();
+    w.desired.machines.get_mut("web").unwrap().spread = Spread::Zones(others);
+    let plan = w.plan();
+    assert_eq!(plan.held.iter().map(|h| h.by).collect::<Vec<_>>(), [Hold::Protection]);
+    w.retire(&machine, w.at);
+    let plan = w.plan();
+    assert!(plan.held.is_empty(), "{:?}", plan.held);
+    let made: Vec<_> = plan.changes.iter().map(|c| (c.action, c.address.to_string(), c.zone.clone())).collect();
+    assert_eq!(made, [(Action::Replace, "machines.web/0".to_owned(), home)]);
+}
