@@ -3,13 +3,13 @@
 //! Three values meet without a state file: what the file wishes, what the world shows, and the digest of what was
 //! last applied. A field the file does not mention and we never set is nobody's business of ours.
 
-use std::collections::BTreeMap;
-
 use crate::address::Kind;
 use crate::plan::Why;
 use crate::schema::{self, Change, Field, Seen};
 use crate::stamp::Vector;
 use crate::value::{Fields, Value};
+
+mod disks;
 
 /// One field's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +49,21 @@ impl Difference {
             Change::Live | Change::Stopped => None,
             Change::Grow => {
                 let shrinks = self.want.int() < self.live.as_ref().and_then(Value::int);
-                shrinks.then(|| "EBS cannot shrink".to_owned())
+                shrinks.then(|| SHRINKS.to_owned())
             }
+            Change::Disks => {
+                let live = self.live.as_ref().filter(|_| self.dropped.is_empty());
+                disks::forces_replacement(&self.want, live).map(str::to_owned)
+            }
+        }
+    }
+
+    /// What a call must say to bring it about: of a preference the first, of disks what differs.
+    pub fn asked(&self) -> Value {
+        match (self.field.change, &self.want, &self.live) {
+            (Change::Stopped, want, _) => want.list().first().unwrap_or(want).clone(),
+            (Change::Disks, want, Some(live)) => disks::asked(want, live),
+            (Change::Replace(_) | Change::Live | Change::Grow | Change::Disks, want, _) => want.clone(),
         }
     }
 
@@ -70,13 +83,13 @@ impl Difference {
     pub fn needs_stop(&self) -> bool {
         match self.field.change {
             Change::Stopped => true,
-            Change::Replace(_) | Change::Live | Change::Grow => false,
+            Change::Replace(_) | Change::Live | Change::Grow | Change::Disks => false,
         }
     }
 }
 
-/// Of more disks than so many nobody works out which an earlier file asked for: each makes it 33 times as many ways.
-const MOST_DISKS: usize = 3;
+/// Why what should be smaller needs another machine, or another volume.
+const SHRINKS: &str = "EBS cannot shrink";
 
 /// Compares what the file wishes with what the world shows and with what was last applied (`last`; `None` where the
 /// stamp cannot be read). `key` is the stack's digest key.
@@ -237,39 +250,9 @@ fn masked(wish: &Value, shown: &Value) -> Value {
 /// The tables that an earlier file may have asked for, of what is shown.
 fn parts<'v>(field: &Field, shown: &'v Value) -> Box<dyn Iterator<Item = Value> + 'v> {
     match field.name {
-        "disks" => Box::new(asked_disks(shown).into_iter()),
+        "disks" => Box::new(disks::ways(shown).into_iter()),
         _ => Box::new(smaller(shown)),
     }
-}
-
-/// Every way to have asked for some of the disks that are shown: the list tells more of a disk than a file must. None
-/// where there are too many of them.
-fn asked_disks(shown: &Value) -> Vec<Value> {
-    let Value::Map(devices) = shown else { return vec![] };
-    if devices.len() > MOST_DISKS {
-        return vec![];
-    }
-    let mut all: Vec<BTreeMap<String, Value>> = vec![BTreeMap::new()];
-    for (device, disk) in devices {
-        let Value::Map(told) = disk else { return vec![] };
-        let told: Vec<_> = told.iter().filter(|(_, v)| !v.is_nothing()).collect();
-        let asked = (0..1_usize << told.len()).map(|chosen| {
-            let some = told.iter().enumerate().filter(|(i, _)| chosen >> i & 1 == 1).map(|(_, (k, v))| (*k, *v));
-            Value::Map(some.map(|(k, v)| (k.clone(), v.clone())).collect())
-        });
-        // A disk has a size.
-        let asked: Vec<Value> = asked.filter(|d| matches!(d, Value::Map(m) if m.contains_key("size"))).collect();
-        let with = all.iter().flat_map(|before| {
-            asked.iter().map(move |d| {
-                let mut more = before.clone();
-                more.insert(device.clone(), d.clone());
-                more
-            })
-        });
-        let with: Vec<_> = with.collect();
-        all.extend(with);
-    }
-    all.into_iter().filter(|disks| !disks.is_empty()).map(Value::Map).collect()
 }
 
 /// Every table that is `shown` with one key left out: finds the last applied tags when the file adds one tag and
@@ -288,6 +271,8 @@ fn smaller(shown: &Value) -> impl Iterator<Item = Value> + '_ {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn one(name: &str, v: impl Into<Value>) -> Fields {
@@ -386,41 +371,6 @@ mod tests {
         let disks = one("disks", Value::Map(BTreeMap::from([("/dev/sdb".into(), Value::Map(BTreeMap::new()))])));
         let last = Vector::of(Kind::Machines, "k", &disks);
         assert_eq!(diff(Kind::Machines, "k", &Fields::new(), &disks, Some(&last)).fields.len(), 1);
-    }
-
-    #[test]
-    fn a_disk_that_the_file_no_longer_has_is_the_files_change() {
-        let disk =
-            |keys: &[(&str, Value)]| Value::Map(keys.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect());
-        let told = |size: u32| {
-            disk(&[
-                ("size", size.into()),
-                ("type", "gp3".into()),
-                ("iops", 3000_u32.into()),
-                ("encrypted", false.into()),
-            ])
-        };
-        let asked = |size: u32| disk(&[("size", size.into()), ("type", "gp3".into())]);
-        let live = one("disks", disk(&[("/dev/sdf", told(20)), ("/dev/sdg", told(5))]));
-        let both = one("disks", disk(&[("/dev/sdf", asked(20)), ("/dev/sdg", asked(5))]));
-        let last = Vector::of(Kind::Machines, "k", &both);
-        for (want, dropped) in [
-            (one("disks", disk(&[("/dev/sdg", asked(5))])), vec!["/dev/sdf"]),
-            (one("disks", Value::Null), vec!["/dev/sdf", "/dev/sdg"]),
-        ] {
-            let d = diff(Kind::Machines, "k", &want, &live, Some(&last));
-            let [change] = d.fields.as_slice() else { panic!("{d:?}") };
-            assert_eq!(
-                (change.why, change.dropped.clone()),
-                (Why::Declared, dropped.into_iter().map(str::to_owned).collect())
-            );
-            assert!(change.forces_replacement().is_some() && change.touched().is_some_and(|t| !t.is_nothing()));
-        }
-        // A disk of the image's own was never asked for.
-        let own = Vector::of(Kind::Machines, "k", &one("disks", disk(&[("/dev/sdg", asked(5))])));
-        let want = one("disks", disk(&[("/dev/sdg", disk(&[("size", 5_u32.into())]))]));
-        let d = diff(Kind::Machines, "k", &want, &live, Some(&own));
-        assert!(d.fields.is_empty() && d.restamp, "{d:?}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! Learned from a run's events, kept beside the verdicts' memory, heeded by the next plan. Without it everything is
 //! tried again where it failed, and nothing else. It refuses to be a signal of anybody's health.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ use crate::health::{after, age, moment, span};
 use crate::launch::Launch;
 use crate::plan::{Call, Do, Plan};
 use crate::progress::Progress;
+use crate::schema::{self, Ebs, ROOT};
 use crate::value::{Fields, Value};
 
 /// How long a zone without room is kept clear of, in seconds: room comes and goes by the minute.
@@ -31,9 +32,6 @@ const RESTS: u64 = 6 * 3600;
 const MODIFIED: u64 = 3600;
 /// What EBS says then.
 const TOO_OFTEN: &str = "VolumeModificationRateExceeded";
-/// What EBS modifies of a volume, and of a machine's root volume.
-const MODIFIES: [&str; 8] =
-    ["size", "type", "iops", "throughput", "root-size", "root-type", "root-iops", "root-throughput"];
 /// How long our own ends are remembered, in seconds. EC2 lists what was terminated for about an hour.
 const ENDED: u64 = 24 * 3600;
 
@@ -50,7 +48,7 @@ pub struct Lessons {
     /// What runs have ended: it is gone because the file, or a person, said so, and not because the world moved.
     /// By id, with when the call was made.
     pub ended: BTreeMap<String, Timestamp>,
-    /// Volumes, and machines for their root volumes, that EBS does not modify again before a time.
+    /// Volumes that EBS does not modify again before a time.
     pub resting: BTreeMap<String, Timestamp>,
 }
 
@@ -59,10 +57,19 @@ pub fn then_rests() -> String {
     format!("then no other change for {}", span(RESTS))
 }
 
-/// Whether EBS modifies a volume for this field of its own or of its machine.
-pub fn modifies(kind: Kind, field: &str) -> bool {
-    // A machine's own type is EC2's matter.
-    MODIFIES.contains(&field) && (kind == Kind::Volumes || field.starts_with("root-"))
+/// The volumes that EBS modifies for these fields of a volume, or of a machine that has these links.
+pub fn modified(kind: Kind, id: &str, fields: &Fields, links: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let of = |(name, value): (&String, &Value)| -> Vec<String> {
+        let linked = |link: &str| links.get(link).cloned();
+        match (schema::field(kind, name).map_or(Ebs::No, |f| f.ebs), value) {
+            (Ebs::No, _) => vec![],
+            (Ebs::Itself, _) => vec![id.to_owned()],
+            (Ebs::Root, _) => linked(ROOT).into_iter().collect(),
+            (Ebs::Disks, Value::Map(disks)) => disks.keys().filter_map(|device| linked(device)).collect(),
+            (Ebs::Disks, _) => vec![],
+        }
+    };
+    fields.iter().flat_map(of).collect()
 }
 
 /// A slot was launched before with a token that EC2 remembers, with another content (a newer image, as a rule).
@@ -162,22 +169,22 @@ impl Lessons {
     }
 
     fn rests(&mut self, plan: &Plan, step: u32, until: Timestamp) -> bool {
-        let Some(Do::Call(Call::Change { id, kind, fields, .. })) = plan.steps.get(step as usize).map(|s| &s.does)
+        let Some(Do::Call(Call::Change { id, kind, fields, links })) = plan.steps.get(step as usize).map(|s| &s.does)
         else {
             return false;
         };
-        if !fields.keys().any(|f| modifies(*kind, f)) {
-            return false;
+        let mut new = false;
+        for volume in modified(*kind, id, fields, links) {
+            let known = self.resting.get(&volume).copied();
+            if known.is_none_or(|before| before < until) {
+                self.resting.insert(volume, until);
+                new = true;
+            }
         }
-        let known = self.resting.get(id).copied();
-        let later = known.is_none_or(|before| before < until);
-        if later {
-            self.resting.insert(id.clone(), until);
-        }
-        later
+        new
     }
 
-    /// Until when EBS lets this volume, or this machine's root volume, rest.
+    /// Until when EBS lets this volume rest.
     pub fn resting(&self, id: &str, now: Timestamp) -> Option<Timestamp> {
         self.resting.get(id).copied().filter(|until| *until > now)
     }

@@ -18,7 +18,26 @@ pub enum Change {
     Stopped,
     /// Live, but only upwards; downwards replaces.
     Grow,
+    /// A table of disks by device: what EBS modifies of one is live, sizes only upwards. Whatever else differs replaces.
+    Disks,
 }
+
+/// Which volume EBS modifies for a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ebs {
+    /// None: the field is another service's matter, or set once.
+    No,
+    /// The volume whose field it is.
+    Itself,
+    /// The machine's root volume.
+    Root,
+    /// Those of the devices in the table.
+    Disks,
+}
+
+/// The link of a machine to its root volume; its other links are device names.
+pub const ROOT: &str = "root";
 
 /// How a field can be seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -47,16 +66,24 @@ pub struct Field {
     pub secret: bool,
     /// Left out of the file it is as EC2 chose or an earlier file said: no call gives EC2's choice back.
     pub stays: bool,
+    /// Which volume EBS modifies for it.
+    pub ebs: Ebs,
     /// One line for docs and the JSON Schema.
     pub about: &'static str,
 }
 
 const fn f(name: &'static str, code: &'static str, change: Change, about: &'static str) -> Field {
-    Field { name, code, change, seen: Seen::Listed, secret: false, stays: false, about }
+    Field { name, code, change, seen: Seen::Listed, secret: false, stays: false, ebs: Ebs::No, about }
 }
 
 const fn stays(name: &'static str, code: &'static str, change: Change, about: &'static str) -> Field {
     Field { stays: true, ..f(name, code, change, about) }
+}
+
+impl Field {
+    const fn of(self, ebs: Ebs) -> Self {
+        Self { ebs, ..self }
+    }
 }
 
 /// The fields of `kind`, in the order in which a plan shows them.
@@ -91,15 +118,16 @@ const MACHINES: &[Field] = &[
         seen: Seen::Deep,
         secret: true,
         stays: false,
+        ebs: Ebs::No,
         about: "The boot script, rendered; shown as a keyed digest.",
     },
-    stays("root-size", "rs", Change::Grow, "The root disk's size in GiB."),
-    stays("root-type", "rt", Change::Live, "The root disk's volume type."),
-    stays("root-iops", "ri", Change::Live, "The root disk's provisioned IOPS."),
-    stays("root-throughput", "rh", Change::Live, "The root disk's throughput in MiB/s."),
+    stays("root-size", "rs", Change::Grow, "The root disk's size in GiB.").of(Ebs::Root),
+    stays("root-type", "rt", Change::Live, "The root disk's volume type.").of(Ebs::Root),
+    stays("root-iops", "ri", Change::Live, "The root disk's provisioned IOPS.").of(Ebs::Root),
+    stays("root-throughput", "rh", Change::Live, "The root disk's throughput in MiB/s.").of(Ebs::Root),
     stays("root-encrypted", "re", FIXED, "Whether the root disk is encrypted."),
     stays("root-kms-key", "rk", FIXED, "The root disk's KMS key."),
-    f("disks", "di", FIXED, "Data disks that die with the machine."),
+    f("disks", "di", Change::Disks, "Data disks that die with the machine.").of(Ebs::Disks),
     f("tags", "tg", Change::Live, "The user's tags."),
     Field {
         name: "public-ip",
@@ -108,6 +136,7 @@ const MACHINES: &[Field] = &[
         seen: Seen::Never,
         secret: false,
         stays: false,
+        ebs: Ebs::No,
         about: "Whether it asks for a public address.",
     },
     f("metadata", "md", Change::Live, "The metadata service's settings."),
@@ -119,6 +148,7 @@ const MACHINES: &[Field] = &[
         seen: Seen::Listed,
         secret: false,
         stays: false,
+        ebs: Ebs::No,
         about: "Termination protection; a tag says it to lists.",
     },
     f("market", "mk", FIXED, "on-demand or spot."),
@@ -128,10 +158,10 @@ const MACHINES: &[Field] = &[
 
 const VOLUMES: &[Field] = &[
     f("zone", "zo", Change::Replace("a volume cannot move"), "The availability zone."),
-    f("size", "si", Change::Grow, "Size in GiB."),
-    f("type", "ty", Change::Live, "The volume type."),
-    stays("iops", "io", Change::Live, "Provisioned IOPS."),
-    stays("throughput", "th", Change::Live, "Throughput in MiB/s."),
+    f("size", "si", Change::Grow, "Size in GiB.").of(Ebs::Itself),
+    f("type", "ty", Change::Live, "The volume type.").of(Ebs::Itself),
+    stays("iops", "io", Change::Live, "Provisioned IOPS.").of(Ebs::Itself),
+    stays("throughput", "th", Change::Live, "Throughput in MiB/s.").of(Ebs::Itself),
     stays("encrypted", "en", Change::Replace("EBS sets it at creation only"), "Whether it is encrypted."),
     stays("kms-key", "kk", Change::Replace("EBS sets it at creation only"), "The KMS key."),
     stays("from-snapshot", "fs", Change::Replace("EBS sets it at creation only"), "The snapshot it is made from."),

@@ -112,8 +112,8 @@ impl<E: Ec2 + ?Sized + 'static> Ec2Provider<E> {
                 if let Some(wanted) = &changes.profile {
                     self.change_profile(id, wanted.as_deref()).await?;
                 }
-                if let Some((root, change)) = &changes.root {
-                    self.modify(root, change).await?;
+                for (volume, change) in &changes.volumes {
+                    self.modify(volume, change).await?;
                 }
                 changes.protect
             }

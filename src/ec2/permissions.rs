@@ -330,7 +330,8 @@ impl Writer<'_> {
         let attaches = self.volumes.iter().any(|g| matches!(g.layout, Layout::For(_)));
         let grows = self.machines.iter().any(|g| {
             let root = &g.root;
-            root.size.is_some() || root.volume_type.is_some() || root.iops.is_some() || root.throughput.is_some()
+            let of_root = root.size.is_some() || root.volume_type.is_some();
+            of_root || root.iops.is_some() || root.throughput.is_some() || !g.disks.is_empty()
         });
         let on_machines = [
             ("ec2:TerminateInstances", machines),

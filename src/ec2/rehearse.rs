@@ -121,7 +121,7 @@ fn parts(call: &Call, payloads: &Payloads) -> Result<Vec<Rehearsal>, Failure> {
                 let changes = machine::changes(fields, links)?;
                 let mut all: Vec<_> =
                     changes.instance.into_iter().map(|c| Rehearsal::ChangeInstance(id.clone(), c)).collect();
-                all.extend(changes.root.map(|(root, change)| Rehearsal::ModifyVolume(root, change)));
+                all.extend(changes.volumes.into_iter().map(|(id, change)| Rehearsal::ModifyVolume(id, change)));
                 all.extend(protection(id, changes.protect));
                 all
             }

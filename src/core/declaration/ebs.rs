@@ -106,14 +106,10 @@ pub static DISK: Block = Block {
     about: "A data disk that dies with its machine. Data that must outlive it belongs into `[volumes]`.",
     keys: &[
         DEVICE.required(),
-        key(
-            "size",
-            Shape::Size(1, 65_536),
-            "Its size. Like all of it, it is set at launch: a change means a new machine.",
-        )
-        .example("\"50GiB\"")
-        .unit("GiB or TiB")
-        .required(),
+        key("size", Shape::Size(1, 65_536), "Its size. It can grow live; smaller means a new machine.")
+            .example("\"50GiB\"")
+            .unit("GiB or TiB")
+            .required(),
         TYPE.default("\"gp3\"").example("\"st1\""),
         IOPS,
         THROUGHPUT,

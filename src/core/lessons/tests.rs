@@ -364,6 +364,24 @@ fn a_volume_that_an_earlier_look_saw_is_missing_in_the_world() {
 }
 
 #[test]
+fn a_disk_that_ebs_modified_rests_and_its_machine_s_other_disks_do_not() {
+    let links = BTreeMap::from([ROOT, "/dev/sdf", "/dev/sdg"].map(|l| (l.to_owned(), format!("vol-{l}"))));
+    let disks = |device: &str| {
+        let size = Value::Map(Fields::from([("size".to_owned(), 9_u32.into())]));
+        Value::Map(Fields::from([(device.to_owned(), size)]))
+    };
+    let of = |field: &str, value: Value| {
+        let fields = Fields::from([(field.to_owned(), value)]);
+        modified(Kind::Machines, "i-1", &fields, &links).into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(of("disks", disks("/dev/sdg")), ["vol-/dev/sdg"]);
+    assert_eq!(of("root-size", 9_u32.into()), ["vol-root"]);
+    assert!(of("type", "t3.large".into()).is_empty(), "EC2 changes a machine's type");
+    let own = Fields::from([("type".to_owned(), "gp3".into())]);
+    assert_eq!(modified(Kind::Volumes, "vol-1", &own, &BTreeMap::new()), BTreeSet::from(["vol-1".to_owned()]));
+}
+
+#[test]
 fn what_ebs_modified_rests_for_six_hours_and_is_held_till_then() {
     let mut w = World::new(2);
     w.desired.volumes.insert("data".into(), volume());

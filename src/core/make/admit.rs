@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Candidate, Draft, Power};
+use super::{Candidate, Draft, Power, order};
 use crate::address::{Address, Group, Kind};
 use crate::desired::{Layout, is_cluster};
 use crate::health::moment;
 use crate::launch::Place;
-use crate::lessons::modifies;
+use crate::lessons::modified;
 use crate::plan::{Action, Hold};
 use crate::policy::Policy;
 use crate::repair::{self, Outcome, Replacement};
@@ -327,8 +327,9 @@ fn resting(draft: &mut Draft<'_>, c: &Candidate<'_>) -> Option<(Hold, String)> {
     // A machine is started all the same.
     let holds = c.change.action == Action::Update && c.power != Power::Starts;
     let id = c.change.object.as_deref().filter(|_| holds)?;
-    let modified = c.differences.fields.iter().any(|d| modifies(kind, d.field.name));
-    let until = draft.ask.history.lessons.resting(id, draft.ask.now).filter(|_| modified)?;
+    let links = c.member.as_ref().map(|m| &m.object.links)?;
+    let volumes = modified(kind, id, &order::asked(c, |_| true), links);
+    let until = volumes.iter().filter_map(|v| draft.ask.history.lessons.resting(v, draft.ask.now)).max()?;
     draft.look_again_by(Some(until));
     Some((Hold::Time, format!("EBS, which modifies no volume again so soon; tried again from {}", moment(until))))
 }

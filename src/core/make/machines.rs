@@ -13,7 +13,7 @@ use crate::launch::Place;
 use crate::observed::{Phase, Source};
 use crate::plan::{Action, Change, Hold, Note, Reason, Why};
 use crate::repair::{self, Urgency};
-use crate::schema;
+use crate::schema::{self, Ebs};
 use crate::shared::Shared;
 use crate::slots::Slots;
 use crate::stamp::{LaunchTag, Vector, tag};

@@ -39,9 +39,7 @@ const VOLUME: u64 = 300;
 /// The values that a change in place asks for, tags left out.
 pub(super) fn asked(c: &Candidate<'_>, which: impl Fn(&Difference) -> bool) -> Fields {
     let fields = c.differences.fields.iter().filter(|d| d.field.name != "tags" && which(d));
-    // Of a preference the first is taken.
-    let first = |d: &Difference| d.want.list().first().filter(|_| d.field.name == "type").unwrap_or(&d.want).clone();
-    fields.map(|d| (d.field.name.to_owned(), first(d))).collect()
+    fields.map(|d| (d.field.name.to_owned(), d.asked())).collect()
 }
 
 /// Whether a change is one of tags alone, of which many go in one call.

@@ -11,10 +11,11 @@ use crate::desired::{Layout, VolumeGroup};
 use crate::expected;
 use crate::health::moment;
 use crate::launch::Place;
-use crate::lessons::{modifies, then_rests};
+use crate::lessons::then_rests;
 use crate::observed::Phase;
 use crate::place::{self, Domain};
 use crate::plan::{Action, Hold, Reason, Why};
+use crate::schema::Ebs;
 use crate::shared::Shared;
 use crate::stamp::{Vector, tag};
 use crate::survey::{GroupSurvey, Member};
@@ -355,7 +356,7 @@ fn kept<'a>(
         if moves {
             draft.hold(change, Hold::Unresolved, "a new device name needs a detach: `--replace` its machine");
         } else {
-            if differences.fields.iter().any(|d| modifies(Kind::Volumes, d.field.name)) {
+            if differences.fields.iter().any(|d| d.field.ebs != Ebs::No) {
                 change.how = then_rests();
             }
             let mut c = Candidate::new(change, Some(keeper.clone()));

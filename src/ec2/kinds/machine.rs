@@ -8,6 +8,7 @@ use evenkeel_core::address::Kind;
 use evenkeel_core::failure::Failure;
 use evenkeel_core::launch::{Launch, Place};
 use evenkeel_core::observed::{Object, Phase, Reading, Reporter, Signal, Source};
+use evenkeel_core::schema::ROOT;
 use evenkeel_core::shared::Shared;
 use evenkeel_core::stamp::tag;
 use evenkeel_core::value::{Fields, Value};
@@ -19,9 +20,6 @@ use crate::api::{
     Volume,
 };
 use crate::by_id::ById;
-
-/// The link to the root volume; the other links are device names.
-pub const ROOT: &str = "root";
 
 /// Where a machine is in its life.
 pub(crate) fn phase(state: InstanceState) -> Phase {
@@ -364,8 +362,8 @@ pub(crate) struct Changes {
     pub(crate) instance: Vec<InstanceChange>,
     /// The profile from now on, if that changes.
     pub(crate) profile: Option<Option<String>>,
-    /// The root volume and its change: one call.
-    pub(crate) root: Option<(String, ModifyVolume)>,
+    /// The root volume and the disks, and their changes: one call each.
+    pub(crate) volumes: Vec<(String, ModifyVolume)>,
     /// The protection mark.
     pub(crate) protect: Option<bool>,
 }
@@ -402,14 +400,35 @@ pub(crate) fn changes(fields: &Fields, links: &BTreeMap<String, String>) -> Resu
             "root-type" => root.volume_type = spec.text("root-type")?,
             "root-iops" => root.iops = spec.number("root-iops")?,
             "root-throughput" => root.throughput = spec.number("root-throughput")?,
+            "disks" => {
+                for (device, disk) in spec.table("disks")?.into_iter().flatten() {
+                    let id = links.get(device).ok_or_else(|| wrong(format!("the volume at {device} is not known")))?;
+                    out.volumes.push((id.clone(), modified(device, disk)?));
+                }
+            }
             other => return Err(wrong(format!("`{other}` of a machine cannot change in place"))),
         }
     }
     if root != ModifyVolume::default() {
         let id = links.get(ROOT).ok_or_else(|| wrong("the root volume's id is not known"))?;
-        out.root = Some((id.clone(), root));
+        out.volumes.push((id.clone(), root));
     }
     Ok(out)
+}
+
+/// The change of a disk.
+fn modified(device: &str, disk: &Value) -> Result<ModifyVolume, Failure> {
+    let Value::Map(disk) = disk else { return Err(wrong(format!("disk `{device}` should be a table"))) };
+    if let Some(other) = disk.keys().find(|k| !matches!(k.as_str(), "size" | "type" | "iops" | "throughput")) {
+        return Err(wrong(format!("`{other}` of the disk at {device} cannot change in place")));
+    }
+    let disk = Spec(disk);
+    Ok(ModifyVolume {
+        size: disk.number("size")?,
+        volume_type: disk.text("type")?,
+        iops: disk.number("iops")?,
+        throughput: disk.number("throughput")?,
+    })
 }
 
 #[cfg(test)]

@@ -132,6 +132,38 @@ fn live_fields_of_a_machine_change_while_it_runs() {
 }
 
 #[test]
+fn disks_grow_while_the_machine_runs() {
+    story(async |stage| {
+        let disk = |keys: &[(&str, Value)]| Value::Map(keys.iter().map(|(k, v)| ((*k).into(), v.clone())).collect());
+        let mut l = launch(1);
+        let small = disk(&[("size", 5u32.into()), ("type", "gp3".into())]);
+        l.spec.insert("disks".into(), disk(&[("/dev/sdf", small.clone()), ("/dev/sdg", small)]));
+        let id = stage.boot(&l).await.into_values().next().unwrap();
+        let links = stage.read().await.objects.remove(0).links.clone();
+        let change = |disks: Value| Call::Change {
+            id: id.clone(),
+            kind: Kind::Machines,
+            fields: Fields::from([("disks".to_owned(), disks)]),
+            links: links.clone(),
+        };
+        stage.wire.forget();
+        stage.perform(change(disk(&[("/dev/sdg", disk(&[("size", 9u32.into())]))]))).await.unwrap();
+        assert_eq!(stage.wire.heard("ModifyVolume").len(), 1, "the other one is as it should be");
+        stage.wait(600).await;
+        let machine = stage.read().await.objects.remove(0);
+        let Value::Map(disks) = &machine.fields["disks"] else { panic!("{:?}", machine.fields) };
+        let size = |device: &str| match &disks[device] {
+            Value::Map(disk) => disk["size"].int(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((size("/dev/sdf"), size("/dev/sdg")), (Some(5), Some(9)));
+        for wrong in [disk(&[("/dev/sdg", disk(&[("encrypted", true.into())]))]), disk(&[("/dev/sdx", disk(&[]))])] {
+            assert_eq!(stage.perform(change(wrong)).await.unwrap_err().class, Class::Invalid);
+        }
+    });
+}
+
+#[test]
 fn a_change_of_profile_whose_answer_is_lost_is_found_done() {
     story(async |stage| {
         let id = stage.boot(&launch(1)).await.into_values().next().unwrap();
