@@ -67,16 +67,22 @@ impl Difference {
         }
     }
 
-    /// What the world shows, as far as a change touches it: keys of a table that nobody declared stay, and are not told.
-    pub fn touched(&self) -> Option<Value> {
-        let live = self.live.as_ref()?;
-        let Value::Map(shown) = live else { return Some(live.clone()) };
-        let wished = |key: &String| match &self.want {
-            Value::Map(want) => want.contains_key(key),
-            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::List(_) => false,
-        };
-        let told = shown.iter().filter(|(k, _)| wished(k) || self.dropped.contains(k));
-        Some(Value::Map(told.map(|(k, v)| (k.clone(), v.clone())).collect()))
+    /// What the world shows and what the file wishes, as far as a change touches it: keys of a table that nobody declared
+    /// stay, and are not told; of disks only what differs is.
+    pub fn shown(&self) -> (Option<Value>, Value) {
+        let (want, live) = (&self.want, &self.live);
+        match (self.field.change, live) {
+            (Change::Disks, Some(live)) => {
+                let (old, new) = disks::shown(want, live, &self.dropped);
+                (Some(old), new)
+            }
+            (_, Some(Value::Map(shown))) => {
+                let wished = |key: &String| matches!(want, Value::Map(want) if want.contains_key(key));
+                let told = shown.iter().filter(|(k, _)| wished(k) || self.dropped.contains(k));
+                (Some(Value::Map(told.map(|(k, v)| (k.clone(), v.clone())).collect())), want.clone())
+            }
+            (_, live) => (live.clone(), want.clone()),
+        }
     }
 
     /// Whether it must be stopped for it.
@@ -344,7 +350,7 @@ mod tests {
         let told = |want: &Fields, applied: &Fields| {
             let live = tags(&[("team", "a"), ("old", "x"), ("CostCenter", "42")]);
             let d = diff(Kind::Machines, "k", want, &live, Some(&Vector::of(Kind::Machines, "k", applied)));
-            d.fields[0].touched().unwrap()
+            d.fields[0].shown().0.unwrap()
         };
         let both = tags(&[("team", "a"), ("old", "x")]);
         assert_eq!(told(&tags(&[("team", "b"), ("old", "x")]), &both), both["tags"]);

@@ -38,6 +38,34 @@ pub(super) fn asked(want: &Value, live: &Value) -> Value {
     Value::Map(all.iter().filter_map(of).collect())
 }
 
+/// What the world shows of what differs, and what is wished of it, by device and key; `dropped` devices with all that they
+/// are.
+pub(super) fn shown(want: &Value, live: &Value, dropped: &[String]) -> (Value, Value) {
+    let (mut old, mut new) = (Fields::new(), Fields::new());
+    let of = |all: &Value, device: &str| match all {
+        Value::Map(all) => all.get(device).cloned(),
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::List(_) => None,
+    };
+    let wished: Vec<&String> = if let Value::Map(want) = want { want.keys().collect() } else { vec![] };
+    for device in wished {
+        match (of(want, device), of(live, device)) {
+            (Some(Value::Map(wish)), Some(Value::Map(is))) => {
+                let differing: Vec<_> = unlike(&wish, &is).collect();
+                if differing.is_empty() {
+                    continue;
+                }
+                let was = differing.iter().map(|(k, _)| ((*k).clone(), is.get(*k).cloned().unwrap_or(Value::Null)));
+                old.insert(device.clone(), Value::Map(was.collect()));
+                let then = differing.into_iter().map(|(k, v)| (k.clone(), v.clone()));
+                new.insert(device.clone(), Value::Map(then.collect()));
+            }
+            (wish, _) => new.extend(wish.map(|w| (device.clone(), w))),
+        }
+    }
+    old.extend(dropped.iter().filter_map(|d| Some((d.clone(), of(live, d)?))));
+    (Value::Map(old), Value::Map(new))
+}
+
 /// The keys of a disk that are not as wished.
 fn unlike<'w>(wish: &'w Fields, is: &'w Fields) -> impl Iterator<Item = (&'w String, &'w Value)> {
     wish.iter().filter(|(key, v)| !is.get(*key).is_some_and(|is| covers(v, is)))
@@ -105,6 +133,10 @@ mod tests {
             let d = compared(want, live(), last());
             let [change] = d.fields.as_slice() else { panic!("{d:?}") };
             assert_eq!(change.why, Why::Declared);
+            let (_, new) = change.shown();
+            if change.forces_replacement().is_none() {
+                assert_eq!(new, change.asked(), "what is told is what is asked for");
+            }
             (change.forces_replacement(), change.asked())
         };
         let fast = table(&[("size", 20_u32.into()), ("type", "gp3".into()), ("iops", 6000_u32.into())]);
@@ -147,7 +179,7 @@ mod tests {
                 (change.why, change.dropped.clone()),
                 (Why::Declared, dropped.into_iter().map(str::to_owned).collect())
             );
-            assert!(change.forces_replacement().is_some() && change.touched().is_some_and(|t| !t.is_nothing()));
+            assert!(change.forces_replacement().is_some() && change.shown().0.is_some_and(|t| !t.is_nothing()));
         }
         // A disk of the image's own was never asked for.
         let own = Vector::of(Kind::Machines, "k", &one(table(&[("/dev/sdg", asked(5))])));

@@ -379,7 +379,8 @@ impl<'a> Draft<'a> {
                 let (old, new) = if d.field.secret {
                     (Value::Text("(secret)".into()), Value::Text("(secret, changed)".into()))
                 } else {
-                    (d.touched().as_ref().map_or(Value::Text("(not read)".into()), &show), show(&d.want))
+                    let (old, new) = d.shown();
+                    (old.as_ref().map_or(Value::Text("(not read)".into()), &show), show(&new))
                 };
                 let forces_replacement = d.forces_replacement();
                 FieldChange { field: d.field.name.into(), old, new, why: d.why, forces_replacement, by: None }
