@@ -51,9 +51,11 @@ pub fn machines(desired: &Desired, name: &str, group: &MachineGroup, seen: &Obse
         Some(Found::Image { id, name, root_device, .. }) => (id.clone(), name.clone(), root_device.clone()),
         Some(Found::Nothing(says)) => return Err(placed("image", says)),
         Some(Found::Subnets(_) | Found::SecurityGroups(_)) | None => match &group.image {
-            Image::Id(id) => return Err(format!("image {id} {UNANSWERED}")),
-            Image::Ssm(p) => return Err(format!("the image in SSM parameter {p} {UNANSWERED}")),
-            Image::Newest { owner, name } => return Err(format!("image `{name}` of {owner} {UNANSWERED}")),
+            Image::Id(id) => return Err(format!("image {id} {}", unanswered(&group.scope))),
+            Image::Ssm(p) => return Err(format!("the image in SSM parameter {p} {}", unanswered(&group.scope))),
+            Image::Newest { owner, name } => {
+                return Err(format!("image `{name}` of {owner} {}", unanswered(&group.scope)));
+            }
         },
     };
     fields.insert("image".into(), image.into());
@@ -82,7 +84,7 @@ pub fn machines(desired: &Desired, name: &str, group: &MachineGroup, seen: &Obse
             }
             Some(Found::Nothing(says)) => return Err(placed("security-groups", says)),
             Some(Found::Image { .. } | Found::Subnets(_)) | None => {
-                return Err(format!("security group `{wanted}` {UNANSWERED}"));
+                return Err(format!("security group `{wanted}` {}", unanswered(&group.scope)));
             }
         }
     }
@@ -90,8 +92,11 @@ pub fn machines(desired: &Desired, name: &str, group: &MachineGroup, seen: &Obse
     Ok(MachineSpec { fields, places, root_device, image_name })
 }
 
-/// What is said of a lookup without an answer: the world was not heard, so the file may well be right.
-pub const UNANSWERED: &str = "could not be looked up";
+/// What is said of a lookup without an answer in a scope, last: the world was not heard, so the file may well be right.
+pub fn unanswered(scope: &str) -> String {
+    let table = if scope.is_empty() { String::new() } else { format!(" by [aws.{scope}]") };
+    format!("could not be looked up{table}")
+}
 
 /// Fields of a machine that only a lookup can tell.
 pub const LOOKED_UP: &[&str] = &["image", "security-groups"];
@@ -180,7 +185,7 @@ pub fn places(scope: &str, spread: &Spread, seen: &Observed) -> Result<Vec<Place
             }
             Some(Found::Nothing(says)) => return Err(says.clone()),
             Some(Found::Image { .. } | Found::SecurityGroups(_)) | None => {
-                return Err(format!("the subnets {UNANSWERED}"));
+                return Err(format!("the subnets {}", unanswered(scope)));
             }
         },
     };

@@ -8,15 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::address::{Address, Group, Kind};
 use evenkeel_core::desired::is_cluster;
-use evenkeel_core::expected::{LOOKED_UP, UNANSWERED};
-use evenkeel_core::observed::Gap;
-use evenkeel_core::plan::{Action, Change, FieldChange, Forecast, GOES_ALONG, Held, Hold, Plan, Why};
+use evenkeel_core::expected::LOOKED_UP;
+use evenkeel_core::plan::{Action, Change, FieldChange, Forecast, Plan, Why};
 use evenkeel_core::rehearsal::Ledger;
 use evenkeel_core::value::Value;
 
 use crate::document::{Doc, Rank, Role, Row, Tail, Text};
-use crate::failure::{Context, explain};
-use crate::fold::{Fold, alike, by_key, fold, fold_held, told_by_field};
+use crate::fold::{Fold, alike, by_key, fold, told_by_field};
+use crate::held::held;
+use crate::outlook::{afterwards, meanwhile, takes, thing};
 use crate::rehearsal;
 use crate::totals::{Losses, Totals, losses};
 use crate::words::{account, clock, count, measured, millis, number, of_wanted, short_zones, since, slots};
@@ -140,7 +140,7 @@ impl Names {
     }
 
     /// `web/0-5`.
-    fn fold(&self, f: &Fold<'_>) -> String {
+    pub(crate) fn fold(&self, f: &Fold<'_>) -> String {
         let first = &f.first().address;
         if first.object.is_some() {
             return self.address(first);
@@ -302,7 +302,7 @@ fn zones(fold: &Fold<'_>, names: &Names) -> String {
 }
 
 /// The reasons that no field line says already, equal sorts together: `unhealthy: status impaired 14m, not ready`.
-fn reasons(fold: &Fold<'_>) -> Vec<Text> {
+pub(crate) fn reasons(fold: &Fold<'_>) -> Vec<Text> {
     let change = fold.first();
     let mut by_sort: BTreeMap<Why, Vec<String>> = BTreeMap::new();
     for reason in change.reasons.iter().filter(|r| !told_by_field(change, r)) {
@@ -326,7 +326,7 @@ pub(crate) fn fields(change: &Change) -> Vec<Text> {
 }
 
 /// `forced`: with the reason why it forces replacement.
-fn field(f: &FieldChange, forced: bool) -> Vec<Text> {
+pub(crate) fn field(f: &FieldChange, forced: bool) -> Vec<Text> {
     let one = |name: &str, old: &Value, new: &Value| {
         let mut text = Text::new()
             .dim(format!("{}: ", why(f.why)))
@@ -422,173 +422,8 @@ fn labelled(rows: &mut Vec<Row>, label: &str, lines: Vec<Text>, rank: Rank) {
     }
 }
 
-/// What is wished and not made: what a person must lift by hand, or what waits for something.
-fn held(plan: &Plan, names: &Names, refused: bool) -> Vec<Text> {
-    fold_held(&plan.held)
-        .into_iter()
-        .filter(|(held, _)| held.by.is_refusal() == refused)
-        .map(|(held, fold)| {
-            let (sign, role, word) = look(held.change.action);
-            let word = if word.is_empty() { "create" } else { word };
-            let name = Text::of(role, sign).plain(" ").with(Role::Strong, names.fold(&fold)).plain(format!(" {word}"));
-            let fields = held.change.fields.iter().flat_map(|f| field(f, false));
-            let because = Text::join(reasons(&fold).into_iter().chain(fields), ", ");
-            let role = if refused { Role::Error } else { Role::Warning };
-            let waits = Text::of(role, wait_word(held.by)).plain(fold.words(&held.waits_for));
-            Text::join([name, because, waits, Text::from(way_out(held, plan))], " · ")
-        })
-        .collect()
-}
-
-/// What stands before the words of a wait, so that the two read as one.
-fn wait_word(by: Hold) -> &'static str {
-    match by {
-        Hold::Protection
-        | Hold::DeleteCap
-        | Hold::ZeroDesired
-        | Hold::Foreign
-        | Hold::Frozen
-        | Hold::Floor
-        | Hold::Blind
-        | Hold::Launching
-        | Hold::Quarantine => "waits for ",
-        Hold::Breaker | Hold::Outage | Hold::Time => "held back: ",
-        Hold::Unresolved => "not resolved: ",
-        Hold::Filter => "",
-    }
-}
-
-/// What a person can do about a held change; empty where only time or the run itself can, or where the words of the
-/// wait say it already.
-pub(crate) fn way_out(held: &Held, plan: &Plan) -> String {
-    if let Some(gap) = unanswered(held, plan) {
-        let (account, region) =
-            plan.basis.scopes.get(&gap.scope).map(|(a, r)| (a.as_str(), r.as_str())).unwrap_or_default();
-        return explain(&gap.failure, Context { account, region, scope: &gap.scope, ..Context::default() }).way_out;
-    }
-    let address = &held.change.address;
-    let (said, words) = match held.by {
-        Hold::Protection if held.waits_for.contains(GOES_ALONG) => return String::new(),
-        Hold::Protection => ("unprotect", format!("`evenkeel unprotect {address}` lifts it")),
-        Hold::DeleteCap => ("--max-deletes", "`--max-deletes N` raises it for one run".to_owned()),
-        Hold::ZeroDesired => ("--allow-empty", "`--allow-empty` says that you mean it".to_owned()),
-        Hold::Foreign => ("--force", "settle with its other owner first".to_owned()),
-        Hold::Frozen => ("--replace", format!("`--replace {address}` replaces it all the same")),
-        Hold::Unresolved if has_place(&held.waits_for) => {
-            ("give its id", "correct the file, or make what it names".to_owned())
-        }
-        Hold::Floor
-        | Hold::Breaker
-        | Hold::Outage
-        | Hold::Blind
-        | Hold::Quarantine
-        | Hold::Time
-        | Hold::Launching
-        | Hold::Filter
-        | Hold::Unresolved => return String::new(),
-    };
-    if held.waits_for.contains(said) || held.waits_for.contains("a person") { String::new() } else { words }
-}
-
-/// What kept a lookup without an answer that a held change waits for: then it is not the file that is to be mended.
-fn unanswered<'p>(held: &Held, plan: &'p Plan) -> Option<&'p Gap> {
-    if held.by != Hold::Unresolved || !held.waits_for.contains(UNANSWERED) {
-        return None;
-    }
-    // A gap begins with what was asked for: `image …`, `subnets …`, `security group …`.
-    let of = |gap: &&Gap| gap.what.split(' ').next().is_some_and(|sort| held.waits_for.contains(sort));
-    plan.gaps.iter().filter(|gap| gap.kind.is_none()).find(of)
-}
-
-/// Whether the words end with a place in the file: `… (image, evenkeel.toml:12)`.
-fn has_place(words: &str) -> bool {
-    let line = words.strip_suffix(')').and_then(|w| w.rsplit_once(':')).map(|(_, line)| line);
-    line.is_some_and(|line| !line.is_empty() && line.bytes().all(|b| b.is_ascii_digit()))
-}
-
-fn changing(plan: &Plan) -> BTreeSet<&Group> {
+pub(crate) fn changing(plan: &Plan) -> BTreeSet<&Group> {
     plan.changes.iter().map(|c| &c.address.group).collect()
-}
-
-/// The group's name before its line, unless the plan knows only one group.
-fn named(plan: &Plan, f: &Forecast, names: &Names) -> Text {
-    if plan.forecast.len() == 1 { Text::new() } else { Text::of(Role::Strong, names.group(&f.group)).plain("  ") }
-}
-
-fn meanwhile(plan: &Plan, names: &Names) -> Vec<Text> {
-    let changing = changing(plan);
-    plan.forecast
-        .iter()
-        .filter(|f| changing.contains(&f.group) && f.before > 0 && f.after > 0 && f.group.kind == Kind::Machines)
-        .map(|f| {
-            named(plan, f, names).plain(format!(
-                "never fewer than {} ready ({} now)",
-                number(f.floor.into()),
-                number(f.ready.into())
-            ))
-        })
-        .collect()
-}
-
-fn afterwards(plan: &Plan, names: &Names) -> Vec<Text> {
-    plan.forecast
-        .iter()
-        .filter_map(|f| {
-            let thing = thing(f);
-            let any = || Text::of(Role::Good, format!("survives any {thing}")).dim(" · ");
-            let lines = match losses(f)? {
-                Losses { machine: None, zones, .. } if zones.is_empty() => any().and(survives_zones(f)),
-                Losses { machine: None, zones, worst } => any().and(loses(f, &zones, worst)),
-                Losses { machine: Some(left), .. } => {
-                    Text::of(Role::Warning, format!("does not survive losing a {thing}"))
-                        .plain(format!(": {left} of {} left, {} needed", f.after, f.needed))
-                }
-            };
-            Some(named(plan, f, names).and(lines))
-        })
-        .collect()
-}
-
-/// What a group is made of, in a word.
-fn thing(f: &Forecast) -> &'static str {
-    match f.group.kind {
-        Kind::Machines => "machine",
-        Kind::Volumes => "volume",
-        Kind::Workloads | Kind::Manifests => "object",
-    }
-}
-
-fn survives_zones(f: &Forecast) -> Text {
-    let least = f.left_after_zone.values().min().copied().unwrap_or(f.after);
-    Text::of(Role::Good, "survives any zone").plain(format!(": {least} of {} left, {} needed", f.after, f.needed))
-}
-
-fn loses(f: &Forecast, zones: &[String], left: u32) -> Text {
-    let first = zones.first().map(String::as_str).unwrap_or_default();
-    let more = match zones.len() {
-        0 | 1 => String::new(),
-        n => format!(" (nor {})", count(n as u64 - 1, "other zone", "other zones")),
-    };
-    let would = f.count_for_any_zone.map_or_else(String::new, |n| format!("; {n} over these zones would"));
-    Text::of(Role::Warning, format!("does not survive losing {first}"))
-        .plain(format!("{more}: {left} of {} left, {} needed{would}", f.after, f.needed))
-}
-
-fn takes(plan: &Plan) -> Text {
-    let t = &plan.takes;
-    let mut parts = vec![count(t.calls.into(), "call", "calls")];
-    if t.launches > 0 {
-        parts.push(count(t.launches.into(), "launch", "launches"));
-    }
-    if t.deletes > 0 {
-        parts.push(count(t.deletes.into(), "removal", "removals"));
-    }
-    let mut takes = parts.join(", ");
-    // Less than a second is no time to plan for.
-    if t.least_ms >= 1_000 {
-        takes.push_str(&format!(", at least {} under AWS's limits", millis(t.least_ms)));
-    }
-    Text::from(takes)
 }
 
 /// Groups that nothing happens to: said once, so that nobody wonders.

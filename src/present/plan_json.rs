@@ -18,7 +18,7 @@ use evenkeel_core::value::Value;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::plan::way_out;
+use crate::held::way_out;
 use crate::rehearsal::{self, LedgerJson};
 use crate::totals::{Totals, losses};
 
