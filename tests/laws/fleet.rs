@@ -63,6 +63,11 @@ pub struct Web {
     pub team: u32,
     pub data: bool,
     pub wait: bool,
+    pub types: usize,
+    /// Its root disk's size in GiB, if the file says one.
+    pub root: Option<u32>,
+    /// The size in GiB of a disk that dies with it.
+    pub disk: Option<u32>,
 }
 
 /// A declaration.
@@ -79,6 +84,7 @@ pub struct Fleet {
 }
 
 const IMAGES: [&str; 3] = ["ami-00000000000002309", "ami-00000000000002308", "ami-00000000000002307"];
+const TYPES: [&str; 3] = ["\"t3.small\", \"t3a.small\"", "\"t3.medium\"", "\"t3a.small\", \"t3.large\""];
 const ZONES: [&str; 3] = ["us-east-1a", "us-east-1b", "us-east-1c"];
 
 impl Fleet {
@@ -101,7 +107,7 @@ impl Fleet {
     /// What the user changes; says it in words.
     pub fn edit(&mut self, dice: &mut Dice) -> String {
         let n = dice.roll(u32::try_from(self.groups.len()).unwrap_or(1)) as usize;
-        let kind = dice.roll(12);
+        let kind = dice.roll(17);
         let Some(group) = self.groups.get_mut(n) else {
             self.groups.push(Web::of(dice.roll(3), dice));
             return "a group is added".into();
@@ -143,6 +149,27 @@ impl Fleet {
                 self.replicas = Some(dice.roll(4));
                 format!("{:?} volumes without machines", self.replicas)
             }
+            11 => {
+                self.size += 1 + dice.roll(3);
+                format!("volumes of {} GiB", self.size)
+            }
+            12 | 13 => {
+                group.disk = match (group.disk, dice.roll(5)) {
+                    (Some(size), 0) => Some(size.saturating_sub(1).max(1)),
+                    (Some(_), 1) => None,
+                    (Some(size), _) => Some(size + 2),
+                    (None, _) => Some(5),
+                };
+                format!("{}: a disk of {:?} GiB", group.name, group.disk)
+            }
+            14 => {
+                group.root = Some(group.root.map_or(20, |size| size + 2));
+                format!("{}: a root disk of {:?} GiB", group.name, group.root)
+            }
+            15 => {
+                group.types = (group.types + 1) % TYPES.len();
+                format!("{}: another type", group.name)
+            }
             _ => {
                 self.unavailable = unavailable(dice);
                 format!("max-unavailable {}", self.unavailable)
@@ -162,14 +189,21 @@ impl Fleet {
         for g in &self.groups {
             let groups = if g.debug { "\"web\", \"debug\"" } else { "\"web\"" };
             text += &format!(
-                "[machines.{}]\ncount = {}\nimage = \"{}\"\ntype = [\"t3.small\", \"t3a.small\"]\nzones = [{zones}]\n\
+                "[machines.{}]\ncount = {}\nimage = \"{}\"\ntype = [{}]\nzones = [{zones}]\n\
                  security-groups = [{groups}]\ntags = {{ team = \"t{}\" }}\nwait = \"{}\"\n",
                 g.name,
                 g.count,
                 IMAGES[g.image],
+                TYPES[g.types],
                 g.team,
                 if g.wait { "healthy" } else { "running" }
             );
+            if let Some(size) = g.root {
+                text += &format!("root = {{ size = \"{size}GiB\" }}\n");
+            }
+            if let Some(size) = g.disk {
+                text += &format!("disks = [{{ device = \"/dev/sdk\", size = \"{size}GiB\" }}]\n");
+            }
             if g.data {
                 text +=
                     &format!("[volumes.{}-data]\nfor = \"machines.{}\"\nsize = \"{}GiB\"\n", g.name, g.name, self.size);
@@ -202,6 +236,9 @@ impl Web {
             team: 0,
             data: dice.roll(3) == 0,
             wait: dice.roll(4) > 0,
+            types: 0,
+            root: None,
+            disk: None,
         }
     }
 }

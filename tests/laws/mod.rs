@@ -10,5 +10,6 @@ mod killed;
 mod nodes;
 mod seeds;
 mod shop;
+mod tale;
 mod trouble;
 mod two;

@@ -11,7 +11,8 @@ use evenkeel_core::stamp::tag;
 use evenkeel_sim::dice::draw;
 
 use super::fleet::Fleet;
-use super::trouble::{Story, tell};
+use super::tale::Story;
+use super::trouble::tell;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
