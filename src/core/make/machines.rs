@@ -2,21 +2,22 @@
 
 use std::collections::BTreeSet;
 
+use super::needs::needed;
 use super::seats::{Slot, choose, placed, reseat, slot, stuck};
 use super::{Candidate, Draft, Lineage, Power, Wanted, lost, moved, reasons, with_script};
 use crate::address::{Address, Group, Kind};
 use crate::desired::{Follow, Image, MachineGroup};
 use crate::diff::{Difference, Differences, diff};
 use crate::expected::{self, MachineSpec};
-use crate::health::{State, moment};
+use crate::health::State;
 use crate::launch::Place;
-use crate::observed::{Phase, Source};
+use crate::observed::Phase;
 use crate::plan::{Action, Change, Hold, Note, Reason, Why};
 use crate::repair::{self, Urgency};
 use crate::schema::{self, Ebs};
 use crate::shared::Shared;
 use crate::slots::Slots;
-use crate::stamp::{LaunchTag, Vector, tag};
+use crate::stamp::{LaunchTag, Vector};
 use crate::survey::{GroupSurvey, Member};
 use crate::value::Value;
 
@@ -396,75 +397,23 @@ fn kept<'a>(
         *draft.unread.entry((s.address.group.clone(), (*field).to_owned())).or_default() += 1;
     }
     super::silent::encrypted(draft, &s.address.group, &differences);
-    let shown = draft.field_changes(&differences);
-    let mut why = reasons(&shown);
-    let mut urgency = Urgency::Changed;
-    let (mut repair, mut restart) = (false, false);
-    let ill = illness(&keeper.verdict.state);
-    let is_ill = ill.is_some();
-    if let Some((reason, how_urgent)) = ill {
-        (urgency, repair) = (how_urgent, true);
-        let past = draft.ask.history.objects.get(&keeper.object.id);
-        let bad = past.and_then(|p| p.first_bad.get(&Source::State)).copied();
-        restart = repair::restarts(keeper.object.phase, bad, draft.ask.now);
-        why.insert(0, reason);
-    }
-    if let Some(reason) = uneven {
-        if why.is_empty() {
-            (urgency, repair) = (Urgency::Uneven, reason.why == Why::Uneven);
-        }
-        why.push(reason.clone());
-    }
-    if draft.ask.intent.replace.contains(&s.address) {
-        why.push(Reason { why: Why::Asked, says: "replace".into() });
-    }
-    let fixed = differences.fields.iter().any(|d| d.forces_replacement().is_some());
-    let asked = draft.ask.intent.replace.contains(&s.address);
-    // Without leave to be missing, a change that needs a stop is made by a new machine, launch first.
-    let stop = differences.fields.iter().any(crate::diff::Difference::needs_stop);
-    // A one-time request for a spot machine, as ours are, does not let it be stopped.
-    let may_stop = !declared.spot && (draft.ask.desired.policy.unavailable(declared.count) > 0 || !keeper.ready());
-    // One without a readable mark gets it first: a replacement must be able to say whom it replaces.
-    let named = keeper.launch.is_some();
-    let replace = named && ((is_ill && !restart) || uneven.is_some() || fixed || asked || (stop && !may_stop));
-    let action = if replace {
-        Action::Replace
-    } else if named && (restart || !differences.fields.is_empty()) {
-        Action::Update
-    } else if differences.restamp || marks_are_off(draft, &s.address, keeper) {
-        why.push(Reason { why: stamp_why(draft, keeper), says: stamp_reason(draft, keeper, &differences) });
-        Action::Restamp
-    } else {
-        return None;
-    };
-    let mut change = draft.change(&s.address, action, why);
+    let mut needed = needed(draft, declared, s, keeper, &differences, uneven)?;
+    let action = needed.action;
+    let replace = action == Action::Replace;
+    let mut change = draft.change(&s.address, action, std::mem::take(&mut needed.why));
     change.object = Some(keeper.object.id.clone());
     change.zone = if replace { place.zone.clone() } else { own.0.clone() };
     change.what = what(keeper);
     change.node = node(keeper);
-    change.fields = shown;
-    if stop && !may_stop && !fixed {
-        for f in change.fields.iter_mut().filter(|f| f.field == "type") {
-            f.forces_replacement = Some(if declared.spot {
-                "a spot machine cannot be stopped".into()
-            } else {
-                "a stop would break the floor (policy.max-unavailable)".into()
-            });
-        }
-    }
+    change.fields = needed.shown;
     let bound = draft.survey.bound(draft.ask.desired, &s.address);
-    let power = match (action, restart, stop) {
-        (Action::Update, true, _) => Power::Starts,
-        (Action::Update, false, true) => Power::Stops,
-        _ => Power::Keeps,
-    };
     let drains = super::nodes::parting(draft, keeper).is_some();
-    change.how = how(action, power, drains, &bound.iter().map(|(a, _)| a.short()).collect::<Vec<_>>());
+    change.how = how(action, needed.power, drains, &bound.iter().map(|(a, _)| a.short()).collect::<Vec<_>>());
     let modifies = differences.fields.iter().any(|d| d.field.ebs != Ebs::No);
-    if (action, power, modifies) == (Action::Update, Power::Keeps, true) {
+    if (action, needed.power, modifies) == (Action::Update, Power::Keeps, true) {
         change.how = crate::lessons::then_rests();
     }
-    let lineage = lineage(draft, survey, &s.address, Some(keeper).filter(|_| repair));
+    let lineage = lineage(draft, survey, &s.address, Some(keeper).filter(|_| needed.repair));
     let mut c = Candidate::new(change, Some(keeper.clone()));
     c.vector = if replace {
         specified(draft, &s.address.group.name, declared, spec, slot, &place.zone).map_or(vector, |(_, v)| v)
@@ -476,8 +425,8 @@ fn kept<'a>(
     } else {
         Place { zone: own.0, subnet: own.1.filter(|_| place.subnet.is_some()).map(str::to_owned) }
     });
-    (c.differences, c.lineage, c.urgency, c.repair) = (differences, lineage, urgency, repair);
-    c.power = power;
+    (c.differences, c.lineage, c.urgency, c.repair) = (differences, lineage, needed.urgency, needed.repair);
+    c.power = needed.power;
     Some(c)
 }
 
@@ -514,48 +463,6 @@ fn image(
     };
     let field = schema::field(crate::address::Kind::Machines, "image").expect("machines have an image");
     out.fields.insert(0, Difference { field, live: Some(live.clone()), want: want.clone(), why, dropped: vec![] });
-}
-
-fn illness(state: &State) -> Option<(Reason, Urgency)> {
-    let urgency = Urgency::of(state)?;
-    let (why, says) = match state {
-        State::Unhealthy { causes, .. } if causes.is_empty() => (Why::Unhealthy, "not well".to_owned()),
-        State::Unhealthy { causes, .. } => (Why::Unhealthy, causes.join(", ")),
-        State::Flapping => (Why::Unhealthy, "flapping".into()),
-        State::Planned { not_before, .. } => (Why::Retiring, format!("EC2 retires it at {}", moment(*not_before))),
-        State::Starting { .. } | State::Healthy | State::Suspect { .. } | State::Gone | State::Blind => return None,
-    };
-    Some((Reason { why, says }, urgency))
-}
-
-/// Whether the marks themselves are not what they should be.
-fn marks_are_off(draft: &Draft<'_>, address: &Address, keeper: &Member<'_>) -> bool {
-    let tags = &keeper.object.tags;
-    keeper.launch.is_none()
-        || keeper.vector.is_none()
-        || tags.get(tag::STACK).is_none_or(|s| *s != draft.ask.desired.stack.id)
-        || tags.get(tag::ADDRESS).is_none_or(|a| *a != address.group.to_string())
-}
-
-/// Marks that somebody took away are drift; a stamp that only has to be written anew is our own business.
-pub(super) fn stamp_why(draft: &Draft<'_>, keeper: &Member<'_>) -> Why {
-    let theirs = keeper.object.tags.get(tag::STACK).is_none_or(|s| *s != draft.ask.desired.stack.id);
-    if theirs || keeper.launch.is_none() { Why::Drifted } else { Why::Stamp }
-}
-
-pub(super) fn stamp_reason(draft: &Draft<'_>, keeper: &Member<'_>, differences: &Differences) -> String {
-    if !differences.let_go.is_empty() {
-        let fields = differences.let_go.join(", ");
-        format!("{fields}: no longer in the file; what is there stays, and is not looked at any more")
-    } else if keeper.launch.is_none() {
-        "its tags were taken away; its client token says that it is ours".into()
-    } else if keeper.object.tags.get(tag::STACK).is_none_or(|s| *s != draft.ask.desired.stack.id) {
-        "its tags were changed".into()
-    } else if keeper.vector.is_none() {
-        "its stamp is missing or of another version".into()
-    } else {
-        "the file now says what the world already shows".into()
-    }
 }
 
 fn how(action: Action, power: Power, drains: bool, bound: &[String]) -> String {

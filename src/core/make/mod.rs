@@ -9,6 +9,7 @@ mod forecast;
 mod lost;
 mod machines;
 mod moved;
+mod needs;
 mod nodes;
 mod objects;
 mod order;

@@ -364,8 +364,8 @@ fn kept<'a>(
             out.push(c);
         }
     } else if differences.restamp || keeper.vector.is_none() || off(draft, address, keeper) {
-        let why = super::machines::stamp_why(draft, keeper);
-        let why = Reason { why, says: super::machines::stamp_reason(draft, keeper, &differences) };
+        let why = super::needs::stamp_why(draft, keeper);
+        let why = Reason { why, says: super::needs::stamp_reason(draft, keeper, &differences) };
         let mut c = Candidate::new(make(draft, Action::Restamp, vec![why]), Some(keeper.clone()));
         c.vector = vector.clone();
         out.push(c);
