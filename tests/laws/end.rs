@@ -15,6 +15,8 @@ use evenkeel_ec2::api::{AttachState, InstanceState, Tags, VolumeState};
 use evenkeel_sim::World;
 use serde_json::Value as Json;
 
+use super::likeness::unlike;
+
 /// The state of a stack with ids, times and generations left out: equal ends are equal values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ending {
@@ -135,7 +137,7 @@ pub fn address(id: &str, index: u32, tags: &Tags) -> Option<String> {
 }
 
 /// Everything that is wrong with a world in which `desired` was applied to the end: missing or double slots, things
-/// nobody declared, data that does not hang where it belongs, zones out of balance, broken laws.
+/// nobody declared, fields that are not as the file says, data that does not hang where it belongs, broken laws.
 pub fn wrongs(world: &World, desired: &Desired) -> Vec<String> {
     let end = ending(world, &desired.stack.id);
     let mut wrong: Vec<String> = end.strays.iter().map(|s| format!("a stray: {s}")).collect();
@@ -183,6 +185,7 @@ pub fn wrongs(world: &World, desired: &Desired) -> Vec<String> {
         let ours = m.token.starts_with(&token_prefix(&desired.stack.id));
         (ours && m.state != InstanceState::Running).then(|| format!("{id} is {:?}", m.state))
     }));
+    wrong.extend(unlike(world, desired));
     wrong.extend(world.violations.iter().map(|v| format!("a broken law: {v}")));
     wrong
 }

@@ -7,6 +7,7 @@ mod fleet;
 mod hands;
 pub mod harness;
 mod killed;
+mod likeness;
 mod nodes;
 mod seeds;
 mod shop;
