@@ -71,6 +71,10 @@ pub enum Happened {
         step: u32,
         /// Why.
         failure: Failure,
+        /// Of a wait for several: the changes whose things did not come, where the others' did. What serves the others
+        /// goes on. Empty: all of it failed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        lost: Vec<u32>,
     },
     /// It was not tried.
     Skipped {

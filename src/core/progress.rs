@@ -21,7 +21,7 @@ pub enum State {
     Waiting,
     /// Started, not ended.
     Started,
-    /// Done; stays so in every later attempt.
+    /// Done; stays so in every later attempt, unless it was done in part.
     Done,
     /// Failed for good in this attempt.
     Failed(Failure),
@@ -56,6 +56,10 @@ pub struct Progress {
     /// Refused changes, with words. A refused change stays refused in every later attempt: what was left out of a
     /// batch must stay out of it, or the batch would be another one.
     refused: BTreeMap<u32, String>,
+    /// Changes whose things did not come in this attempt, where others of the same wait did.
+    lost: BTreeSet<u32>,
+    /// Steps that such a loss has left in part, and those that are done after them.
+    partial: BTreeSet<u32>,
     bindings: BTreeMap<Address, String>,
     /// Step → how often the launch met no capacity, and how often a spent token.
     turns: BTreeMap<u32, Turns>,
@@ -87,6 +91,8 @@ impl Progress {
             waiting: (0..n).collect(),
             plan,
             refused: BTreeMap::new(),
+            lost: BTreeSet::new(),
+            partial: BTreeSet::new(),
             bindings: BTreeMap::new(),
             turns: BTreeMap::new(),
             touched: BTreeMap::new(),
@@ -135,10 +141,17 @@ impl Progress {
             Happened::Waiting { .. } => {}
             Happened::Done { step, made } => {
                 self.set(*step, State::Done);
+                if self.step(*step).is_some_and(|s| s.needs.iter().any(|n| self.partial.contains(n))) {
+                    self.partial.insert(*step);
+                }
                 self.bindings.extend(made.clone());
             }
-            Happened::Failed { step, failure } => {
+            Happened::Failed { step, failure, lost } => {
                 self.set(*step, State::Failed(failure.clone()));
+                if !lost.is_empty() {
+                    self.lost.extend(lost);
+                    self.partial.insert(*step);
+                }
                 self.turns.remove(step);
                 // A refusal proves that this call did nothing, but not that an earlier attempt's did nothing.
                 if failure.class != Class::Transient && self.touched.get(step) == Some(&self.attempts) {
@@ -154,10 +167,13 @@ impl Progress {
     fn begin(&mut self, attempt: u32) {
         self.attempts = self.attempts.saturating_add(1).max(attempt);
         self.interrupted = false;
+        self.lost.clear();
+        let partial = std::mem::take(&mut self.partial);
         for (i, state) in (0u32..).zip(&mut self.states) {
             match state {
-                State::Done => {}
-                State::Waiting | State::Started | State::Failed(_) | State::Skipped(_) => {
+                // What was done without what was lost is done again with it: every call may be repeated.
+                State::Done if !partial.contains(&i) => {}
+                State::Waiting | State::Started | State::Done | State::Failed(_) | State::Skipped(_) => {
                     *state = State::Waiting;
                     self.waiting.insert(i);
                 }
@@ -217,6 +233,20 @@ impl Progress {
         self.states.get(step as usize)
     }
 
+    /// Where a step is as far as this change is concerned: a wait that lost another one is done for it.
+    pub fn state_for(&self, step: u32, change: u32) -> Option<&State> {
+        let state = self.state(step)?;
+        let other = matches!(state, State::Failed(_)) && self.partial.contains(&step) && !self.lost.contains(&change);
+        Some(if other { &State::Done } else { state })
+    }
+
+    /// The changes that a failed step has lost, where it did not fail for all of them.
+    pub fn lost_by(&self, step: u32) -> Vec<u32> {
+        let failed = matches!(self.state(step), Some(State::Failed(_))) && self.partial.contains(&step);
+        let changes = self.step(step).filter(|_| failed).map(|s| s.changes.as_slice()).unwrap_or_default();
+        changes.iter().copied().filter(|c| self.lost.contains(c)).collect()
+    }
+
     /// Refused changes, each with words.
     pub fn refused(&self) -> &BTreeMap<u32, String> {
         &self.refused
@@ -251,11 +281,12 @@ impl Progress {
     pub fn ready(&self) -> Vec<u32> {
         let met = |s: u32, step: &Step| {
             step.needs.iter().all(|n| match self.state(*n) {
+                Some(State::Done | State::Failed(_)) if self.partial.contains(n) => self.goes_on(*n, step),
                 Some(State::Done) => true,
                 Some(State::Skipped(_)) => self.is_waived(*n, step),
                 Some(State::Failed(_)) => self.starts_anyway(*n, step),
                 Some(State::Waiting | State::Started) | None => false,
-            }) && (self.refused.is_empty() || self.effective(s).is_some())
+            }) && (self.is_whole() || self.effective(s).is_some())
         };
         self.waiting.iter().copied().filter(|s| self.step(*s).is_some_and(|step| met(*s, step))).collect()
     }
@@ -268,6 +299,10 @@ impl Progress {
             let Some(step) = self.step(s) else { continue };
             let because = self.emptied(s, step).or_else(|| {
                 step.needs.iter().filter(|n| !self.is_waived(**n, step)).find_map(|n| match self.state(*n) {
+                    Some(State::Done | State::Failed(_)) if self.partial.contains(n) && self.goes_on(*n, step) => None,
+                    Some(State::Done) if self.partial.contains(n) => {
+                        Some(format!("{} is done in part", self.words(*n)))
+                    }
                     Some(State::Failed(_)) if self.starts_anyway(*n, step) => None,
                     Some(State::Failed(_)) => Some(format!("{} failed", self.words(*n))),
                     Some(State::Skipped(_)) => Some(format!("{} was left out", self.words(*n))),
@@ -303,10 +338,47 @@ impl Progress {
         }
     }
 
-    /// Why refusals leave nothing of a step.
+    /// After a loss only what serves nothing but the slots of the step before it goes on: what is between those slots
+    /// alone. A launch, and whatever else waits for room or for its turn, is left for the next plan.
+    fn goes_on(&self, need: u32, step: &Step) -> bool {
+        let Some(before) = self.step(need) else { return false };
+        let at = |c: &u32| self.change(*c).map(|c| &c.address);
+        let slots: BTreeSet<&Address> = before.changes.iter().filter_map(at).collect();
+        let brought_there = match &step.does {
+            Do::Call(Call::Launch(_)) => return false,
+            Do::Call(Call::Attach { machine: Target::New(address), .. }) => slots.contains(address),
+            Do::Call(_) | Do::Wait(_) => false,
+        };
+        brought_there || (!step.changes.is_empty() && step.changes.iter().filter_map(at).all(|a| slots.contains(a)))
+    }
+
+    /// Whether nothing was refused and nothing lost.
+    fn is_whole(&self) -> bool {
+        self.refused.is_empty() && self.lost.is_empty()
+    }
+
+    /// Addresses of which something was lost: whatever else is to be done at them is left out as well.
+    fn lost_at(&self) -> BTreeSet<&Address> {
+        self.lost.iter().filter_map(|c| self.change(*c)).map(|c| &c.address).collect()
+    }
+
+    /// Why refusals and losses leave nothing of a step.
     fn emptied(&self, s: u32, step: &Step) -> Option<String> {
-        if self.refused.is_empty() || self.effective(s).is_some() {
+        if self.is_whole() || self.effective(s).is_some() {
             return None;
+        }
+        let lost = self.lost_at();
+        let at = |c: &u32| self.change(*c).map(|c| &c.address).filter(|a| lost.contains(a));
+        let target = |t: &Target| match t {
+            Target::New(address) => lost.get(address).copied(),
+            Target::Id(_) => None,
+        };
+        let brought = match &step.does {
+            Do::Call(Call::Attach { machine, .. }) => target(machine),
+            Do::Call(_) | Do::Wait(_) => None,
+        };
+        if let Some(address) = step.changes.iter().find_map(at).or(brought) {
+            return Some(format!("{address} did not come"));
         }
         let own = step.changes.iter().find(|c| self.refused.contains_key(c));
         let (change, because) = match own {
@@ -321,15 +393,18 @@ impl Progress {
     /// and `None` means that nothing is left. Targets are not yet resolved, see [`Progress::resolve`].
     pub fn effective(&self, step: u32) -> Option<Do> {
         let step = self.step(step)?;
-        if self.refused.is_empty() {
+        if self.is_whole() {
             return Some(step.does.clone());
         }
-        if !step.changes.is_empty() && step.changes.iter().all(|c| self.refused.contains_key(c)) {
+        let lost = self.lost_at();
+        let is_lost = |c: &u32| self.change(*c).is_some_and(|c| lost.contains(&c.address));
+        if !step.changes.is_empty() && step.changes.iter().all(|c| self.refused.contains_key(c) || is_lost(c)) {
             return None;
         }
-        let out: Vec<&Change> = self.refused.keys().filter_map(|c| self.change(*c)).collect();
+        let left = step.changes.iter().filter(|c| is_lost(c)).filter_map(|c| self.change(*c));
+        let out: Vec<&Change> = self.refused.keys().filter_map(|c| self.change(*c)).chain(left).collect();
         let id_out = |id: &String| out.iter().any(|c| c.object.as_ref() == Some(id));
-        let address_out = |a: &Address| out.iter().any(|c| c.address == *a);
+        let address_out = |a: &Address| out.iter().any(|c| c.address == *a) || lost.contains(a);
         let target_out = |t: &Target| match t {
             Target::Id(id) => id_out(id),
             Target::New(address) => address_out(address),
@@ -349,7 +424,9 @@ impl Progress {
         Some(Do::Call(match call {
             Call::Launch(launch) => {
                 let mut left = launch.clone();
-                let keep: Vec<bool> = launch.tag.slots.iter().map(|s| !address_out(&launch.group.slot(s))).collect();
+                // Never for a loss: what is launched under one token stays one batch.
+                let refused = |a: &Address| self.refused.keys().filter_map(|c| self.change(*c)).any(|c| c.address == *a);
+                let keep: Vec<bool> = launch.tag.slots.iter().map(|s| !refused(&launch.group.slot(s))).collect();
                 let kept = |i: usize| keep.get(i).copied().unwrap_or(true);
                 left.tag.slots =
                     Slots::new(launch.tag.slots.iter().enumerate().filter(|(i, _)| kept(*i)).map(|(_, s)| s));
@@ -430,6 +507,9 @@ impl Progress {
         if self.refused.contains_key(&change) {
             return Standing::Refused;
         }
+        if self.lost.contains(&change) {
+            return Standing::Failed;
+        }
         let of =
             (0u32..).zip(self.plan.steps.iter().zip(&self.states)).filter(|(_, (s, _))| s.changes.contains(&change));
         let mut all = [0usize; 5];
@@ -437,7 +517,7 @@ impl Progress {
             if matches!(state, State::Skipped(_)) && self.plan.is_beside(change, step) {
                 continue;
             }
-            let i = match state {
+            let i = match self.state_for(step, change).unwrap_or(state) {
                 State::Waiting => 0,
                 State::Started => 1,
                 State::Done => 2,

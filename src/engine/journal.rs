@@ -220,7 +220,11 @@ mod tests {
             Happened::Began { plan: id(), attempt: 1 },
             Happened::Started { step: 0 },
             Happened::Done { step: 0, made: [("machines.web/0".parse().unwrap(), "i-1".to_owned())].into() },
-            Happened::Failed { step: 1, failure: Failure::new(Class::Quota, "VcpuLimitExceeded", "no \"more\"\n") },
+            Happened::Failed {
+                step: 1,
+                failure: Failure::new(Class::Quota, "VcpuLimitExceeded", "no \"more\"\n"),
+                lost: vec![],
+            },
             Happened::Ended { outcome: Outcome::Partial },
         ]
         .into_iter()

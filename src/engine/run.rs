@@ -249,7 +249,7 @@ impl<'a> Run<'a> {
         match resolved {
             Err(address) => {
                 let says = format!("{address} has not been made by this plan");
-                self.happened(Happened::Failed { step, failure: Failure::new(Class::Invalid, "", says) });
+                self.happened(Happened::Failed { step, failure: Failure::new(Class::Invalid, "", says), lost: vec![] });
                 true
             }
             Ok(Do::Wait(wait)) => self.watch(step, &wait, &does),
@@ -271,7 +271,7 @@ impl<'a> Run<'a> {
         let provider = self.job.providers.get(&scope).cloned();
         if provider.is_none() {
             let failure = Failure::new(Class::Invalid, "", format!("no provider for the scope `{scope}`"));
-            self.happened(Happened::Failed { step, failure });
+            self.happened(Happened::Failed { step, failure, lost: vec![] });
         }
         provider
     }
@@ -283,7 +283,7 @@ impl<'a> Run<'a> {
                 Some(one) => Call::Launch(one),
                 None => {
                     let failure = Failure::new(Class::Capacity, "", "no place and type is left to try");
-                    self.happened(Happened::Failed { step, failure });
+                    self.happened(Happened::Failed { step, failure, lost: vec![] });
                     return true;
                 }
             },
@@ -408,7 +408,12 @@ impl<'a> Run<'a> {
                 }
                 Verdict::Never(failure) => {
                     self.watches.remove(&step);
-                    self.happened(Happened::Failed { step, failure });
+                    self.happened(Happened::Failed { step, failure, lost: vec![] });
+                }
+                Verdict::Partly(failure, ids) => {
+                    self.watches.remove(&step);
+                    let lost = self.changes_of(step, &ids);
+                    self.happened(Happened::Failed { step, failure, lost });
                 }
                 Verdict::Not(shows) => {
                     let at = watch.due(now);
@@ -427,6 +432,21 @@ impl<'a> Run<'a> {
             let next = now.saturating_add(poll.pause).unwrap_or(now);
             poll.next = due.map_or(next, |d| d.min(next));
         }
+    }
+
+    /// The changes whose things these are, of those that a wait serves. None at all where one of them is nobody's: then
+    /// nobody can say what may go on without it.
+    fn changes_of(&self, step: u32, ids: &[String]) -> Vec<u32> {
+        let Some(serves) = self.plan.steps.get(step as usize).map(|s| &s.changes) else { return vec![] };
+        let is = |change: &u32, id: &String| {
+            self.plan.changes.get(*change as usize).is_some_and(|c| {
+                let made = self.progress.bindings().get(&c.address);
+                c.object.as_ref() == Some(id) || made == Some(id)
+            })
+        };
+        let of = |id: &String| serves.iter().copied().filter(|c| is(c, id)).collect::<Vec<_>>();
+        let all: Vec<Vec<u32>> = ids.iter().map(of).collect();
+        if all.iter().any(Vec::is_empty) { vec![] } else { all.concat() }
     }
 
     /// Where the volumes that a step waits for are attached next, as far as those machines are there.
@@ -457,11 +477,11 @@ impl<'a> Run<'a> {
 
     fn failed(&mut self, step: u32, failure: Failure) {
         let Some(Do::Call(call)) = self.progress.effective(step) else {
-            self.happened(Happened::Failed { step, failure });
+            self.happened(Happened::Failed { step, failure, lost: vec![] });
             return;
         };
         match launching::another(&call, self.progress.turns(step), failure.clone(), self.job.limits) {
-            Err(failure) => self.happened(Happened::Failed { step, failure }),
+            Err(failure) => self.happened(Happened::Failed { step, failure, lost: vec![] }),
             Ok(()) => {
                 self.happened(Happened::Retrying { step, failure, after_ms: 0 });
                 // On the disk before the next choice is made: after a crash it must be this one again.

@@ -73,7 +73,7 @@ pub async fn settle(
                         shows.iter().for_each(|line| tell(line));
                         false
                     }
-                    Verdict::Never(failure) => {
+                    Verdict::Never(failure) | Verdict::Partly(failure, _) => {
                         failed.push(failure);
                         false
                     }

@@ -41,7 +41,7 @@ pub struct Watch {
 }
 
 /// What earlier looks showed of one thing.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Past {
     /// Both checks have passed since.
     well_since: Option<Timestamp>,
@@ -49,6 +49,8 @@ struct Past {
     missed: u32,
     /// It was on its way out.
     leaving: bool,
+    /// Why it will not come.
+    lost: Option<Failure>,
 }
 
 /// What a look means for a wait.
@@ -60,6 +62,8 @@ pub enum Verdict {
     Not(Option<Vec<String>>),
     /// The time is over and what is left holds nothing up: what that is.
     Enough(Vec<String>),
+    /// Of these ids it will not come; everything else shows it.
+    Partly(Failure, Vec<String>),
     /// It will not come.
     Never(Failure),
 }
@@ -131,25 +135,42 @@ impl Watch {
         let (until, began) = (self.until, self.began);
         self.unseen = None;
         let mut lacks = Vec::new();
-        for (awaited, past) in &mut self.awaited {
+        for (awaited, past) in self.awaited.iter_mut().filter(|(_, p)| p.lost.is_none()) {
             let seen = match shown.get(awaited.id.as_str()).copied().transpose() {
                 Ok(seen) => seen,
                 Err(failure) if is_final(failure) => return Verdict::Never(failure.clone()),
                 Err(failure) => {
                     self.unseen = Some(failure.clone());
-                    lacks.push(format!("{}: cannot look: {failure}", awaited.name));
+                    lacks.push((awaited.id.clone(), format!("{}: cannot look: {failure}", awaited.name)));
                     continue;
                 }
             };
             match judge(until, awaited, past, seen, began, now, limits) {
                 One::Yes => {}
-                One::Not(shows) => lacks.push(format!("{}: {shows}", awaited.name)),
+                One::Not(shows) => lacks.push((awaited.id.clone(), format!("{}: {shows}", awaited.name))),
                 One::Never(class, says) => {
-                    return Verdict::Never(Failure::new(class, "", format!("{}: {says}", awaited.name)));
+                    past.lost = Some(Failure::new(class, "", format!("{}: {says}", awaited.name)));
                 }
             }
         }
-        if lacks.is_empty() { Verdict::Met } else { self.not(lacks, now, limits) }
+        if lacks.is_empty() { self.over() } else { self.not(lacks, now, limits) }
+    }
+
+    /// Nothing is waited for any more.
+    fn over(&self) -> Verdict {
+        let lost: Vec<(&String, &Failure)> =
+            self.awaited.iter().filter_map(|(a, p)| Some((&a.id, p.lost.as_ref()?))).collect();
+        let Some((_, first)) = lost.first() else { return Verdict::Met };
+        let mut says: Vec<&str> = lost.iter().map(|(_, f)| f.says.as_str()).collect();
+        says.dedup();
+        let more = says.len().saturating_sub(NAMED);
+        says.truncate(NAMED);
+        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+        let failure = Failure { says: says.join(", ") + &more, ..(*first).clone() };
+        if lost.len() == self.awaited.len() {
+            return Verdict::Never(failure);
+        }
+        Verdict::Partly(failure, lost.into_iter().map(|(id, _)| id.clone()).collect())
     }
 
     /// The look itself failed.
@@ -158,10 +179,12 @@ impl Watch {
             return Verdict::Never(failure.clone());
         }
         self.unseen = Some(failure.clone());
-        self.not(vec![format!("cannot look: {failure}")], now, limits)
+        self.not(vec![(String::new(), format!("cannot look: {failure}"))], now, limits)
     }
 
-    fn not(&mut self, mut lacks: Vec<String>, now: Timestamp, limits: &Limits) -> Verdict {
+    fn not(&mut self, lacking: Vec<(String, String)>, now: Timestamp, limits: &Limits) -> Verdict {
+        let (ids, mut lacks): (Vec<String>, Vec<String>) = lacking.into_iter().unzip();
+        lacks.extend(self.awaited.iter().filter_map(|(_, p)| p.lost.as_ref()).map(|f| f.says.clone()));
         if lacks.len() > NAMED {
             let more = lacks.len() - NAMED;
             lacks.truncate(NAMED);
@@ -176,7 +199,14 @@ impl Watch {
             }
             let after = now.duration_since(self.began).as_secs();
             let says = format!("not {} after {after}s: {}", self.wish(), lacks.join(", "));
-            return Verdict::Never(Failure::new(Class::Busy, "", says));
+            let failure = Failure::new(Class::Busy, "", says);
+            for (_, past) in self.awaited.iter_mut().filter(|(a, _)| ids.contains(&a.id)) {
+                past.lost = Some(failure.clone());
+            }
+            return match self.over() {
+                Verdict::Partly(_, lost) => Verdict::Partly(failure, lost),
+                Verdict::Met | Verdict::Not(_) | Verdict::Enough(_) | Verdict::Never(_) => Verdict::Never(failure),
+            };
         }
         let quiet = now.duration_since(self.told).unsigned_abs() < limits.still_waiting;
         if lacks == self.shows && quiet {

@@ -13,7 +13,7 @@ use crate::document::{Doc, Rank, Role, Row, Tail, Text};
 use crate::failure::{Context, Explained, common, explain};
 use crate::plan::Names;
 use crate::plan_json::does;
-use crate::steps::{addresses, doing, doing_to, listed, together};
+use crate::steps::{addresses, addresses_of, doing, doing_to, listed, together};
 use crate::tally::Tally;
 use crate::words::{count, number, since};
 
@@ -220,12 +220,16 @@ fn failures(tally: &Tally, names: &Names) -> Vec<Failed> {
         }
     }
     let told = |(steps, failure): (Vec<u32>, &Failure)| {
-        let mut all: Vec<Address> = steps.iter().flat_map(|s| addresses(plan, *s)).collect();
+        let of = |step: &u32| match progress.lost_by(*step) {
+            lost if lost.is_empty() => addresses(plan, *step),
+            lost => addresses_of(plan, &lost),
+        };
+        let mut all: Vec<Address> = steps.iter().flat_map(of).collect();
         all.sort();
         all.dedup();
         let first = &plan.steps[steps[0] as usize];
         let words = match steps.as_slice() {
-            [one] => doing(plan, names, *one),
+            [one] if progress.lost_by(*one).is_empty() => doing(plan, names, *one),
             [..] => doing_to(&first.does, &listed(names, &all)),
         };
         let (account, region) =

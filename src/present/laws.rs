@@ -55,7 +55,7 @@ fn run_with(words: &str, secrets: &Redactor, face: Face) -> Live {
         Happened::Refused { change: 0, because: words.to_owned() },
         Happened::Started { step: 0 },
         Happened::Waiting { step: 0, shows: vec![words.to_owned()] },
-        Happened::Failed { step: 0, failure: Failure::new(Class::Invalid, words, words) },
+        Happened::Failed { step: 0, failure: Failure::new(Class::Invalid, words, words), lost: vec![] },
         Happened::Skipped { step: 1, because: words.to_owned() },
     ] {
         live.on(&says(happened)).unwrap();

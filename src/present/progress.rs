@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::document::{Doc, Role, Row, Tail, Text};
 use crate::plan::Names;
 use crate::redact::Redactor;
-use crate::steps::{addresses, doing, having_done, is_call, listed, whom};
+use crate::steps::{addresses, addresses_of, doing, doing_to, having_done, is_call, listed, whom};
 use crate::tally::{Counts, Flight, Tally, short};
 use crate::words::{count, number, since};
 use crate::{escape, json, plan_json, render};
@@ -292,8 +292,12 @@ impl Live {
                 let took = flight.map(|f| format!(" after {}", since(f.since, event.at))).unwrap_or_default();
                 format!("{} {}{took}", having_done(&plan, *step), whom(&plan, &self.names, *step))
             }
-            Happened::Failed { step, failure } => {
-                let words = format!("failed to {}", doing(&plan, &self.names, *step));
+            Happened::Failed { step, failure, lost } => {
+                let what = match plan.steps.get(*step as usize).filter(|_| !lost.is_empty()) {
+                    Some(s) => doing_to(&s.does, &listed(&self.names, &addresses_of(&plan, lost))),
+                    None => doing(&plan, &self.names, *step),
+                };
+                let words = format!("failed to {what}");
                 let first = self.said.insert(format!("{} {failure}", having_done(&plan, *step)));
                 match (first, &self.face) {
                     (true, _) => format!("{words}: {failure}"),
@@ -381,6 +385,10 @@ fn in_flight(tally: &Tally, names: &Names) -> Doc {
     doc
 }
 
+fn texts(all: &[Address]) -> Vec<String> {
+    all.iter().map(ToString::to_string).collect()
+}
+
 /// One event as a line of JSON: the event itself, with the words and addresses that a reader without the plan needs.
 fn event_line(plan: &Plan, event: &Event, secrets: &Redactor) -> String {
     let mut value = serde_json::to_value(event).expect("events have string keys and no failing serializers");
@@ -401,7 +409,11 @@ fn event_line(plan: &Plan, event: &Event, secrets: &Redactor) -> String {
             Happened::Began { .. } | Happened::Interrupted { .. } | Happened::Ended { .. } => None,
         };
         if let Some(step) = step {
-            let all: Vec<String> = addresses(plan, step).iter().map(ToString::to_string).collect();
+            // The indices say nothing to a reader without the plan.
+            if let (Happened::Failed { lost, .. }, Some(_)) = (&event.happened, map.remove("lost")) {
+                map.insert("lost".to_owned(), texts(&addresses_of(plan, lost)).into());
+            }
+            let all = texts(&addresses(plan, step));
             map.insert("addresses".to_owned(), all.into());
             map.insert("does".to_owned(), plan.steps.get(step as usize).map(|s| plan_json::does(&s.does)).into());
         }

@@ -81,8 +81,8 @@ fn story() -> Vec<Event> {
         event(4, done(0)),
         event(4, done(1)),
         event(5, done(2)),
-        event(5, Happened::Failed { step: 3, failure: denied.clone() }),
-        event(6, Happened::Failed { step: 4, failure: denied }),
+        event(5, Happened::Failed { step: 3, failure: denied.clone(), lost: vec![] }),
+        event(6, Happened::Failed { step: 4, failure: denied, lost: vec![] }),
         event(6, Happened::Skipped { step: 6, because: "attachment of volumes.data/3 failed".to_owned() }),
         event(9, Happened::Waiting { step: 8, shows: vec!["web/0: pending".to_owned(), "web/1: pending".to_owned()] }),
     ]);

@@ -161,7 +161,11 @@ pub fn together(plan: &Plan, names: &Names, steps: impl IntoIterator<Item = u32>
 
 /// The addresses a step serves.
 pub fn addresses(plan: &Plan, step: u32) -> Vec<Address> {
-    let changes = plan.steps.get(step as usize).map(|s| s.changes.as_slice()).unwrap_or_default();
+    addresses_of(plan, plan.steps.get(step as usize).map(|s| s.changes.as_slice()).unwrap_or_default())
+}
+
+/// The addresses of changes.
+pub fn addresses_of(plan: &Plan, changes: &[u32]) -> Vec<Address> {
     changes.iter().filter_map(|c| plan.changes.get(*c as usize)).map(|c| c.address.clone()).collect()
 }
 

@@ -183,7 +183,7 @@ impl Tally {
             let plan = self.progress.plan();
             let counts =
                 |(s, state): &(u32, &State)| !matches!(state, State::Skipped(_)) || !plan.is_beside(change, *s);
-            let states = steps.iter().filter_map(|s| Some((*s, self.progress.state(*s)?)));
+            let states = steps.iter().filter_map(|s| Some((*s, self.progress.state_for(*s, change)?)));
             sum(states.filter(counts).map(|(_, state)| state))
         };
         self.standing[i] = new;

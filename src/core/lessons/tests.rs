@@ -10,7 +10,7 @@ use crate::testing::{World, told, volume};
 const NO: &str = "no room";
 
 fn failed(step: u32, at: Timestamp) -> Event {
-    Event { at, happened: Happened::Failed { step, failure: Failure::new(Class::Capacity, "", NO) } }
+    Event { at, happened: Happened::Failed { step, failure: Failure::new(Class::Capacity, "", NO), lost: vec![] } }
 }
 
 fn retrying(step: u32, at: Timestamp) -> Event {
@@ -201,7 +201,7 @@ fn a_machine_is_not_stopped_again_for_what_it_cannot_become() {
     let plan = w.plan();
     let change = step_of(&plan, |c| matches!(c, Call::Change { .. }));
     let failure = Failure::new(Class::Invalid, "", "another architecture");
-    let event = Event { at: w.at, happened: Happened::Failed { step: change, failure } };
+    let event = Event { at: w.at, happened: Happened::Failed { step: change, failure, lost: vec![] } };
     assert!(w.past.lessons.learn(&plan, [&event]) && !w.past.lessons.learn(&plan, [&event]));
     let plan = w.plan();
     let held: Vec<_> = plan.held.iter().map(|h| (h.by, h.waits_for.contains("another architecture"))).collect();
@@ -234,7 +234,7 @@ fn a_machine_that_was_stopped_for_a_change_that_cannot_be_is_started_again_witho
         progress.apply(&Happened::Done { step, made: BTreeMap::new() });
     }
     progress.apply(&Happened::Started { step: change });
-    progress.apply(&Happened::Failed { step: change, failure: Failure::new(Class::Invalid, "", "no") });
+    progress.apply(&Happened::Failed { step: change, failure: Failure::new(Class::Invalid, "", "no"), lost: vec![] });
     assert_eq!(progress.ready(), [start]);
     let skipped: BTreeSet<u32> = progress.skips().into_iter().map(|(s, _)| s).collect();
     let stamp = step_of(&plan, |c| matches!(c, Call::Tag { .. }));
@@ -257,7 +257,7 @@ fn a_token_that_is_used_up_is_waited_for_and_then_another_is_taken() {
     let plan = w.plan();
     let launch = step_of(&plan, |c| matches!(c, Call::Launch(_)));
     let failure = Failure::new(Class::TokenMismatch, "IdempotentParameterMismatch", "used");
-    let event = Event { at: w.at, happened: Happened::Failed { step: launch, failure } };
+    let event = Event { at: w.at, happened: Happened::Failed { step: launch, failure, lost: vec![] } };
     assert!(w.past.lessons.learn(&plan, [&event]));
     w.later(60);
     let plan = w.plan();
@@ -284,7 +284,9 @@ fn a_machine_that_shows_after_all_is_no_reason_to_launch_another() {
     let plan = w.plan();
     let launch = step_of(&plan, |c| matches!(c, Call::Launch(_)));
     let failure = Failure::new(Class::TokenMismatch, "", "used");
-    w.past.lessons.learn(&plan, [&Event { at: w.at, happened: Happened::Failed { step: launch, failure } }]);
+    w.past
+        .lessons
+        .learn(&plan, [&Event { at: w.at, happened: Happened::Failed { step: launch, failure, lost: vec![] } }]);
     w.apply(&plan);
     assert!(w.plan().is_empty());
 }
@@ -408,7 +410,7 @@ fn what_ebs_modified_rests_for_six_hours_and_is_held_till_then() {
     let plan = w.plan();
     let step = plan.steps.iter().position(|s| matches!(&s.does, Do::Call(Call::Change { kind: Kind::Volumes, .. })));
     let failure = Failure::new(Class::Busy, TOO_OFTEN, "wait");
-    let event = Event { at: w.at, happened: Happened::Failed { step: step.unwrap() as u32, failure } };
+    let event = Event { at: w.at, happened: Happened::Failed { step: step.unwrap() as u32, failure, lost: vec![] } };
     assert!(w.past.lessons.learn(&plan, [&event]), "the next plan holds it");
     assert_eq!(w.plan().held.len(), 1);
     w.later(i64::try_from(MODIFIED).unwrap());

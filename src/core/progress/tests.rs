@@ -100,7 +100,11 @@ fn done(step: u32) -> Happened {
 }
 
 fn failed(step: u32, class: Class) -> Happened {
-    Happened::Failed { step, failure: Failure::new(class, "", "") }
+    Happened::Failed { step, failure: Failure::new(class, "", ""), lost: vec![] }
+}
+
+fn skipped(step: u32) -> Happened {
+    Happened::Skipped { step, because: String::new() }
 }
 
 fn refused(change: u32) -> Happened {
@@ -124,6 +128,56 @@ fn two() -> Arc<Plan> {
 fn after(plan: &Arc<Plan>, events: impl IntoIterator<Item = Happened>) -> Progress {
     let events: Vec<Event> = events.into_iter().map(|happened| Event { at: Timestamp::UNIX_EPOCH, happened }).collect();
     Progress::replay(Arc::clone(plan), &events)
+}
+
+/// `web/0` and `web/1` launched and waited for in one step, each with a volume, then the old ones go together.
+fn together() -> Arc<Plan> {
+    let attach = |slot: u32| {
+        Do::Call(Call::Attach {
+            volume: Target::Id(format!("vol-{slot}")),
+            machine: Target::New(format!("machines.web/{slot}").parse().unwrap()),
+            device: "/dev/sdf".into(),
+        })
+    };
+    let names = ["machines.web/0", "machines.web/1", "volumes.data/0", "volumes.data/1", "machines.web/2"];
+    plan(
+        names.iter().zip([Some("i-a"), Some("i-b"), None, None, None]).map(|(at, id)| change(at, id)).collect(),
+        vec![
+            step(&[], &[0, 1], launch([0, 1], &["i-a", "i-b"])),
+            step(&[0], &[0, 1], wait(&["machines.web/0", "machines.web/1"])),
+            step(&[1], &[2], attach(0)),
+            step(&[1], &[3], attach(1)),
+            step(&[1], &[0, 1], terminate(&["i-a", "i-b"])),
+            step(&[4], &[0, 1], wait(&["i-a", "i-b"])),
+            step(&[5], &[4], launch([2], &[])),
+            step(&[3], &[3], wait(&["vol-1"])),
+        ],
+    )
+}
+
+#[test]
+fn what_one_of_a_wait_loses_holds_back_its_own_and_whoever_waits_for_a_turn() {
+    let plan = together();
+    let lost = Happened::Failed { step: 1, failure: Failure::new(Class::NotFound, "", "gone"), lost: vec![0] };
+    let mut progress = after(&plan, [began(), done(0), lost]);
+    assert_eq!(progress.ready(), [3, 4]);
+    assert_eq!(progress.effective(4), Some(terminate(&["i-b"])));
+    let skips = progress.skips();
+    assert_eq!(skips, [(2, "machines.web/0 did not come".to_owned())]);
+    for event in [skipped(2), done(3), started(4)] {
+        progress.apply(&event);
+    }
+    assert_eq!(progress.condemned().iter().collect::<Vec<_>>(), ["i-b"]);
+    progress.apply(&done(4));
+    assert_eq!(progress.ready(), [5, 7]);
+    assert_eq!(progress.effective(5), Some(wait(&["i-b"])));
+    progress.apply(&done(5));
+    assert_eq!(progress.skips().into_iter().map(|(s, _)| s).collect::<Vec<_>>(), [6], "no turn is free");
+    progress.apply(&done(7));
+    let standing: Vec<Standing> = (0..5).map(|c| progress.standing(c)).collect();
+    use Standing::{Done, Failed, Skipped, Waiting};
+    assert_eq!(standing, [Failed, Done, Skipped, Done, Waiting]);
+    assert_eq!((progress.outcome(), progress.lost_by(1)), (Outcome::Partial, vec![0]));
 }
 
 #[test]
@@ -282,7 +336,7 @@ fn a_step_beside_a_change_that_is_left_out_leaves_it_done() {
 /// Any event about steps and changes that may or may not exist.
 fn any_event() -> impl Strategy<Value = Happened> {
     let class = prop_oneof![Just(Class::Capacity), Just(Class::TokenSpent), Just(Class::Transient)];
-    (0u8..9, 0u32..14, class).prop_map(|(what, n, class)| match what {
+    (0u8..10, 0u32..14, class).prop_map(|(what, n, class)| match what {
         0 => began(),
         1 => refused(n),
         2 => started(n),
@@ -291,6 +345,7 @@ fn any_event() -> impl Strategy<Value = Happened> {
         5 => done(n),
         6 => failed(n, class),
         7 => Happened::Skipped { step: n, because: String::new() },
+        8 => Happened::Failed { step: n, failure: Failure::new(class, "", ""), lost: vec![n % 5] },
         _ => Happened::Interrupted { in_flight: vec![n] },
     })
 }
@@ -333,9 +388,10 @@ proptest! {
         plan in any_plan(true),
         out in proptest::collection::btree_set(0u32..4, 0..3),
         bad in proptest::collection::btree_set(0u32..12, 0..3),
+        partly in proptest::collection::btree_set(0u32..12, 0..3),
     ) {
         let mut p = after(&plan, std::iter::once(began()).chain(out.iter().map(|c| refused(*c))));
-        let mut ran = Vec::new();
+        let (mut ran, mut lost, mut in_part) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         while !p.is_over() {
             let before = (p.waiting.len(), p.in_flight().len());
             for (step, because) in p.skips() {
@@ -345,10 +401,25 @@ proptest! {
                 let step = &plan.steps[s as usize];
                 for n in &step.needs {
                     let waived = p.is_waived(*n, step);
-                    prop_assert!(ran.contains(n) || waived, "step {} before {}", s, n);
+                    let within = step.changes.iter().all(|c| plan.steps[*n as usize].changes.contains(c));
+                    let goes_on = in_part.contains(n) && within && !matches!(step.does, Do::Call(Call::Launch(_)));
+                    prop_assert!(if in_part.contains(n) { goes_on } else { ran.contains(n) || waived }, "{} and {}", s, n);
+                }
+                if let Some(Do::Call(Call::Terminate(ids))) = p.effective(s) {
+                    let kept = lost.iter().find(|c: &&u32| ids.contains(plan.changes[**c as usize].object.as_ref().unwrap()));
+                    prop_assert_eq!(kept, None, "the old one of what was lost stays");
                 }
                 p.apply(&started(s));
-                if bad.contains(&s) {
+                let one = step.changes.iter().copied().find(|c| !lost.contains(c) && !out.contains(c));
+                if step.needs.iter().any(|n| in_part.contains(n)) {
+                    in_part.insert(s);
+                }
+                if let (true, true, Some(one)) = (partly.contains(&s), matches!(step.does, Do::Wait(_)), one) {
+                    let failure = Failure::new(Class::NotFound, "", "gone");
+                    p.apply(&Happened::Failed { step: s, failure, lost: vec![one] });
+                    lost.insert(one);
+                    in_part.insert(s);
+                } else if bad.contains(&s) {
                     p.apply(&failed(s, Class::Quota));
                 } else {
                     ran.push(s);
@@ -357,7 +428,7 @@ proptest! {
             }
             prop_assert_ne!(before, (p.waiting.len(), p.in_flight().len()), "stuck");
         }
-        let clean = out.is_empty() && bad.iter().all(|s| *s as usize >= plan.steps.len());
+        let clean = out.is_empty() && lost.is_empty() && bad.iter().all(|s| *s as usize >= plan.steps.len());
         prop_assert_eq!(p.outcome() == Outcome::Complete, clean);
     }
 }

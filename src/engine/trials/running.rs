@@ -234,7 +234,7 @@ async fn a_machine_that_dies_is_not_waited_for() {
         }
         std::future::pending::<()>().await;
     };
-    let plan = fleet(2);
+    let plan = fleet(1);
     let mut paper = Paper::default();
     let ran = tokio::select! {
         ran = run_on(fake, &plan, &mut paper, &[], Stop::never()) => ran,
@@ -243,6 +243,49 @@ async fn a_machine_that_dies_is_not_waited_for() {
     let Some(State::Failed(f)) = ran.progress.state(1) else { panic!() };
     assert_eq!(f.says, "web/0: gone (Server.InternalError)");
     assert!(clock.seconds() < 80.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_launch_that_loses_one_the_other_goes_its_way_and_nothing_takes_its_turn() {
+    let clock = Paused::new();
+    let old = |id: &str| object(Kind::Machines, id, Phase::Up, clock_now(&clock));
+    let olds = ["i-a", "i-b", "i-c"].map(old);
+    let fake = Fake::new(&clock).with(|w| w.objects.extend(olds.map(|o| (o.id.clone(), o))));
+    let world = Arc::clone(&fake.world);
+    let kill = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        {
+            let mut world = world.lock().unwrap();
+            let dead = world.objects.values_mut().find(|o| o.id.ends_with("-0")).unwrap();
+            dead.phase = Phase::Gone;
+        }
+        std::future::pending::<()>().await;
+    };
+    let changes = [("machines.web/0", "i-a"), ("machines.web/1", "i-b"), ("machines.web/2", "i-c")];
+    let plan = plan(
+        changes.iter().map(|(at, old)| change(at, old)).collect(),
+        vec![
+            call(&[], &[0, 1], Call::Launch(launch(0..2))),
+            wait(&[0], &[0, 1], &["machines.web/0", "machines.web/1"], HEALTHY, 600),
+            call(&[1], &[0, 1], Call::Terminate(vec!["i-a".into(), "i-b".into()])),
+            wait(&[2], &[0, 1], &["i-a", "i-b"], Until::Terminated, 600),
+            call(&[3], &[2], Call::Launch(launch([2]))),
+        ],
+    );
+    let mut paper = Paper::default();
+    let ran = tokio::select! {
+        ran = run_on(fake, &plan, &mut paper, &[], Stop::never()) => ran,
+        () = kill => unreachable!(),
+    };
+    assert_eq!(world.lock().unwrap().log, ["launch 0-1 g1 a/big", "terminate i-b"]);
+    let standing = [0, 1, 2].map(|c| ran.progress.standing(c));
+    assert_eq!(standing, [Standing::Failed, Standing::Done, Standing::Skipped]);
+    assert_eq!(ran.outcome, Outcome::Partial);
+    // Taken up again, the old one of the lost one is not forgotten.
+    let mut again = ran.progress;
+    again.apply(&Happened::Began { plan: plan.id.clone(), attempt: 2 });
+    let left: Vec<u32> = (0..5).filter(|s| again.state(*s) != Some(&State::Done)).collect();
+    assert_eq!((again.ready(), left), (vec![1], vec![1, 2, 3, 4]));
 }
 
 #[tokio::test(start_paused = true)]
