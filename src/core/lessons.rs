@@ -15,7 +15,7 @@ use crate::event::{Event, Happened};
 use crate::failure::{Class, Failure};
 use crate::health::{after, age, moment, span};
 use crate::launch::Launch;
-use crate::plan::{Call, Do, Plan};
+use crate::plan::{Call, Do, ObjectDoes, Plan};
 use crate::progress::Progress;
 use crate::schema::{self, Ebs, ROOT};
 use crate::value::{Fields, Value};
@@ -46,7 +46,7 @@ pub struct Lessons {
     /// Changes of machines that EC2 called wrong, one entry a machine.
     pub wrong: Vec<Wrong>,
     /// What runs have ended: it is gone because the file, or a person, said so, and not because the world moved.
-    /// By id, with when the call was made.
+    /// By id or uid, with when the call was made.
     pub ended: BTreeMap<String, Timestamp>,
     /// Volumes that EBS does not modify again before a time.
     pub resting: BTreeMap<String, Timestamp>,
@@ -144,7 +144,7 @@ impl Lessons {
         let mut progress = Progress::new(plan.clone());
         let mut new = false;
         for event in events {
-            if let Happened::Retrying { step, failure, .. } | Happened::Failed { step, failure } = &event.happened {
+            if let Happened::Retrying { step, failure, .. } | Happened::Failed { step, failure, .. } = &event.happened {
                 new |= self.failed(plan, *step, &progress, failure, event.at);
             }
             // From when it is tried: a run that is killed then has ended it all the same.
@@ -163,6 +163,13 @@ impl Lessons {
         let ids = match plan.steps.get(step as usize).map(|s| &s.does) {
             Some(Do::Call(Call::Terminate(ids))) => ids.as_slice(),
             Some(Do::Call(Call::DeleteVolume(id))) => std::slice::from_ref(id),
+            Some(Do::Call(Call::Object(on))) => match &on.does {
+                ObjectDoes::Delete { uid } => std::slice::from_ref(uid),
+                ObjectDoes::Apply { .. }
+                | ObjectDoes::Cordon { .. }
+                | ObjectDoes::Mark { .. }
+                | ObjectDoes::Parent { .. } => return,
+            },
             Some(Do::Call(_) | Do::Wait(_)) | None => return,
         };
         self.ended.extend(ids.iter().map(|id| (id.clone(), at)));

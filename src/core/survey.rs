@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, Group, Kind};
+use crate::applyset;
 use crate::desired::{Desired, Layout, WaitFor};
 use crate::digest::Digest;
 use crate::failure::{Class, Failure};
@@ -19,6 +20,7 @@ use crate::health::{self, History, State, Verdict};
 use crate::identity::{self, Claim};
 use crate::launch::token_prefix;
 use crate::lessons::Lessons;
+use crate::make::is_ours;
 use crate::nodes::{Joined, Nodes};
 use crate::observed::{Gap, Object, Observed, Signal};
 use crate::plan::Note;
@@ -41,6 +43,8 @@ pub struct Memory {
     pub scopes: Vec<LookedAt>,
     /// The machine or volume that was last seen in each slot of the file.
     pub slots: BTreeMap<Address, String>,
+    /// The uid of each object of the file that was last seen in a cluster, by the cluster's scope.
+    pub there: BTreeMap<String, BTreeMap<Address, String>>,
     /// Volumes of ours that were seen at a machine. One that hangs nowhere now was taken from there.
     pub hung: BTreeSet<String>,
 }
@@ -429,6 +433,7 @@ impl<'a> Survey<'a> {
         next.lessons.forget(stays, now);
         scopes::remember(&mut next.scopes, &desired.stack.id, seen);
         self.keep(desired, &mut next);
+        keep_objects(desired, seen, &mut next);
         next
     }
 
@@ -449,6 +454,34 @@ impl<'a> Survey<'a> {
                     None => drop(all.insert(group.slot(slot), m.object.id.clone())),
                 }
             }
+        }
+    }
+}
+
+/// Notes which objects of the file are there, by cluster; one that is not seen now stays noted for as long as the file
+/// names it. What is not this stack's, or goes out of the file, is nobody's loss.
+fn keep_objects(desired: &Desired, seen: &Observed, next: &mut Memory) {
+    next.there.retain(|scope, _| desired.clusters.contains_key(scope));
+    for (scope, cluster) in &seen.clusters {
+        let before = next.there.remove(scope).unwrap_or_default();
+        let bundles = desired.bundles.iter().filter(|(_, b)| b.scope == *scope);
+        let named = bundles.flat_map(|(group, b)| b.objects.iter().map(move |w| (group, cluster.resolved(&w.object))));
+        let noted = named.filter_map(|(group, object)| {
+            let live = cluster.objects.get(&object);
+            let address = group.object(object);
+            let uid = match live {
+                None => before.get(&address).cloned().filter(|uid| !next.lessons.ended(uid))?,
+                Some(live) => {
+                    let going = applyset::annotation(&live.body, applyset::DELETE_AFTER).is_some();
+                    let ours = is_ours(&live.body, &desired.stack.id) && !next.lessons.ended(&live.uid);
+                    Some(live.uid.clone()).filter(|_| ours && !going)?
+                }
+            };
+            Some((address, uid))
+        });
+        let noted: BTreeMap<Address, String> = noted.collect();
+        if !noted.is_empty() {
+            next.there.insert(scope.clone(), noted);
         }
     }
 }

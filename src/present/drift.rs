@@ -108,6 +108,9 @@ impl Blame {
             (Some(holder @ Holder { at: Some(_), .. }), _) => holder.with_time(),
             // What was set through `scale` bears no time.
             (Some(holder), _) => format!("{holder}; the server does not say when"),
+            (None, Some(_)) if finding.object.is_none() => {
+                "a cluster does not tell who deletes; its audit log does".to_owned()
+            }
             (None, Some(_)) => "nobody knows: no manager holds the field now".to_owned(),
             (None, None) => "EC2 does not tell; CloudTrail does, where it is on".to_owned(),
         };

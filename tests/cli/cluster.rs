@@ -388,3 +388,28 @@ fn a_deletion_that_is_stuck_is_told_by_every_run_and_what_is_gone_is_called_done
     place.run("destroy --yes").ends(0);
     place.run("sim kubectl get configmaps").ends(0).never("evenkeel-7f3kq2x9");
 }
+
+#[test]
+fn an_object_that_a_hand_has_deleted_is_drift_and_one_that_the_file_adds_is_not() {
+    let place = with("", &format!("{WEB}{}", config("a")));
+    let both = format!("{WEB}{}{}", config("a"), config("b"));
+    place.run("apply --yes").ends(0);
+    place.run("sim kubectl delete configmap/a").ends(0);
+    place.run("sim kubectl delete deployment/web").ends(0);
+    place.run("plan --exit-code").ends(3).shows("somebody deleted it");
+    place.run("drift").ends(3).shows("2 drifts on 2 objects").shows("nothing pending").never("spec.template");
+    place.run("drift --blame").ends(3).shows("a cluster does not tell who deletes");
+    // Another object that the file adds is pending; both is 4.
+    place.write("app.yaml", &both);
+    place.run("drift").ends(4);
+    place.run("apply --yes").ends(0);
+    place.run("plan --exit-code").ends(0);
+    // What a run of our own deletes to make it anew, or because the file no longer has it, is no drift.
+    place.run("apply --yes --replace manifests.app/ConfigMap/default/a").ends(0);
+    place.write("app.yaml", &format!("{WEB}{}", config("a")));
+    place.run("apply --yes").ends(0);
+    place.write("app.yaml", &both);
+    place.run("plan --exit-code").ends(2).never("somebody deleted it");
+    place.run("destroy --yes").ends(0);
+    place.run("plan --exit-code").ends(2).never("somebody deleted it");
+}

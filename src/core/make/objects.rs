@@ -241,6 +241,12 @@ impl<'a> Place<'a> {
             draft.hold(change, Hold::Filter, words);
             return None;
         }
+        // What an earlier look saw here, and no run of ours has deleted, somebody else has.
+        let history = draft.ask.history;
+        let there = history.there.get(self.scope).and_then(|all| all.get(&change.address));
+        if there.is_some_and(|uid| !history.lessons.ended(uid)) {
+            change.reasons = vec![Reason { why: Why::Drifted, says: "it was there, and somebody deleted it".into() }];
+        }
         if w.group.kind == Kind::Workloads {
             change.fields = written(w.wish.body.json());
         }

@@ -86,3 +86,24 @@ fn what_alone_may_know_of_a_kind_that_was_not_seen_stays_and_is_not_written_of_h
     lost.cluster().unseen.insert("*.example.org".into(), no());
     assert!(lost.plan().is_empty(), "{:?}", steps(&lost.plan()));
 }
+
+#[test]
+fn what_an_earlier_look_saw_and_no_run_of_ours_has_deleted_is_drift_once_it_can_be_missed() {
+    let mut stage = Stage::new().wish(config("a", "1")).live(config("a", "1")).parent(&["ConfigMap"]);
+    stage.world.remember();
+    let (name, live) = stage.cluster().objects.pop_first().unwrap();
+    let denied = Failure::new(Class::Denied, "Forbidden", "no");
+    stage.cluster().unseen.insert("ConfigMap".into(), denied);
+    stage.world.remember();
+    assert_eq!(holds(&stage.plan())[0].0, Hold::Blind);
+    stage.cluster().unseen.clear();
+    let why = |stage: &Stage| stage.plan().changes.iter().map(|c| (c.action, c.reasons[0].why)).collect::<Vec<_>>();
+    assert_eq!(why(&stage), [(Action::Create, Why::Drifted)]);
+    // Ours: deleted for the file, or to be made anew.
+    let at = stage.world.at;
+    stage.world.past.lessons.ended.insert(live.uid.clone(), at);
+    assert_eq!(why(&stage), [(Action::Create, Why::Declared)]);
+    stage.world.remember();
+    stage.world.past.lessons.ended.clear();
+    assert_eq!(why(&stage), [(Action::Create, Why::Declared)], "{name} was forgotten with it");
+}
