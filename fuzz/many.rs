@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use rand_chacha::ChaCha8Rng;
@@ -19,12 +20,12 @@ const SCRIPT: u64 = 400;
 /// What all inputs together may take, in kB, which bounds each of them from above.
 const MOST: u64 = 64 << 10;
 
-/// Tries scripts: as many as `EVENKEEL_FUZZ_INPUTS` says, from number `EVENKEEL_FUZZ_FROM` on, of the seed
+/// Tries the scripts that a guided run found worth keeping (`guided/corpus/<target>`), then others: as many as `EVENKEEL_FUZZ_INPUTS` says, from number `EVENKEEL_FUZZ_FROM` on, of the seed
 /// `EVENKEEL_FUZZ_SEED`. With `EVENKEEL_FUZZ_TELL` each is told before it is tried.
 ///
 /// # Panics
 /// As the target does, with the line that tries the same script again; or when memory grew by more than 64 MB.
-pub fn scripts(name: &str, mut target: impl FnMut(&[u8])) {
+pub fn scripts(name: &str, target_name: &str, mut target: impl FnMut(&[u8])) {
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let set = |name: &str, otherwise: u64| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(otherwise);
     let (seed, from) = (set("EVENKEEL_FUZZ_SEED", 1), set("EVENKEEL_FUZZ_FROM", 0));
@@ -34,6 +35,12 @@ pub fn scripts(name: &str, mut target: impl FnMut(&[u8])) {
     // Makes the peak start anew (proc(5), clear_refs).
     let _ = fs::write("/proc/self/clear_refs", "5");
     let before = memory("VmRSS");
+    for (file, script) in kept(target_name).iter().filter(|_| from == 0) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| target(script))) {
+            eprintln!("{name}: {file}");
+            resume_unwind(panic);
+        }
+    }
     for n in from..from.saturating_add(inputs) {
         let script = script(seed, n);
         if tell {
@@ -50,6 +57,15 @@ pub fn scripts(name: &str, mut target: impl FnMut(&[u8])) {
     let took = memory("VmHWM").saturating_sub(before);
     println!("{name}: {inputs} inputs, {} MB at most", took / 1024);
     assert!(took <= MOST, "{name}: {took} kB");
+}
+
+/// What a guided run of this target kept, by file.
+fn kept(target: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("guided/corpus").join(target);
+    let Ok(entries) = fs::read_dir(folder) else { return vec![] };
+    let mut all: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    all.sort();
+    all.iter().filter_map(|path| Some((path.display().to_string(), fs::read(path).ok()?))).collect()
 }
 
 fn script(seed: u64, n: u64) -> Vec<u8> {

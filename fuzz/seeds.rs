@@ -64,8 +64,11 @@ pub fn run() -> Run {
     })
 }
 
+/// Kubernetes objects as they were sent, and as a real server shows them.
+pub type Cases = Vec<(Value, Value)>;
+
 /// A Kubernetes object as it was sent, and as a real server shows it.
-pub fn objects() -> Vec<(Value, Value)> {
+pub fn objects() -> Cases {
     let text = fs::read_to_string(root().join("src/core/objects/recorded/applied.jsonl")).expect("recorded answers");
     let cases = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("recorded JSON"));
     cases.map(|case| (case["wish"].clone(), case["live"].clone())).collect()

@@ -19,9 +19,13 @@ use serde_json::Value;
 use crate::mutant;
 use crate::seeds::Run;
 
-/// A declaration: read, checked, told, mended, formatted.
+/// A declaration: read, checked, told, mended, formatted. After the byte 255 the text itself stands, else a script.
 pub fn declaration(seeds: &[Vec<u8>], script: &[u8]) {
-    let text = String::from_utf8_lossy(&mutant::bytes(seeds, script)).into_owned();
+    let bytes = match script.split_first() {
+        Some((255, text)) => text.to_vec(),
+        Some(_) | None => mutant::bytes(seeds, script),
+    };
+    let text = String::from_utf8_lossy(&bytes).into_owned();
     let main = Source { name: "evenkeel.toml".into(), text: text.clone() };
     let declared = declare(&Inputs { main, ..Inputs::default() });
     let secrets = Redactor::new(&declared.secrets);

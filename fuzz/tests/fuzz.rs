@@ -5,31 +5,31 @@ use evenkeel_fuzz::{many, seeds, targets};
 #[test]
 fn no_declaration_panics() {
     let seeds = seeds::declarations();
-    many::scripts("no_declaration_panics", |script| targets::declaration(&seeds, script));
+    many::scripts("no_declaration_panics", "declaration", |script| targets::declaration(&seeds, script));
 }
 
 #[test]
 fn no_plan_file_panics() {
     let run = seeds::run();
-    many::scripts("no_plan_file_panics", |script| targets::plan(&run, script));
+    many::scripts("no_plan_file_panics", "plan", |script| targets::plan(&run, script));
 }
 
 #[test]
 fn no_journal_panics() {
     let (run, folder) = (seeds::run(), tempfile::tempdir().expect("a folder"));
-    many::scripts("no_journal_panics", |script| targets::journal(&run, folder.path(), script));
+    many::scripts("no_journal_panics", "journal", |script| targets::journal(&run, folder.path(), script));
 }
 
 #[test]
 fn no_world_file_panics() {
     let run = seeds::run();
-    many::scripts("no_world_file_panics", |script| targets::world(&run, script));
+    many::scripts("no_world_file_panics", "world", |script| targets::world(&run, script));
 }
 
 #[test]
 fn no_kubernetes_object_panics() {
     let cases = seeds::objects();
-    many::scripts("no_kubernetes_object_panics", |script| targets::objects(&cases, script));
+    many::scripts("no_kubernetes_object_panics", "objects", |script| targets::objects(&cases, script));
 }
 
 #[test]

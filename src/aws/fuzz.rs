@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use evenkeel_ec2::api::{CreateVolume, Ec2, Ec2Read, ModifyVolume, Query, Rehearsal, RunInstances};
-use evenkeel_fuzz::{many, mutant};
+use evenkeel_fuzz::mutant;
 
 use crate::client::{AwsEc2, loader};
 
@@ -130,11 +130,37 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-#[test]
-fn no_answer_of_aws_panics() {
-    let (says, answers, runtime) = (Says::default(), answers(), runtime());
-    let aws = runtime.block_on(clients(&says));
-    many::scripts("no_answer_of_aws_panics", |script| {
+/// The real client before a server whose answers are edits of good ones.
+#[derive(Debug)]
+pub struct Answers {
+    says: Says,
+    good: BTreeMap<String, Vec<Vec<u8>>>,
+    aws: AwsEc2,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Answers {
+    /// The client, and the good answers.
+    ///
+    /// # Panics
+    /// Without the repository's corpus.
+    pub fn new() -> Self {
+        let (says, runtime) = (Says::default(), runtime());
+        let aws = runtime.block_on(clients(&says));
+        Self { says, good: answers(), aws, runtime }
+    }
+
+    /// Hears one answer: which, with which status, and what is edited in it, the bytes say.
+    ///
+    /// # Panics
+    /// Where the client, or our reading of what it says, does.
+    pub fn hear(&mut self, script: &[u8]) {
         let (which, script) = script.split_first().unwrap_or((&0, &[]));
         let (how, script) = script.split_first().unwrap_or((&0, &[]));
         let name = CALLS[usize::from(*which) % CALLS.len()];
@@ -148,27 +174,40 @@ fn no_answer_of_aws_panics() {
             253 => 304,
             254.. => 413,
         };
-        let body = mutant::bytes(&answers[name], script);
-        *says.0.lock().unwrap_or_else(PoisonError::into_inner) = Answer { status, body };
-        runtime.block_on(call(&aws, name));
-    });
+        let body = mutant::bytes(&self.good[name], script);
+        *self.says.0.lock().unwrap_or_else(PoisonError::into_inner) = Answer { status, body };
+        self.runtime.block_on(call(&self.aws, name));
+    }
 }
 
-#[test]
-fn the_answers_are_good_before_they_are_edited() {
-    let (says, answers, runtime) = (Says::default(), answers(), runtime());
-    let aws = runtime.block_on(clients(&says));
-    assert_eq!(answers.keys().map(String::as_str).collect::<Vec<_>>(), {
-        let mut names = CALLS.to_vec();
-        names.sort_unstable();
-        names
-    });
-    for (name, bodies) in &answers {
-        for body in bodies {
-            let status = if name == "Refused" { 400 } else { 200 };
-            *says.0.lock().unwrap_or_else(PoisonError::into_inner) = Answer { status, body: body.clone() };
-            let read = runtime.block_on(call(&aws, name));
-            assert_eq!(read, name != "Refused", "{name}: {}", String::from_utf8_lossy(body));
+#[cfg(test)]
+mod tests {
+    use evenkeel_fuzz::many;
+
+    use super::*;
+
+    #[test]
+    fn no_answer_of_aws_panics() {
+        let mut answers = Answers::new();
+        many::scripts("no_answer_of_aws_panics", "answers", |script| answers.hear(script));
+    }
+
+    #[test]
+    fn the_answers_are_good_before_they_are_edited() {
+        let (says, answers, runtime) = (Says::default(), answers(), runtime());
+        let aws = runtime.block_on(clients(&says));
+        assert_eq!(answers.keys().map(String::as_str).collect::<Vec<_>>(), {
+            let mut names = CALLS.to_vec();
+            names.sort_unstable();
+            names
+        });
+        for (name, bodies) in &answers {
+            for body in bodies {
+                let status = if name == "Refused" { 400 } else { 200 };
+                *says.0.lock().unwrap_or_else(PoisonError::into_inner) = Answer { status, body: body.clone() };
+                let read = runtime.block_on(call(&aws, name));
+                assert_eq!(read, name != "Refused", "{name}: {}", String::from_utf8_lossy(body));
+            }
         }
     }
 }

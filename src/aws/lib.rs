@@ -7,8 +7,8 @@ mod change;
 mod client;
 mod convert;
 mod errors;
-#[cfg(test)]
-mod fuzz;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod read;
 mod rehearse;
 

@@ -406,7 +406,7 @@ fn an_object_that_a_hand_has_deleted_is_drift_and_one_that_the_file_adds_is_not(
     place.run("plan --exit-code").ends(0);
     // What a run of our own deletes to make it anew, or because the file no longer has it, is no drift.
     place.run("apply --yes --replace manifests.app/ConfigMap/default/a").ends(0);
-    place.write("app.yaml", &format!("{WEB}{}", config("a")));
+    place.write("app.yaml", format!("{WEB}{}", config("a")));
     place.run("apply --yes").ends(0);
     place.write("app.yaml", &both);
     place.run("plan --exit-code").ends(2).never("somebody deleted it");
