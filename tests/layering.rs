@@ -110,8 +110,10 @@ fn every_arrow_between_rooms_points_down() {
         let manifest = manifest(&root().join("src").join(room).join("Cargo.toml"));
         let knows: BTreeSet<String> = ["dependencies", "build-dependencies"]
             .iter()
-            .flat_map(|table| names(&manifest, table))
-            .filter_map(|name| name.strip_prefix("evenkeel-").map(str::to_owned))
+            .flat_map(|table| names(&manifest, table).into_iter().map(move |name| (table, name)))
+            // What only fuzzing asks for is in no build of the program.
+            .filter(|(table, name)| manifest[*table][name.as_str()].get("optional").is_none())
+            .filter_map(|(_, name)| name.strip_prefix("evenkeel-").map(str::to_owned))
             .collect();
         for other in &knows {
             assert!(may.contains(&other.as_str()), "{room} may not know {other}");

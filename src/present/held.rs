@@ -82,7 +82,12 @@ fn gap_of<'p>(held: &Held, plan: &'p Plan) -> Option<&'p Gap> {
     // A gap begins with what was asked for: `image …`, `subnets …`, `security group …`.
     let sort = |gap: &&Gap| gap.what.split(' ').next().is_some_and(|sort| held.waits_for.contains(sort));
     let mut gaps = plan.gaps.iter().filter(|gap| gap.kind.is_none());
-    gaps.find(|gap| held.waits_for.ends_with(&unanswered(&gap.scope)) && sort(gap))
+    // The place in the file may follow.
+    let by = |gap: &&Gap| {
+        let said = held.waits_for.split_once(&unanswered(&gap.scope));
+        said.is_some_and(|(_, rest)| rest.is_empty() || rest.starts_with(" ("))
+    };
+    gaps.find(|gap| by(gap) && sort(gap))
 }
 
 /// Whether the words end with a place in the file: `… (image, evenkeel.toml:12)`.
