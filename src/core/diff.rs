@@ -5,7 +5,7 @@
 
 use crate::address::Kind;
 use crate::plan::Why;
-use crate::schema::{self, Change, Field, Seen};
+use crate::schema::{self, Change, Ebs, Field, Seen};
 use crate::stamp::Vector;
 use crate::value::{Fields, Value};
 
@@ -60,10 +60,10 @@ impl Difference {
 
     /// What a call must say to bring it about: of a preference the first, of disks what differs.
     pub fn asked(&self) -> Value {
-        match (self.field.change, &self.want, &self.live) {
-            (Change::Stopped, want, _) => want.list().first().unwrap_or(want).clone(),
-            (Change::Disks, want, Some(live)) => disks::asked(want, live),
-            (Change::Replace(_) | Change::Live | Change::Grow | Change::Disks, want, _) => want.clone(),
+        match self.field.change {
+            Change::Stopped => self.want.list().first().unwrap_or(&self.want).clone(),
+            Change::Disks => self.shown().1,
+            Change::Replace(_) | Change::Live | Change::Grow => self.want.clone(),
         }
     }
 
@@ -91,6 +91,13 @@ impl Difference {
             Change::Stopped => true,
             Change::Replace(_) | Change::Live | Change::Grow | Change::Disks => false,
         }
+    }
+}
+
+impl Differences {
+    /// Whether EBS modifies a volume for any of them, and lets it rest then.
+    pub fn modify_a_volume(&self) -> bool {
+        self.fields.iter().any(|d| d.field.ebs != Ebs::No)
     }
 }
 

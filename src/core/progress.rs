@@ -404,7 +404,8 @@ impl Progress {
         let left = step.changes.iter().filter(|c| is_lost(c)).filter_map(|c| self.change(*c));
         let out: Vec<&Change> = self.refused.keys().filter_map(|c| self.change(*c)).chain(left).collect();
         let id_out = |id: &String| out.iter().any(|c| c.object.as_ref() == Some(id));
-        let address_out = |a: &Address| out.iter().any(|c| c.address == *a) || lost.contains(a);
+        let refused = |a: &Address| self.refused.keys().filter_map(|c| self.change(*c)).any(|c| c.address == *a);
+        let address_out = |a: &Address| refused(a) || lost.contains(a);
         let target_out = |t: &Target| match t {
             Target::Id(id) => id_out(id),
             Target::New(address) => address_out(address),
@@ -425,7 +426,6 @@ impl Progress {
             Call::Launch(launch) => {
                 let mut left = launch.clone();
                 // Never for a loss: what is launched under one token stays one batch.
-                let refused = |a: &Address| self.refused.keys().filter_map(|c| self.change(*c)).any(|c| c.address == *a);
                 let keep: Vec<bool> = launch.tag.slots.iter().map(|s| !refused(&launch.group.slot(s))).collect();
                 let kept = |i: usize| keep.get(i).copied().unwrap_or(true);
                 left.tag.slots =
@@ -506,9 +506,6 @@ impl Progress {
     pub fn standing(&self, change: u32) -> Standing {
         if self.refused.contains_key(&change) {
             return Standing::Refused;
-        }
-        if self.lost.contains(&change) {
-            return Standing::Failed;
         }
         let of =
             (0u32..).zip(self.plan.steps.iter().zip(&self.states)).filter(|(_, (s, _))| s.changes.contains(&change));

@@ -27,17 +27,6 @@ pub(super) fn forces_replacement(want: &Value, live: Option<&Value>) -> Option<&
     })
 }
 
-/// What differs, by device and key.
-pub(super) fn asked(want: &Value, live: &Value) -> Value {
-    let (Value::Map(all), Value::Map(live)) = (want, live) else { return want.clone() };
-    let of = |(device, wish): (&String, &Value)| {
-        let (Value::Map(wish), Some(Value::Map(is))) = (wish, live.get(device)) else { return None };
-        let part: Fields = unlike(wish, is).map(|(k, v)| (k.clone(), v.clone())).collect();
-        (!part.is_empty()).then(|| (device.clone(), Value::Map(part)))
-    };
-    Value::Map(all.iter().filter_map(of).collect())
-}
-
 /// What the world shows of what differs, and what is wished of it, by device and key; `dropped` devices with all that they
 /// are.
 pub(super) fn shown(want: &Value, live: &Value, dropped: &[String]) -> (Value, Value) {

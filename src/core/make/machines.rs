@@ -14,7 +14,7 @@ use crate::launch::Place;
 use crate::observed::Phase;
 use crate::plan::{Action, Change, Hold, Note, Reason, Why};
 use crate::repair::{self, Urgency};
-use crate::schema::{self, Ebs};
+use crate::schema;
 use crate::shared::Shared;
 use crate::slots::Slots;
 use crate::stamp::{LaunchTag, Vector};
@@ -96,13 +96,25 @@ fn in_part<'a>(draft: &mut Draft<'a>, declared: &MachineGroup, s: &Slot<'a>, kee
 }
 
 fn leave<'a>(draft: &Draft<'a>, address: &Address, member: &Member<'a>, reasons: Vec<Reason>) -> Candidate<'a> {
-    let mut change = draft.change(address, Action::Delete, reasons);
+    let mut change = of_member(draft, address, Action::Delete, reasons, member);
+    change.how = if super::nodes::parting(draft, member).is_some() { "drain · terminate" } else { "terminate" }.into();
+    Candidate::new(change, Some(member.clone()))
+}
+
+/// A change of what stands in a slot: its id, zone, type and node.
+fn of_member(
+    draft: &Draft<'_>,
+    address: &Address,
+    action: Action,
+    reasons: Vec<Reason>,
+    member: &Member<'_>,
+) -> Change {
+    let mut change = draft.change(address, action, reasons);
     change.object = Some(member.object.id.clone());
     change.zone.clone_from(&member.object.zone);
     change.what = what(member);
     change.node = node(member);
-    change.how = if super::nodes::parting(draft, member).is_some() { "drain · terminate" } else { "terminate" }.into();
-    Candidate::new(change, Some(member.clone()))
+    change
 }
 
 /// The node that stands on a machine.
@@ -170,11 +182,7 @@ fn filled<'a>(
 
 /// A machine that the file wants elsewhere, and whose data cannot go with it.
 fn held_by_data(draft: &mut Draft<'_>, address: &Address, keeper: &Member<'_>, why: Reason) {
-    let mut change = draft.change(address, Action::Replace, vec![why]);
-    change.object = Some(keeper.object.id.clone());
-    change.zone.clone_from(&keeper.object.zone);
-    change.what = what(keeper);
-    change.node = node(keeper);
+    let change = of_member(draft, address, Action::Replace, vec![why], keeper);
     let words = format!("a person: its data is in {}; copy it to a new group", keeper.object.zone);
     draft.hold(change, Hold::Protection, words);
 }
@@ -397,20 +405,18 @@ fn kept<'a>(
         *draft.unread.entry((s.address.group.clone(), (*field).to_owned())).or_default() += 1;
     }
     super::silent::encrypted(draft, &s.address.group, &differences);
-    let mut needed = needed(draft, declared, s, keeper, &differences, uneven)?;
+    let needed = needed(draft, declared, s, keeper, &differences, uneven)?;
     let action = needed.action;
     let replace = action == Action::Replace;
-    let mut change = draft.change(&s.address, action, std::mem::take(&mut needed.why));
-    change.object = Some(keeper.object.id.clone());
-    change.zone = if replace { place.zone.clone() } else { own.0.clone() };
-    change.what = what(keeper);
-    change.node = node(keeper);
+    let mut change = of_member(draft, &s.address, action, needed.why, keeper);
+    if replace {
+        change.zone.clone_from(&place.zone);
+    }
     change.fields = needed.shown;
     let bound = draft.survey.bound(draft.ask.desired, &s.address);
     let drains = super::nodes::parting(draft, keeper).is_some();
     change.how = how(action, needed.power, drains, &bound.iter().map(|(a, _)| a.short()).collect::<Vec<_>>());
-    let modifies = differences.fields.iter().any(|d| d.field.ebs != Ebs::No);
-    if (action, needed.power, modifies) == (Action::Update, Power::Keeps, true) {
+    if (action, needed.power) == (Action::Update, Power::Keeps) && differences.modify_a_volume() {
         change.how = crate::lessons::then_rests();
     }
     let lineage = lineage(draft, survey, &s.address, Some(keeper).filter(|_| needed.repair));

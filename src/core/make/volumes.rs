@@ -15,7 +15,6 @@ use crate::lessons::then_rests;
 use crate::observed::Phase;
 use crate::place::{self, Domain};
 use crate::plan::{Action, Hold, Reason, Why};
-use crate::schema::Ebs;
 use crate::shared::Shared;
 use crate::stamp::{Vector, tag};
 use crate::survey::{GroupSurvey, Member};
@@ -356,7 +355,7 @@ fn kept<'a>(
         if moves {
             draft.hold(change, Hold::Unresolved, "a new device name needs a detach: `--replace` its machine");
         } else {
-            if differences.fields.iter().any(|d| d.field.ebs != Ebs::No) {
+            if differences.modify_a_volume() {
                 change.how = then_rests();
             }
             let mut c = Candidate::new(change, Some(keeper.clone()));
