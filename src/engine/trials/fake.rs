@@ -424,3 +424,27 @@ fn word(call: &Call) -> String {
         Call::Object(on) => format!("object {}", on.object),
     }
 }
+
+/// Ten seconds of warm-up.
+pub const HEALTHY: Until = Until::Healthy { warm: 10 };
+
+/// `web/0..n` in one launch, then one wait for all of them.
+pub fn fleet(n: u32) -> Arc<Plan> {
+    let names: Vec<String> = (0..n).map(|i| format!("machines.web/{i}")).collect();
+    let targets: Vec<&str> = names.iter().map(String::as_str).collect();
+    let all: Vec<u32> = (0..n).collect();
+    plan(
+        names.iter().map(|a| change(a, "")).collect(),
+        vec![call(&[], &all, Call::Launch(launch(0..n))), wait(&[0], &all, &targets, HEALTHY, 600)],
+    )
+}
+
+/// A failure of a class.
+pub fn failure(class: Class) -> Failure {
+    Failure::new(class, "Code", "words")
+}
+
+/// What time it is.
+pub fn clock_now(clock: &Paused) -> jiff::Timestamp {
+    crate::clock::Clock::now(clock)
+}

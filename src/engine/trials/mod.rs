@@ -6,3 +6,4 @@ mod fake;
 mod looking;
 mod running;
 mod saving;
+mod waiting;
