@@ -20,8 +20,8 @@ const SCRIPT: u64 = 400;
 /// What all inputs together may take, in kB, which bounds each of them from above.
 const MOST: u64 = 64 << 10;
 
-/// Tries the scripts that a guided run found worth keeping (`guided/corpus/<target>`), then others: as many as `EVENKEEL_FUZZ_INPUTS` says, from number `EVENKEEL_FUZZ_FROM` on, of the seed
-/// `EVENKEEL_FUZZ_SEED`. With `EVENKEEL_FUZZ_TELL` each is told before it is tried.
+/// Tries the scripts that a guided run found worth keeping (`guided/corpus/<target>`), then others: as many as
+/// `EVENKEEL_FUZZ_INPUTS` says, from number `EVENKEEL_FUZZ_FROM` on, of the seed `EVENKEEL_FUZZ_SEED`. With `EVENKEEL_FUZZ_TELL` each is told before it is tried.
 ///
 /// # Panics
 /// As the target does, with the line that tries the same script again; or when memory grew by more than 64 MB.

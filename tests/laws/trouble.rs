@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use evenkeel_core::address::Group;
-use evenkeel_core::address::Kind;
+use evenkeel_core::address::{Group, Kind};
 use evenkeel_core::desired::{Desired, Layout, WaitFor};
 use evenkeel_core::health::judge;
 use evenkeel_core::launch::token_prefix;
