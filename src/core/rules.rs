@@ -58,7 +58,7 @@ rules! {
     ZoneSuspected "S5" "A zone whose only two machines are both unwell is held for one more dwell, then impaired."
     Configuration "S6" "A value (image, type, subnet …) whose machines fail far more often than others is not launched."
     BestExplanation "S7" "Of several explanations the one with the highest F1 stands; ties stand together."
-    ZoneRecovering "S8" "A zone leaves its impairment only after `outage.recover` without a sign of it."
+    ZoneRecovering "S8" "A zone leaves its impairment only after `outage.recover` without a sign of it. Signs count for four times as long after it was last found."
     Storm "S9" "For `repair.storm-cooldown` after a freeze or an impairment ends, no new soft repairs."
     Balance "B1" "Zones hold equal numbers within the allowed skew, reached with the fewest terminations."
     Relaxed "B2" "Where pins or caps forbid the asked skew, the smallest possible skew is used and they are named."

@@ -224,24 +224,38 @@ pub fn assess(members: &[Member], zones: &BTreeMap<String, bool>, policy: &Polic
 pub struct Outages {
     /// Zone → the last look that found it impaired or not yet well.
     pub zones: BTreeMap<String, Timestamp>,
+    /// Zone → the last look that found it impaired by what was seen then, not by what earlier looks knew.
+    #[serde(default)]
+    pub found: BTreeMap<String, Timestamp>,
     /// The last look that found a freeze or an impaired zone.
     pub shielded: Option<Timestamp>,
 }
 
-/// Adds to a situation what only earlier looks know (rules S8 and S9), and writes down this one.
+/// For so many times `outage.recover` after it was last found impaired, a zone that is not quite well stays so. What is
+/// unwell in it afterwards is not the zone's doing.
+const NOT_WELL: u64 = 4;
+
+/// Adds to a situation what only earlier looks know (rules S8 and S9), and writes down this one. What was written down for
+/// a time that is still to come, by a clock that has gone back since, was not.
 pub fn remember(found: &mut Situation, outages: &mut Outages, policy: &Policy, now: Timestamp) {
     let mut rechecks: Vec<_> = found.recheck.into_iter().collect();
     let recover = policy.outage.recover;
     for zone in found.impaired.keys() {
         outages.zones.insert(zone.clone(), now);
+        outages.found.insert(zone.clone(), now);
     }
+    outages.zones.retain(|_, last| *last <= now);
+    outages.found.retain(|_, last| *last <= now);
     for (zone, last) in &mut outages.zones {
         let (unwell, total) = found.zones.get(zone).copied().unwrap_or_default();
-        if total > 0 && ratio(unwell, total) > policy.outage.outside {
+        let since = outages.found.get(zone).copied().unwrap_or(*last);
+        let extended = now < after(since, recover.saturating_mul(NOT_WELL));
+        if extended && total > 0 && ratio(unwell, total) > policy.outage.outside {
             *last = now;
         }
     }
-    outages.zones.retain(|_, last| *last > before(now, recover) && *last <= now);
+    outages.zones.retain(|_, last| *last > before(now, recover));
+    outages.found.retain(|zone, _| outages.zones.contains_key(zone));
     for (zone, last) in &outages.zones {
         let until = after(*last, recover);
         if !found.impaired.contains_key(zone) {
@@ -252,7 +266,7 @@ pub fn remember(found: &mut Situation, outages: &mut Outages, policy: &Policy, n
     }
     if found.frozen.is_some() || !found.impaired.is_empty() {
         outages.shielded = Some(now);
-    } else if let Some(last) = outages.shielded {
+    } else if let Some(last) = outages.shielded.filter(|last| *last <= now) {
         let until = after(last, policy.repair.storm_cooldown);
         if until > now {
             found.calm_until = Some(until);
@@ -260,6 +274,8 @@ pub fn remember(found: &mut Situation, outages: &mut Outages, policy: &Policy, n
         } else {
             outages.shielded = None;
         }
+    } else {
+        outages.shielded = None;
     }
     found.recheck = rechecks.into_iter().filter(|t| *t > now).min();
 }

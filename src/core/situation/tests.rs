@@ -306,6 +306,37 @@ fn a_zone_that_is_still_half_bad_does_not_leave_its_impairment() {
 }
 
 #[test]
+fn one_machine_that_never_gets_well_does_not_keep_its_zone_for_ever() {
+    let policy = Policy::default();
+    let mut outages = Outages::default();
+    let mut look = |minute: i64, members: &[Member]| {
+        let at = ago(-60 * minute);
+        let mut s = assess(members, &BTreeMap::new(), &policy, at);
+        remember(&mut s, &mut outages, &policy, at);
+        s.impaired.contains_key("a")
+    };
+    assert!(look(0, &zones(&[(5, 5), (0, 5)])));
+    let left: Vec<i64> = (1..40).map(|n| n * 10).filter(|m| !look(*m, &zones(&[(1, 4), (0, 5)]))).collect();
+    // Four times as long as a zone that is well again is watched.
+    assert_eq!(left.first(), Some(&140), "{left:?}");
+    assert_eq!(left.len(), 26, "and it stays trusted: {left:?}");
+}
+
+#[test]
+fn a_clock_that_goes_back_prolongs_no_calm() {
+    let policy = Policy::default();
+    let mut outages = Outages::default();
+    let mut look = |minute: i64, members: &[Member]| {
+        let at = ago(-60 * minute);
+        let mut s = assess(members, &BTreeMap::new(), &policy, at);
+        remember(&mut s, &mut outages, &policy, at);
+        (!s.impaired.is_empty(), s.calm_until.map(|t| t.duration_since(at).as_mins()))
+    };
+    assert!(look(600, &zones(&[(5, 5), (0, 5)])).0);
+    assert_eq!(look(0, &zones(&[(0, 5), (0, 5)])), (false, None), "what was found in the future was not found");
+}
+
+#[test]
 fn a_member_is_read_from_what_was_seen() {
     let object: Object = serde_json::from_value(serde_json::json!({
         "scope": "", "kind": "machines", "id": "i-1", "phase": "up", "says": "", "zone": "a",
