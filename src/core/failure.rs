@@ -37,6 +37,25 @@ pub enum Class {
     Invalid,
 }
 
+impl Class {
+    /// Whether the call surely had no effect.
+    pub fn is_refusal(self) -> bool {
+        match self {
+            // It may have had one; what does not exist may have gone by an earlier call.
+            Self::Transient | Self::NotFound | Self::TokenSpent => false,
+            Self::Throttled
+            | Self::Capacity
+            | Self::Quota
+            | Self::Denied
+            | Self::Credentials
+            | Self::Busy
+            | Self::Protected
+            | Self::TokenMismatch
+            | Self::Invalid => true,
+        }
+    }
+}
+
 /// One failed call, in words a person can use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {

@@ -138,18 +138,47 @@ impl Full {
     }
 }
 
+/// What a step ends, by id or uid.
+fn ends(plan: &Plan, step: u32) -> &[String] {
+    match plan.steps.get(step as usize).map(|s| &s.does) {
+        Some(Do::Call(Call::Terminate(ids))) => ids,
+        Some(Do::Call(Call::DeleteVolume(id))) => std::slice::from_ref(id),
+        Some(Do::Call(Call::Object(on))) => match &on.does {
+            ObjectDoes::Delete { uid } => std::slice::from_ref(uid),
+            ObjectDoes::Apply { .. }
+            | ObjectDoes::Cordon { .. }
+            | ObjectDoes::Mark { .. }
+            | ObjectDoes::Parent { .. } => &[],
+        },
+        Some(Do::Call(_) | Do::Wait(_)) | None => &[],
+    }
+}
+
 impl Lessons {
     /// Learns from what happened in a run of this plan; whether anything is known now that was not before.
     pub fn learn<'e>(&mut self, plan: &Plan, events: impl IntoIterator<Item = &'e Event>) -> bool {
         let mut progress = Progress::new(plan.clone());
         let mut new = false;
+        let mut unsure = BTreeSet::new();
         for event in events {
             if let Happened::Retrying { step, failure, .. } | Happened::Failed { step, failure, .. } = &event.happened {
                 new |= self.failed(plan, *step, &progress, failure, event.at);
             }
             // From when it is tried: a run that is killed then has ended it all the same.
             if let Happened::Started { step } = &event.happened {
-                self.ends(plan, *step, event.at);
+                self.ended.extend(ends(plan, *step).iter().map(|id| (id.clone(), event.at)));
+            }
+            // What EC2 has refused to end is not ended, unless an attempt whose answer was lost has done it before.
+            if let Happened::Retrying { step, .. } = &event.happened {
+                unsure.insert(*step);
+            }
+            if let Happened::Failed { step, failure, .. } = &event.happened
+                && !unsure.contains(step)
+                && failure.class.is_refusal()
+            {
+                for id in ends(plan, *step) {
+                    self.ended.remove(id);
+                }
             }
             if let Happened::Done { step, .. } = &event.happened {
                 self.rests(plan, *step, after(event.at, RESTS));
@@ -157,22 +186,6 @@ impl Lessons {
             progress.apply(&event.happened);
         }
         new
-    }
-
-    fn ends(&mut self, plan: &Plan, step: u32, at: Timestamp) {
-        let ids = match plan.steps.get(step as usize).map(|s| &s.does) {
-            Some(Do::Call(Call::Terminate(ids))) => ids.as_slice(),
-            Some(Do::Call(Call::DeleteVolume(id))) => std::slice::from_ref(id),
-            Some(Do::Call(Call::Object(on))) => match &on.does {
-                ObjectDoes::Delete { uid } => std::slice::from_ref(uid),
-                ObjectDoes::Apply { .. }
-                | ObjectDoes::Cordon { .. }
-                | ObjectDoes::Mark { .. }
-                | ObjectDoes::Parent { .. } => return,
-            },
-            Some(Do::Call(_) | Do::Wait(_)) | None => return,
-        };
-        self.ended.extend(ids.iter().map(|id| (id.clone(), at)));
     }
 
     fn rests(&mut self, plan: &Plan, step: u32, until: Timestamp) -> bool {

@@ -339,6 +339,30 @@ fn what_a_run_ended_is_wanted_again_by_the_file_and_not_missing_in_the_world() {
 }
 
 #[test]
+fn what_ec2_refused_to_end_was_not_ended_by_us() {
+    let mut w = World::new(3);
+    w.settle();
+    w.desired.machines.get_mut("web").unwrap().count = 2;
+    let plan = w.plan();
+    let terminates = |s: &crate::plan::Step| matches!(s.does, Do::Call(Call::Terminate(_)));
+    let step = plan.steps.iter().position(terminates).unwrap() as u32;
+    let failed = |class| Happened::Failed { step, failure: Failure::new(class, "", "no"), lost: vec![] };
+    let lost = Failure::new(Class::Transient, "", "reset");
+    let runs = [
+        (vec![failed(Class::Denied)], false),
+        (vec![failed(Class::Transient)], true),
+        (vec![Happened::Retrying { step, failure: lost, after_ms: 1 }, failed(Class::Denied)], true),
+    ];
+    for (happened, ended) in runs {
+        let mut lessons = Lessons::default();
+        let all = [vec![Happened::Started { step }], happened.clone()].concat();
+        let events: Vec<Event> = all.into_iter().map(|happened| Event { at: w.at, happened }).collect();
+        lessons.learn(&plan, &events);
+        assert_eq!(lessons.ended.is_empty(), !ended, "{happened:?}");
+    }
+}
+
+#[test]
 fn a_volume_that_an_earlier_look_saw_is_missing_in_the_world() {
     let mut w = World::new(2);
     w.desired.volumes.insert("data".into(), volume());
