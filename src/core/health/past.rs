@@ -51,7 +51,9 @@ pub fn remember(history: &mut History, object: &Object, verdict: &Verdict, now: 
     // A look without data breaks the row as well as a good one: not known is never taken for still bad.
     past.first_bad.retain(|source, _| verdict.bad.contains(source));
     for source in &verdict.bad {
-        past.first_bad.entry(*source).or_insert(now);
+        // A clock that has gone back since must not prolong a dwell by as much.
+        let since = past.first_bad.entry(*source).or_insert(now);
+        *since = (*since).min(now);
     }
     let blind = match verdict.state {
         State::Blind => true,
@@ -76,10 +78,12 @@ pub fn remember(history: &mut History, object: &Object, verdict: &Verdict, now: 
         past.well_since = None;
         past.last_ok = Some(now);
     } else if past.ill && !blind {
-        past.well_since.get_or_insert(now);
+        let since = past.well_since.get_or_insert(now);
+        *since = (*since).min(now);
     }
     if verdict.ready() {
-        past.healthy_since.get_or_insert(now);
+        let since = past.healthy_since.get_or_insert(now);
+        *since = (*since).min(now);
     } else if !blind {
         past.healthy_since = None;
     }

@@ -337,6 +337,13 @@ fn clocks_that_differ_do_no_harm() {
 }
 
 #[test]
+fn a_clock_that_goes_back_does_not_prolong_a_dwell() {
+    let from_here = watch(&[(60, UNWELL), (65, UNWELL), (90, UNWELL)]);
+    assert_eq!(from_here.last(), Some(&"unhealthy"), "{from_here:?}");
+    assert_eq!(watch(&[(300, UNWELL), (60, UNWELL), (65, UNWELL), (90, UNWELL)])[1..], from_here);
+}
+
+#[test]
 fn healthy_since_is_remembered_for_warmth_and_lineage() {
     let mut history = History::new();
     for (minute, (system, instance)) in [(100, WELL), (110, SILENT), (120, WELL)] {
