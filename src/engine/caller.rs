@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::budget::{Bucket, Family};
-use crate::clock::Clock;
+use crate::clock::{Clock, passed};
 use crate::limits::{self, Again};
 use crate::stop::Stop;
 
@@ -189,7 +189,7 @@ impl Caller {
             let Some(again) = limits::again(failure.class, ask.young) else { return Err(failure) };
             let (tries, first) = tried.entry(failure.class).or_insert((0, now));
             *tries += 1;
-            let gone = now.duration_since(*first).unsigned_abs();
+            let gone = passed(*first, now);
             let Some(after) = self.pause(again, *tries, gone) else { return Err(failure) };
             tracing::debug!(action = ask.action, code = failure.code, ?after, "will be tried again");
             // Outside a run nobody listens.

@@ -59,7 +59,7 @@ impl Paced {
 #[async_trait]
 impl Clock for Paced {
     fn now(&self) -> Timestamp {
-        let passed = Wall.now().duration_since(self.at).unsigned_abs();
+        let passed = passed(self.at, Wall.now());
         let passed = Duration::try_from_secs_f64(passed.as_secs_f64() * self.speed).unwrap_or(Duration::MAX);
         self.then.checked_add(passed).unwrap_or(Timestamp::MAX)
     }
@@ -89,6 +89,11 @@ impl FromStr for Paced {
             format!("`{text}` is no clock: one looks like `2026-01-05T12:00:00Z@2026-01-07T09:30:00Z*60`")
         })
     }
+}
+
+/// How long it is since `then`; zero where the clock has gone back behind it.
+pub(crate) fn passed(then: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(then)).unwrap_or_default()
 }
 
 #[cfg(test)]

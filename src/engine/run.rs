@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::{self, UnboundedSender};
 
 use crate::caller::{self, Retry};
-use crate::clock::Clock;
+use crate::clock::{Clock, passed};
 use crate::fresh::Refused;
 use crate::journal::Record;
 use crate::launching;
@@ -355,7 +355,7 @@ impl<'a> Run<'a> {
         for (looker, steps) in waiting {
             let Some(poll) = self.polls.get_mut(&looker).filter(|p| !p.looking) else { continue };
             if poll.next > now {
-                let left = poll.next.duration_since(now).unsigned_abs();
+                let left = passed(now, poll.next);
                 timer = Some(timer.map_or(left, |t| t.min(left)));
                 continue;
             }

@@ -10,6 +10,7 @@ use evenkeel_core::observed::{Object, Phase, Reading, Source};
 use evenkeel_core::plan::{Drain, Until};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::clock::passed;
 use crate::limits::Limits;
 use crate::provider::Shown;
 
@@ -197,7 +198,7 @@ impl Watch {
             if let Until::Drained(Drain { force: true, .. }) = self.until {
                 return Verdict::Enough(lacks);
             }
-            let after = now.duration_since(self.began).as_secs();
+            let after = passed(self.began, now).as_secs();
             let says = format!("not {} after {after}s: {}", self.wish(), lacks.join(", "));
             let failure = Failure::new(Class::Busy, "", says);
             for (_, past) in self.awaited.iter_mut().filter(|(a, _)| ids.contains(&a.id)) {
@@ -208,7 +209,7 @@ impl Watch {
                 Verdict::Met | Verdict::Not(_) | Verdict::Enough(_) | Verdict::Never(_) => Verdict::Never(failure),
             };
         }
-        let quiet = now.duration_since(self.told).unsigned_abs() < limits.still_waiting;
+        let quiet = passed(self.told, now) < limits.still_waiting;
         if lacks == self.shows && quiet {
             return Verdict::Not(None);
         }
@@ -263,7 +264,7 @@ fn judge(
         past.well_since = None;
         // A thing just made may not be visible yet. One that the plan saw in a full list, or that was seen leaving,
         // and that two reads by id in a row do not find, is gone.
-        let waited = now.duration_since(began).unsigned_abs();
+        let waited = passed(began, now);
         let gone = past.missed >= MISSES && (past.leaving || !awaited.young || waited >= limits.grace);
         return match until {
             Until::Terminated | Until::Deleted if gone => One::Yes,
@@ -339,7 +340,7 @@ fn judge(
                 return One::Not(if object.phase == Phase::Up { checks_say(checks) } else { shows() });
             }
             let since = *past.well_since.get_or_insert(now);
-            let well = now.duration_since(since).unsigned_abs().as_secs();
+            let well = passed(since, now).as_secs();
             if well >= warm { One::Yes } else { One::Not("healthy, warming up".into()) }
         }
         Until::Free if dead => One::Yes,
