@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use evenkeel_core::address::Address;
+use evenkeel_core::address::{Address, Kind};
 use evenkeel_core::digest::Digest;
 use evenkeel_core::failure::{Class, Failure};
+use evenkeel_core::health::State;
 use evenkeel_core::make::object_fingerprint;
 use evenkeel_core::observed::{Object, Observed};
 use evenkeel_core::plan::{Action, Call, Change, Do, ObjectDoes, OnObject, Plan, Why};
@@ -58,7 +59,7 @@ pub async fn refusals(
     let plan = progress.plan();
     let mut refused = stale(progress, |c| {
         let thin = || thinner(progress, c, survey.group(&c.address.group).ready_slots());
-        if let Some(says) = unseen(plan, c, seen).or_else(thin) {
+        if let Some(says) = unseen(plan, c, seen).or_else(thin).or_else(|| shared_cause(plan, c, survey)) {
             return Err(says);
         }
         match payload_of(plan, &c.address) {
@@ -179,6 +180,43 @@ pub fn thinner(progress: &Progress, change: &Change, ready: u32) -> Option<Strin
     let begun = (0u32..).zip(&plan.changes).filter(|(i, c)| c.address.group == *group && progress.has_begun(*i));
     let counted_on = then.ready.saturating_sub(u32::try_from(begun.count()).unwrap_or(u32::MAX));
     (ready < counted_on).then(|| format!("{ready} of {group} are ready now, and the plan counted on {counted_on}"))
+}
+
+/// What is said of a change that the state of its zone, or of all machines, speaks against now: the plan was made before
+/// a zone went out, or before everything fell ill at once. And of one that follows a retirement that EC2 has called off.
+pub fn shared_cause(plan: &Plan, change: &Change, survey: &Survey<'_>) -> Option<String> {
+    let group = &change.address.group;
+    let why = |wanted: Why| change.reasons.iter().any(|r| r.why == wanted);
+    let (launches, ends) = match change.action {
+        Action::Create => (true, false),
+        Action::Replace => (true, true),
+        Action::Delete => (false, true),
+        Action::Update | Action::Restamp | Action::Quarantine | Action::Release | Action::Attach => return None,
+    };
+    // Who named it has looked at it; and `destroy` names everything.
+    if group.kind != Kind::Machines || why(Why::Asked) {
+        return None;
+    }
+    let situation = survey.situations.get(&survey.group(group).scope)?;
+    let member = survey.alive(&change.address).find(|m| change.object.as_ref() == Some(&m.object.id));
+    let into = plan.steps.iter().find_map(|s| match &s.does {
+        // Of several places one that is well is enough.
+        Do::Call(Call::Launch(l)) if launches && l.addresses().contains(&change.address) => {
+            l.places.iter().map(|p| situation.holds_zone(&p.zone)).collect::<Option<Vec<_>>>()?.pop()
+        }
+        Do::Call(_) | Do::Wait(_) => None,
+    });
+    let out_of = || member.filter(|_| ends).and_then(|m| situation.holds_zone(&m.object.zone));
+    if let Some(evidence) = into.or_else(out_of) {
+        return Some(evidence.says);
+    }
+    let repair = change.action == Action::Replace && (why(Why::Unhealthy) || why(Why::Uneven) || why(Why::Retiring));
+    if let Some((_, evidence)) = situation.frozen.as_ref().filter(|_| repair) {
+        return Some(evidence.says.clone());
+    }
+    let called_off = change.reasons.iter().all(|r| r.why == Why::Retiring)
+        && member.is_some_and(|m| !matches!(m.verdict.state, State::Planned { .. }));
+    called_off.then(|| "its retirement has been called off".to_owned())
 }
 
 /// Whether a plan may be applied here at all: the same stack, the same accounts and regions.

@@ -96,6 +96,25 @@ fn what_depends_on_a_refused_action_is_left_out_with_it() {
 }
 
 #[test]
+fn a_plan_that_launches_into_a_zone_that_went_out_since_is_refused() {
+    let trio = Place::applied(&TRIO.replace("count = 3", "count = 9"));
+    trio.edit("count = 9", "count = 11");
+    trio.run("plan -o p").ends(0).shows("2 to add");
+    trio.run("sim lose-zone us-east-1a").ends(0);
+    trio.run("apply p").ends(7).says("refused node/9: 3 of 3 unwell in zone us-east-1a").says("launched node/10");
+}
+
+#[test]
+fn a_replacement_for_a_retirement_that_was_called_off_since_is_refused() {
+    let trio = Place::applied(TRIO);
+    let before = trio.read("world.toml");
+    trio.run("sim retire node/1 --in 24h").ends(0);
+    trio.run("plan -o p").ends(0).shows("1 to replace");
+    trio.write("world.toml", before);
+    trio.run("apply p").ends(5).says("called off").never("launched");
+}
+
+#[test]
 fn a_plan_of_another_stack_is_refused() {
     let trio = planned();
     trio.edit("abcdefgh", "bcdefghj");
