@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::admit::Admitted;
-use super::{Candidate, Draft, Power};
+use super::{Candidate, Draft, Power, lost};
 use crate::address::{Group, Kind};
 use crate::desired::Layout;
 use crate::pace;
@@ -77,10 +77,11 @@ fn machines(draft: &Draft<'_>, admitted: &Admitted<'_>, group: &Group) -> Foreca
     let ready = survey.ready_slots();
     let (mut leaving_ready, mut stopping) = (0, 0);
     // What is unwell and stays so serves nobody: it is there, but nothing to live on. Nor is what starts, unless the
-    // plan waits for it: what it comes to is not known.
+    // plan waits for it: what it comes to is not known. Nor is what stands in a zone that is out.
+    let situation = draft.survey.situations.get(&survey.scope);
     let mut unwell: BTreeMap<&str, &str> = survey
         .members()
-        .filter(|(_, m)| !m.ready())
+        .filter(|(_, m)| !m.ready() || !lost::serves(situation, m))
         .map(|(_, m)| (m.object.id.as_str(), m.object.zone.as_str()))
         .collect();
     if let Some(work) = admitted.machines.get(group) {

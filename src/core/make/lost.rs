@@ -26,7 +26,8 @@ pub(super) fn lost(
         return BTreeMap::new();
     }
     let policy = &draft.ask.desired.policy;
-    let gone = |k: &Member<'_>| !serves(situation, k) && situation.impaired.contains_key(&k.object.zone);
+    let inside = |k: &Member<'_>| situation.impaired.contains_key(&k.object.zone);
+    let gone = |k: &Member<'_>| !serves(Some(situation), k) && inside(k);
     let mut lost = Vec::new();
     let (mut there, mut surged) = (0u32, 0u32);
     for s in slots {
@@ -35,8 +36,9 @@ pub(super) fn lost(
             Some(k) if gone(k) && s.others.len() > 3 => {}
             Some(k) if gone(k) => lost.push((s.address.slot, k.object.zone.clone())),
             Some(k) => {
-                there += u32::from(serves(situation, k));
-                surged += u32::from(s.others.iter().any(gone));
+                there += u32::from(serves(Some(situation), k));
+                // Whatever the health of the two: it was launched beside one that a zone holds.
+                surged += u32::from(s.others.iter().any(|o| inside(o) != inside(k)));
             }
             // It is filled anyway.
             None => there += 1,
@@ -59,8 +61,8 @@ pub(super) fn lost(
 
 /// Serves, or is on its way to. In a zone that is out nothing does, unless the zone is only not trusted yet: what
 /// passes its checks there again needs nothing in its stead.
-fn serves(situation: &Situation, m: &Member<'_>) -> bool {
-    match situation.impaired.get(&m.object.zone) {
+pub(super) fn serves(situation: Option<&Situation>, m: &Member<'_>) -> bool {
+    match situation.and_then(|s| s.impaired.get(&m.object.zone)) {
         Some(e) => e.rule == Rule::ZoneRecovering && (m.ready() || m.verdict.recovers()),
         None => m.well_or_coming(),
     }

@@ -3,13 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::needs::needed;
-use super::seats::{Slot, choose, placed, reseat, slot, stuck};
+use super::seats::{Slot, choose, hopeless, placed, reseat, slot, stuck};
 use super::{Candidate, Draft, Lineage, Power, Wanted, lost, moved, reasons, with_script};
 use crate::address::{Address, Group, Kind};
 use crate::desired::{Follow, Image, MachineGroup};
 use crate::diff::{Difference, Differences, diff};
 use crate::expected::{self, MachineSpec};
-use crate::health::State;
 use crate::launch::Place;
 use crate::observed::Phase;
 use crate::plan::{Action, Change, Hold, Note, Reason, Why};
@@ -42,7 +41,7 @@ pub(super) fn wishes<'a>(draft: &mut Draft<'a>, group: &Group) -> Vec<Candidate<
         let says = format!("count {} → {}", live.unwrap_or(u32::MAX), declared.count);
         out.push(leave(draft, &group.slot(slot), m, vec![Reason { why: Why::Declared, says }]));
     }
-    let mut slots: Vec<Slot<'a>> = (0..declared.count).map(|s| slot(draft, survey, group, s)).collect();
+    let mut slots: Vec<Slot<'a>> = (0..declared.count).map(|s| slot(draft, declared, survey, group, s)).collect();
     reseat(draft, &mut slots);
     let spec = expected::machines(draft.ask.desired, &group.name, declared, draft.ask.observed);
     match spec {
@@ -363,8 +362,7 @@ fn superseded<'a>(draft: &Draft<'a>, address: &Address, keeper: &Member<'a>, oth
     let mut c = leave(draft, address, other, vec![reason]);
     // What is not dead may be working still, so it waits for its successor, as it does in the plan that launched that
     // one. Only for one that is ill itself it does not: that one will be replaced.
-    let hopeless = matches!(keeper.verdict.state, State::Unhealthy { .. } | State::Flapping | State::Gone);
-    let waits = !other.verdict.dead() && !hopeless;
+    let waits = !other.verdict.dead() && !hopeless(keeper);
     if waits {
         c.change.how += " once its successor is ready";
         c.successor = Some(keeper.object.id.clone());
@@ -419,18 +417,17 @@ fn kept<'a>(
     if (action, needed.power) == (Action::Update, Power::Keeps) && differences.modify_a_volume() {
         change.how = crate::lessons::then_rests();
     }
-    let lineage = lineage(draft, survey, &s.address, Some(keeper).filter(|_| needed.repair));
+    // A move for the balance is nobody's illness.
+    let ill = needed.repair && needed.urgency != Urgency::Uneven;
+    let lineage = lineage(draft, survey, &s.address, Some(keeper).filter(|_| ill));
     let mut c = Candidate::new(change, Some(keeper.clone()));
     c.vector = if replace {
         specified(draft, &s.address.group.name, declared, spec, slot, &place.zone).map_or(vector, |(_, v)| v)
     } else {
         vector
     };
-    c.place = Some(if uneven.is_some() {
-        place
-    } else {
-        Place { zone: own.0, subnet: own.1.filter(|_| place.subnet.is_some()).map(str::to_owned) }
-    });
+    let stays = Place { zone: own.0, subnet: own.1.filter(|_| place.subnet.is_some()).map(str::to_owned) };
+    c.place = Some(if uneven.is_none() && spec.places.contains(&stays) { stays } else { place });
     (c.differences, c.lineage, c.urgency, c.repair) = (differences, lineage, needed.urgency, needed.repair);
     c.power = needed.power;
     Some(c)

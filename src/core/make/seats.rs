@@ -14,6 +14,7 @@ use crate::observed::Phase;
 use crate::place::{self, Domain};
 use crate::plan::{Note, Reason, Why};
 use crate::survey::{GroupSurvey, Member};
+use crate::value::Value;
 
 /// One slot that shall exist.
 pub(super) struct Slot<'a> {
@@ -25,21 +26,35 @@ pub(super) struct Slot<'a> {
 }
 
 /// Who keeps a slot, and who else claims it.
-pub(super) fn slot<'a>(draft: &Draft<'a>, survey: &GroupSurvey<'a>, group: &Group, slot: u32) -> Slot<'a> {
+pub(super) fn slot<'a>(
+    draft: &Draft<'a>,
+    declared: &MachineGroup,
+    survey: &GroupSurvey<'a>,
+    group: &Group,
+    slot: u32,
+) -> Slot<'a> {
     let address = group.slot(slot);
+    let situation = draft.survey.situations.get(&declared.scope);
+    let out = |m: &Member<'_>| situation.is_some_and(|s| s.impaired.contains_key(&m.object.zone));
     let bound = draft.survey.bound(draft.ask.desired, &address);
     let holds =
         |m: &Member<'_>| bound.iter().any(|(_, v)| v.object.attached.as_ref().is_some_and(|a| a.to == m.object.id));
     let mut all: Vec<Member<'a>> = survey.alive(slot).cloned().collect();
-    // Deterministic: well before ill, the successor before what it succeeds, the holder of the data, the oldest.
+    // Deterministic: who serves, then who stands where something can be done for it, then who may get well by itself;
+    // the successor before what it succeeds, the holder of the data, the oldest.
     all.sort_by_key(|m| {
-        let ill = !(m.well_or_coming());
-        (ill, u32::MAX - m.generation(), !holds(m), m.object.created, m.object.id.clone())
+        let worse = (!super::lost::serves(situation, m), out(m), hopeless(m));
+        (worse, u32::MAX - m.generation(), !holds(m), m.object.created, m.object.id.clone())
     });
     let mut all = all.into_iter();
     let keeper = all.next();
     let pinned = pinned(draft, &address, keeper.as_ref());
     Slot { address, keeper, others: all.collect(), pinned }
+}
+
+/// Will be replaced, or is gone: nobody waits for it.
+pub(super) fn hopeless(m: &Member<'_>) -> bool {
+    matches!(m.verdict.state, State::Unhealthy { .. } | State::Flapping | State::Gone)
 }
 
 /// The zone that the volumes of a slot hold it in. Where several claim one place, what hangs keeps it, then what is in
@@ -142,6 +157,11 @@ pub(super) fn placed(
             let says = format!("its data is in {data}, it is in {home}");
             moved.insert(s.address.slot, Reason { why: if file { Why::Declared } else { Why::Drifted }, says });
         }
+        if let Some(keeper) = &s.keeper
+            && let Some(reason) = strange_subnet(draft, group, declared, spec, keeper)
+        {
+            moved.entry(s.address.slot).or_insert(reason);
+        }
         let at = s.pinned.as_ref().or(home);
         zone.extend(at.map(|z| (s.address.slot, z.clone())));
     }
@@ -198,7 +218,6 @@ pub(super) fn placed(
     }
     let target: BTreeMap<&str, u32> =
         domains.iter().zip(&placement.target).map(|(d, t)| (d.name.as_str(), *t)).collect();
-    let frozen = draft.survey.situations.get(&declared.scope).is_some_and(|s| s.frozen.is_some());
     let mut surplus: BTreeMap<String, u32> = BTreeMap::new();
     for z in zone.values() {
         let allowed = target.get(z.as_str()).copied().unwrap_or(0);
@@ -208,18 +227,21 @@ pub(super) fn placed(
         }
     }
     for (z, mut over) in surplus {
-        // Those that are ill leave first, then the youngest; what a volume pins stays.
+        // Those that are ill leave first, then the youngest; what a volume pins stays. Under a freeze the move is held.
         let mut here: Vec<&Slot<'_>> =
             slots.iter().filter(|s| zone.get(&s.address.slot) == Some(&z) && s.pinned.is_none()).collect();
         here.sort_by_key(|s| {
             let k = s.keeper.as_ref();
             let ill = k.is_none_or(|k| !(k.well_or_coming()));
-            (!ill, k.map(|k| std::cmp::Reverse(k.object.created)), std::cmp::Reverse(s.address.slot))
+            // A protected one would only be held.
+            (
+                k.is_some_and(Member::protected),
+                !ill,
+                k.map(|k| std::cmp::Reverse(k.object.created)),
+                std::cmp::Reverse(s.address.slot),
+            )
         });
         let reason = if names.contains(&z) {
-            if frozen {
-                continue;
-            }
             Reason { why: Why::Uneven, says: format!("{z} holds {}, {} is even", counted(&z), counted(&z) - over) }
         } else {
             no_longer(&z)
@@ -257,6 +279,38 @@ pub(super) fn placed(
     (zone, moved)
 }
 
+/// Why a machine must leave its subnet for another one of its zone. A subnet that only lost its tag is told.
+fn strange_subnet(
+    draft: &mut Draft<'_>,
+    group: &Group,
+    declared: &MachineGroup,
+    spec: &MachineSpec,
+    keeper: &Member<'_>,
+) -> Option<Reason> {
+    let zone = &keeper.object.zone;
+    let here: Vec<&String> = spec.places.iter().filter(|p| p.zone == *zone).filter_map(|p| p.subnet.as_ref()).collect();
+    let subnet = keeper.object.fields.get("subnet").and_then(Value::text)?;
+    if here.is_empty() || here.iter().any(|s| *s == subnet) {
+        return None;
+    }
+    if declared.spread.is_written() {
+        return Some(Reason { why: Why::Declared, says: format!("subnet {subnet} is no longer in the file") });
+    }
+    match declared.follow {
+        Follow::Always => {
+            Some(Reason { why: Why::Outdated, says: format!("subnet {subnet} does not bear the tag any more") })
+        }
+        Follow::Never => {
+            let says = format!("{subnet} does not bear the tag any more; what is there stays, nothing new goes there");
+            let note = Note { kind: "outdated".into(), about: group.to_string(), says };
+            if !draft.notes.contains(&note) {
+                draft.notes.push(note);
+            }
+            None
+        }
+    }
+}
+
 /// Why what stands in a zone should not: the file names others.
 pub(super) fn no_longer(zone: &str) -> Reason {
     Reason { why: Why::Declared, says: format!("zone {zone} is no longer in the file") }
@@ -272,7 +326,7 @@ pub(super) fn stuck(declared: &MachineGroup, names: &BTreeSet<&String>, s: &Slot
 /// Whether the machine itself must be made anew: one that is stopped may yet be started.
 fn needs_successor(keeper: &Member<'_>) -> bool {
     let up = matches!(keeper.object.phase, Phase::Starting | Phase::Up);
-    up && matches!(keeper.verdict.state, State::Unhealthy { .. } | State::Flapping)
+    up && hopeless(keeper)
 }
 
 /// Says which zones had no room and what stands elsewhere for that reason alone.

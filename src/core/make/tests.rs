@@ -12,6 +12,7 @@ use crate::stamp::tag;
 use crate::testing::{World, told, volume};
 
 mod hands;
+mod moves;
 
 fn lines(plan: &Plan) -> Vec<String> {
     let one = |c: &Change| {

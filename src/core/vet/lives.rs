@@ -208,7 +208,10 @@ fn outage(case: &Case<'_>, ready: &[&Own<'_>], waits: &[(u32, &Target)]) -> Opti
 /// How many live at most.
 pub(super) fn surge(case: &Case<'_>, out: &mut Objections) {
     for group in case.groups(Kind::Machines) {
-        let alive = case.members(&group).filter(|o| !parked(case, &o.object.id)).count() as u64;
+        // What a zone that is out keeps where it is counts on no side, whatever else holds it.
+        let zones = case.desired.scope_of(&group).and_then(|s| super::lost::zones_out(case, s)).unwrap_or_default();
+        let here = |o: &&Own<'_>| !parked(case, &o.object.id) && !zones.contains(&o.object.zone);
+        let alive = case.members(&group).filter(here).count() as u64;
         let (mut launches, mut ends) = (vec![], vec![]);
         for (i, _, call) in case.calls() {
             match call {

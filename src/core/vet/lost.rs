@@ -41,7 +41,7 @@ pub(super) fn unsighted(case: &Case<'_>, scope: &str) -> Option<&'static str> {
 }
 
 /// The zones of a scope that are out; `None` where everything is frozen.
-fn zones_out(case: &Case<'_>, scope: &str) -> Option<BTreeSet<String>> {
+pub(super) fn zones_out(case: &Case<'_>, scope: &str) -> Option<BTreeSet<String>> {
     let mut found = assessed(case, scope)?;
     let mut outages = case.past.outages.get(scope).cloned().unwrap_or_default();
     situation::remember(&mut found, &mut outages, &case.desired.policy, case.now);

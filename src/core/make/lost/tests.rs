@@ -211,3 +211,55 @@ fn the_checker_allows_it_in_an_outage_only_and_no_more_than_may() {
     assert!(with(&|l| l.places[0].zone = "a".into()).contains(crate::vet::DOUBLES), "into the zone that is out");
     assert!(with(&|l| l.tag.replaces.clear()).contains(crate::vet::DOUBLES), "without a mark of whom it stands in for");
 }
+
+#[test]
+fn when_the_zone_that_took_them_over_goes_out_too_whoever_serves_keeps_the_slot() {
+    let mut w = fleet(3);
+    zone_is(&mut w, "a", false);
+    let plan = w.plan();
+    w.apply_but(&plan, &BTreeSet::new());
+    w.later(7200);
+    zone_is(&mut w, "a", true);
+    zone_is(&mut w, "b", false);
+    let plan = w.plan();
+    assert_eq!(launched(&plan), of(&[("a", 2), ("c", 1)]), "b's own three, and no more: {}", told(&plan));
+    // Of two that serve in one slot the second one goes, as ever; where one of the two stands in b, the other stays.
+    let ended: Vec<_> = plan.changes.iter().filter(|c| c.action == Action::Delete).map(|c| c.zone.as_str()).collect();
+    assert_eq!(ended, ["c"], "{}", told(&plan));
+}
+
+#[test]
+fn part_of_a_surge_counts_what_stands_in_two_zones_whatever_its_health() {
+    let mut w = fleet(3);
+    zone_is(&mut w, "a", false);
+    w.desired.policy.outage.zone_loss_surge = Amount::Count(2);
+    let plan = w.plan();
+    w.apply_but(&plan, &BTreeSet::new());
+    // One that was launched for the outage falls ill.
+    let new: Vec<String> = w.seen.objects.iter().rev().take(2).map(|o| o.id.clone()).collect();
+    w.later(7200);
+    let since = w.at.checked_sub(SignedDuration::from_mins(20)).unwrap();
+    for s in &mut w.find(&new[0]).signals {
+        (s.reading, s.since) = (Reading::Bad, Some(since));
+    }
+    let plan = w.plan();
+    assert!(plan.changes.iter().all(|c| c.action == Action::Replace && c.zone != "a"), "{}", told(&plan));
+}
+
+#[test]
+fn a_machine_of_the_lost_zone_that_is_held_for_another_reason_counts_on_no_side() {
+    let mut w = fleet(3);
+    let one = w.seen.objects.iter().find(|o| o.zone == "a").unwrap().id.clone();
+    w.find(&one).tags.insert(crate::stamp::tag::PROTECT.into(), "true".into());
+    zone_is(&mut w, "a", false);
+    let plan = w.plan();
+    assert_eq!(launched(&plan).values().sum::<u32>(), 3, "{}", told(&plan));
+    // The file is edited as well: what is there of the zone, for whatever reason, is not what the others surge beyond.
+    for o in w.seen.objects.iter_mut().filter(|o| o.zone == "a") {
+        o.tags.insert(crate::stamp::tag::PROTECT.into(), "true".into());
+    }
+    w.desired.machines.get_mut("web").unwrap().types = vec!["m7i.large".into()];
+    w.desired.policy.max_surge = Amount::Count(9);
+    let plan = w.plan();
+    assert!(plan.changes.iter().any(|c| c.action == Action::Replace), "{}", told(&plan));
+}

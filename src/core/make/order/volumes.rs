@@ -8,9 +8,14 @@ use crate::expected::texts;
 use crate::launch::NewVolume;
 use crate::make::Candidate;
 use crate::make::admit::home;
-use crate::plan::{Action, Call, Do, Hold, Target, Until};
+use crate::plan::{Action, Call, Do, Held, Hold, Target, Until};
 use crate::slots::Slots;
 use crate::stamp::{LaunchTag, tag};
+
+/// A volume waits for what its machine waits for.
+fn with_its_machine(machine: &Held) -> (Hold, String) {
+    (machine.by, format!("its machine, and that for {}", machine.waits_for))
+}
 
 impl<'a> Order<'_, 'a> {
     /// All steps of the volumes.
@@ -96,6 +101,15 @@ impl<'a> Order<'_, 'a> {
     fn delete_volume(&mut self, scope: &str, c: Candidate<'a>) {
         let Some(id) = c.change.object.clone() else { return };
         let hangs = c.member.as_ref().and_then(|m| m.object.attached.clone());
+        // A machine that should go and stays keeps its data for as long.
+        let stays = |h: &&Held| {
+            let on = hangs.as_ref().map(|at| at.to.as_str());
+            h.change.action == Action::Delete && on.is_some() && h.change.object.as_deref() == on
+        };
+        if let Some((by, words)) = self.draft.held.iter().find(stays).map(with_its_machine) {
+            self.draft.hold(c.change, by, words);
+            return;
+        }
         let marked =
             c.member.as_ref().is_some_and(|m| m.quarantined_until().is_some_and(|at| at <= self.draft.ask.now));
         let change = self.change(c.change);
@@ -138,7 +152,7 @@ impl<'a> Order<'_, 'a> {
             let home = home(self.draft, &address);
             let waits = self.draft.held.iter().find(|h| Some(&h.change.address) == home.as_ref());
             let (by, words) = match waits {
-                Some(h) => (h.by, format!("its machine, and that for {}", h.waits_for)),
+                Some(h) => with_its_machine(h),
                 None => (Hold::Unresolved, "its machine, which is not there and not in this plan".into()),
             };
             self.draft.hold(c.change, by, words);
