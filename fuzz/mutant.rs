@@ -5,6 +5,9 @@ use serde_json::Value;
 /// No mutant is longer.
 const LONGEST: usize = 256 << 10;
 
+/// No edit makes a value of more parts: lists double, and two dozen edits would make millions of them.
+const PARTS: usize = 16 << 10;
+
 /// Words that are special to some reader.
 pub const WORDS: &[&str] = &[
     "\"",
@@ -149,7 +152,16 @@ pub fn json(value: &Value, other: &Value, script: &[u8]) -> Value {
         let piece = inside(&mut other.clone(), &mut script).clone();
         let kind = script.byte();
         let word = WORDS[script.byte() % WORDS.len()];
+        let whole = parts(&value);
         let place = inside(&mut value, &mut script);
+        let grows = match (kind % 8, &*place) {
+            (0, _) | (4, Value::Object(_)) => parts(&piece),
+            (4 | 5, Value::Array(list)) => list.first().map_or(parts(&piece), parts),
+            _ => 0,
+        };
+        if whole + grows > PARTS {
+            continue;
+        }
         match (kind % 8, &mut *place) {
             (0, _) => *place = piece,
             (1, _) => *place = Value::Null,
@@ -170,6 +182,15 @@ pub fn json(value: &Value, other: &Value, script: &[u8]) -> Value {
         }
     }
     value
+}
+
+/// The tables, lists and scalars in a value, itself among them.
+fn parts(value: &Value) -> usize {
+    match value {
+        Value::Object(map) => 1 + map.values().map(parts).sum::<usize>(),
+        Value::Array(list) => 1 + list.iter().map(parts).sum::<usize>(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 1,
+    }
 }
 
 /// A place inside of a value.
@@ -209,6 +230,14 @@ mod tests {
         assert_eq!(bytes(&seeds, &[1]), b"two");
         assert_eq!(bytes(&seeds, &[0, 6, 0, 0, 0, b'O']), b"One");
         assert_eq!(bytes(&[], &[0, 1, 2]), [1, 2]);
+    }
+
+    #[test]
+    fn no_script_makes_an_endless_value() {
+        // Each edit puts the first entry into the list once more, or wraps the whole into a list.
+        let script = [[0, 5, 0, 0], [0, 6, 0, 0]].concat().repeat(40);
+        let value = json(&serde_json::json!([["x", "y"]]), &Value::Null, &script);
+        assert!((1_000..PARTS + 64).contains(&parts(&value)), "{}", parts(&value));
     }
 
     #[test]
