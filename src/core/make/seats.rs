@@ -43,7 +43,8 @@ pub(super) fn slot<'a>(
     // Deterministic: who serves, then who stands where something can be done for it, then who may get well by itself;
     // the successor before what it succeeds, the holder of the data, the oldest.
     all.sort_by_key(|m| {
-        let worse = (!super::lost::serves(situation, m), out(m), hopeless(m));
+        let idle = !super::lost::serves(situation, m);
+        let worse = (idle, idle && out(m), idle && hopeless(m));
         (worse, u32::MAX - m.generation(), !holds(m), m.object.created, m.object.id.clone())
     });
     let mut all = all.into_iter();

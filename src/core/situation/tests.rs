@@ -269,14 +269,25 @@ fn tied_configurations_are_blamed_together_so_that_a_cure_may_be_launched() {
     assert_eq!((s.holds_launch(&values("ami-2", "t3")), s.holds_launch(&values("ami-3", "m5"))), (None, None));
 }
 
+/// Looks of which each knows the earlier ones.
+#[derive(Default)]
+struct Looks(Outages);
+
+impl Looks {
+    /// The situation of these members in this minute, and when that is.
+    fn at(&mut self, minute: i64, members: &[Member]) -> (Timestamp, Situation) {
+        let (policy, at) = (Policy::default(), ago(-60 * minute));
+        let mut s = assess(members, &BTreeMap::new(), &policy, at);
+        remember(&mut s, &mut self.0, &policy, at);
+        (at, s)
+    }
+}
+
 #[test]
 fn an_outage_ends_slowly_and_a_calm_follows() {
-    let policy = Policy::default();
-    let mut outages = Outages::default();
+    let mut looks = Looks::default();
     let mut look = |minute: i64, members: &[Member]| {
-        let at = ago(-60 * minute);
-        let mut s = assess(members, &BTreeMap::new(), &policy, at);
-        remember(&mut s, &mut outages, &policy, at);
+        let (at, s) = looks.at(minute, members);
         let calm = s.calm_until.is_some();
         assert!(s.recheck.is_none_or(|t| t > at));
         (!s.impaired.is_empty(), calm, s.holds_repair("a", true).is_some(), s.holds_repair("b", false).is_some())
@@ -291,14 +302,8 @@ fn an_outage_ends_slowly_and_a_calm_follows() {
 
 #[test]
 fn a_zone_that_is_still_half_bad_does_not_leave_its_impairment() {
-    let policy = Policy::default();
-    let mut outages = Outages::default();
-    let mut look = |minute: i64, members: &[Member]| {
-        let at = ago(-60 * minute);
-        let mut s = assess(members, &BTreeMap::new(), &policy, at);
-        remember(&mut s, &mut outages, &policy, at);
-        s.impaired.contains_key("a")
-    };
+    let mut looks = Looks::default();
+    let mut look = |minute: i64, members: &[Member]| looks.at(minute, members).1.impaired.contains_key("a");
     assert!(look(0, &zones(&[(5, 5), (0, 5)])));
     assert!(look(20, &zones(&[(2, 5), (0, 5)])), "40% is not well");
     assert!(look(49, &zones(&[(0, 5), (0, 5)])));
@@ -307,14 +312,8 @@ fn a_zone_that_is_still_half_bad_does_not_leave_its_impairment() {
 
 #[test]
 fn one_machine_that_never_gets_well_does_not_keep_its_zone_for_ever() {
-    let policy = Policy::default();
-    let mut outages = Outages::default();
-    let mut look = |minute: i64, members: &[Member]| {
-        let at = ago(-60 * minute);
-        let mut s = assess(members, &BTreeMap::new(), &policy, at);
-        remember(&mut s, &mut outages, &policy, at);
-        s.impaired.contains_key("a")
-    };
+    let mut looks = Looks::default();
+    let mut look = |minute: i64, members: &[Member]| looks.at(minute, members).1.impaired.contains_key("a");
     assert!(look(0, &zones(&[(5, 5), (0, 5)])));
     let left: Vec<i64> = (1..40).map(|n| n * 10).filter(|m| !look(*m, &zones(&[(1, 4), (0, 5)]))).collect();
     // Four times as long as a zone that is well again is watched.
@@ -324,12 +323,9 @@ fn one_machine_that_never_gets_well_does_not_keep_its_zone_for_ever() {
 
 #[test]
 fn a_clock_that_goes_back_prolongs_no_calm() {
-    let policy = Policy::default();
-    let mut outages = Outages::default();
+    let mut looks = Looks::default();
     let mut look = |minute: i64, members: &[Member]| {
-        let at = ago(-60 * minute);
-        let mut s = assess(members, &BTreeMap::new(), &policy, at);
-        remember(&mut s, &mut outages, &policy, at);
+        let (at, s) = looks.at(minute, members);
         (!s.impaired.is_empty(), s.calm_until.map(|t| t.duration_since(at).as_mins()))
     };
     assert!(look(600, &zones(&[(5, 5), (0, 5)])).0);

@@ -1,9 +1,9 @@
 //! A zone is out and comes back, told on small worlds; and what the checker lets pass of it.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::*;
-use crate::observed::Reading;
+use crate::observed::{Object, Reading};
 use crate::plan::{Action, Call, Do, Hold, Plan};
 use crate::policy::Amount;
 use crate::testing::{World, told, volume};
@@ -41,14 +41,16 @@ fn of<N: Copy>(all: &[(&str, N)]) -> BTreeMap<String, N> {
     all.iter().map(|(z, n)| ((*z).to_owned(), *n)).collect()
 }
 
+fn fails(machine: &mut Object, since: Timestamp) {
+    for s in &mut machine.signals {
+        (s.reading, s.since) = (Reading::Bad, Some(since));
+    }
+}
+
 /// Every machine of the zone fails its checks, for 20 minutes already.
 fn unwell(w: &mut World, zone: &str) {
     let since = w.at.checked_sub(SignedDuration::from_mins(20)).unwrap();
-    for o in w.seen.objects.iter_mut().filter(|o| o.zone == zone) {
-        for s in &mut o.signals {
-            (s.reading, s.since) = (Reading::Bad, Some(since));
-        }
-    }
+    w.seen.objects.iter_mut().filter(|o| o.zone == zone).for_each(|o| fails(o, since));
 }
 
 #[test]
@@ -239,9 +241,7 @@ fn part_of_a_surge_counts_what_stands_in_two_zones_whatever_its_health() {
     let new: Vec<String> = w.seen.objects.iter().rev().take(2).map(|o| o.id.clone()).collect();
     w.later(7200);
     let since = w.at.checked_sub(SignedDuration::from_mins(20)).unwrap();
-    for s in &mut w.find(&new[0]).signals {
-        (s.reading, s.since) = (Reading::Bad, Some(since));
-    }
+    fails(w.find(&new[0]), since);
     let plan = w.plan();
     assert!(plan.changes.iter().all(|c| c.action == Action::Replace && c.zone != "a"), "{}", told(&plan));
 }
@@ -262,4 +262,27 @@ fn a_machine_of_the_lost_zone_that_is_held_for_another_reason_counts_on_no_side(
     w.desired.policy.max_surge = Amount::Count(9);
     let plan = w.plan();
     assert!(plan.changes.iter().any(|c| c.action == Action::Replace), "{}", told(&plan));
+}
+
+#[test]
+fn a_successor_that_serves_in_a_zone_that_is_not_trusted_yet_is_not_launched_again() {
+    let mut w = World::new(2);
+    let zones = |w: &mut World, all: &[&str]| {
+        let all = all.iter().map(|z| (*z).to_owned()).collect();
+        w.desired.machines.get_mut("web").unwrap().spread = crate::desired::Spread::Zones(all);
+    };
+    zones(&mut w, &["b", "c"]);
+    w.settle();
+    zones(&mut w, &["a", "b"]);
+    let plan = w.plan();
+    let ends = plan.steps.iter().position(|s| matches!(s.does, Do::Call(Call::Terminate(_)))).unwrap();
+    w.apply_but(&plan, &[ends].into());
+    assert_eq!(in_zones(&w), of(&[("a", 1), ("b", 1), ("c", 1)]), "the old one is still there");
+    w.later(7200);
+    zone_is(&mut w, "a", false);
+    w.remember();
+    zone_is(&mut w, "a", true);
+    w.later(60);
+    let plan = w.plan();
+    assert!(launched(&plan).is_empty(), "{}", told(&plan));
 }
