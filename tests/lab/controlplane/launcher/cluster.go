@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -157,7 +158,10 @@ func (c *cluster) obey(words []string) error {
 			if err := p.start(); err != nil {
 				return err
 			}
-			return p.wait(c.end)
+			if err := p.wait(c.end); err != nil || p.name != "apiserver" {
+				return err
+			}
+			return c.remind()
 		case "pause":
 			return p.pause(syscall.SIGSTOP)
 		case "resume":
@@ -166,6 +170,23 @@ func (c *cluster) obey(words []string) error {
 		return fmt.Errorf("%q is none of kill, start, pause, resume", words[0])
 	}
 	return fmt.Errorf("nothing here is called %q", words[1])
+}
+
+// Whoever works for the API server ends when it is gone for ten seconds, because it cannot keep its lease, and is started
+// again; here nobody has a lease. Without that they forget: the controller of Deployments drops one after fifteen attempts
+// in vain, and kwok waits for twice as long before each, up to half an hour.
+func (c *cluster) remind() error {
+	var anew []*process
+	for _, p := range c.processes {
+		works := p.name == "controller-manager" || p.name == "scheduler" || strings.HasPrefix(p.name, "kwok-")
+		if works && p.alive() {
+			if err := p.kill(); err != nil {
+				return err
+			}
+			anew = append(anew, p)
+		}
+	}
+	return c.bring(anew)
 }
 
 // The files the servers read at their start.
