@@ -56,7 +56,7 @@ pub static MACHINES: Block = Block {
         key(
             "subnets",
             Shape::Either(&[Shape::Set(&Shape::Text(Format::Subnet), 1), Shape::Table(&SUBNETS)]),
-            "Subnets to spread over, instead of `zones`: ids, or those that carry a tag.",
+            "Subnets to spread over, instead of `zones`: ids, or those that carry a tag. A machine in another one is replaced; with a tag, only where `follow` says so.",
         )
         .default("the default subnet of each zone")
         .example("{ tag = \"tier\", value = \"app\" }")

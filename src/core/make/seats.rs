@@ -295,12 +295,10 @@ fn strange_subnet(
         return None;
     }
     if declared.spread.is_written() {
-        return Some(Reason { why: Why::Declared, says: format!("subnet {subnet} is no longer in the file") });
+        return Some(Reason { why: Why::Declared, says: format!("{subnet} is no longer in the file") });
     }
     match declared.follow {
-        Follow::Always => {
-            Some(Reason { why: Why::Outdated, says: format!("subnet {subnet} does not bear the tag any more") })
-        }
+        Follow::Always => Some(Reason { why: Why::Outdated, says: format!("{subnet} does not bear the tag any more") }),
         Follow::Never => {
             let says = format!("{subnet} does not bear the tag any more; what is there stays, nothing new goes there");
             let note = Note { kind: "outdated".into(), about: group.to_string(), says };
