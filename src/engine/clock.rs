@@ -119,4 +119,10 @@ mod tests {
             assert_eq!(Paced::starting_at(Timestamp::UNIX_EPOCH, speed), None, "{speed}");
         }
     }
+
+    #[test]
+    fn a_clock_that_has_gone_back_shows_no_time_passed() {
+        let (then, hour) = (Timestamp::UNIX_EPOCH, Duration::from_secs(3600));
+        assert_eq!((passed(then, then + hour), passed(then + hour, then)), (hour, Duration::ZERO));
+    }
 }

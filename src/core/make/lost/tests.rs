@@ -248,20 +248,17 @@ fn part_of_a_surge_counts_what_stands_in_two_zones_whatever_its_health() {
 
 #[test]
 fn a_machine_of_the_lost_zone_that_is_held_for_another_reason_counts_on_no_side() {
-    let mut w = fleet(3);
-    let one = w.seen.objects.iter().find(|o| o.zone == "a").unwrap().id.clone();
-    w.find(&one).tags.insert(crate::stamp::tag::PROTECT.into(), "true".into());
-    zone_is(&mut w, "a", false);
-    let plan = w.plan();
-    assert_eq!(launched(&plan).values().sum::<u32>(), 3, "{}", told(&plan));
-    // The file is edited as well: what is there of the zone, for whatever reason, is not what the others surge beyond.
+    let mut w = fleet(20);
+    w.desired.policy.max_surge = Amount::Count(3);
     for o in w.seen.objects.iter_mut().filter(|o| o.zone == "a") {
         o.tags.insert(crate::stamp::tag::PROTECT.into(), "true".into());
     }
+    zone_is(&mut w, "a", false);
     w.desired.machines.get_mut("web").unwrap().types = vec!["m7i.large".into()];
-    w.desired.policy.max_surge = Amount::Count(9);
+    // What is there of the zone, for whatever reason, is not what the others surge beyond.
     let plan = w.plan();
-    assert!(plan.changes.iter().any(|c| c.action == Action::Replace), "{}", told(&plan));
+    let count = |action| plan.changes.iter().filter(|c| c.action == action).count();
+    assert_eq!((count(Action::Create), count(Action::Replace)), (20, 40), "{}", told(&plan));
 }
 
 #[test]

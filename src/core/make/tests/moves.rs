@@ -32,7 +32,7 @@ fn passes(w: &mut World, id: &str) {
 
 #[test]
 fn one_that_passes_its_checks_again_is_not_ended_for_a_successor_that_is_ill() {
-    let mut w = World::new(3);
+    let mut w = World::new(9);
     w.settle();
     let old = w.id_of("machines.web/0");
     impair(&mut w, &old);
